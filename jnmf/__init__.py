@@ -1,0 +1,33 @@
+"""jnmf: nonnegative matrix factorisation X ≈ W H as pure JAX functions."""
+
+from jnmf import init, losses, solvers
+from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
+from jnmf.factors import Factors, normalize, project_nonnegative
+from jnmf.loops import Fit, Status, Trace, fit, run
+from jnmf.nonnegative_least_squares import nnls
+from jnmf.objective import kkt_residual, objective, relative_change
+from jnmf.transform import transform
+
+__all__ = [
+    "ALS",
+    "ANLS",
+    "HALS",
+    "MU",
+    "PGD",
+    "Factors",
+    "Fit",
+    "Status",
+    "Trace",
+    "fit",
+    "init",
+    "kkt_residual",
+    "losses",
+    "nnls",
+    "normalize",
+    "objective",
+    "project_nonnegative",
+    "relative_change",
+    "run",
+    "solvers",
+    "transform",
+]

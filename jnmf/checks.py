@@ -1,0 +1,129 @@
+"""What arguments must be, and messages that say what was expected, what came and what to do.
+
+Shapes are always checked. Values are checked on the host only: inside `jit` and `vmap` an array is a tracer without
+values, nothing can be raised there, and `Fit.status` tells instead.
+"""
+
+import math
+import numbers
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnmf.factors import Factors
+
+
+def compute_dtype(dtype):
+    """The dtype to compute in: half precision is widened to float32, the others are kept."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def is_traced(*trees) -> bool:
+    return any(isinstance(leaf, jax.core.Tracer) for tree in trees for leaf in jax.tree.leaves(tree))
+
+
+def matrix(X, name: str = "X") -> jax.Array:
+    """X as a finite, nonempty, two-dimensional jax array of a floating dtype (integers become the default float)."""
+    if hasattr(X, "toarray"):
+        raise TypeError(f"{name}: expected a dense matrix, got sparse {type(X).__name__}; pass {name}.toarray()")
+    if not isinstance(X, jax.Array):
+        X = np.asarray(X)
+        if X.dtype.kind not in "biuf" and X.dtype != jnp.bfloat16:
+            raise TypeError(
+                f"{name}: expected real numbers, got dtype {X.dtype}; convert it, as by {name}.astype(float)"
+            )
+    if jnp.issubdtype(X.dtype, jnp.complexfloating):
+        raise TypeError(f"{name}: expected real numbers, got dtype {X.dtype}; pass its real part or its modulus")
+    if X.ndim != 2:
+        raise ValueError(f"{name}: expected a two-dimensional matrix, got shape {X.shape}; a vector is {name}[:, None]")
+    if X.size == 0:
+        raise ValueError(f"{name}: expected at least one row and one column, got shape {X.shape}")
+    X = jnp.asarray(X, X.dtype if jnp.issubdtype(X.dtype, jnp.floating) else jnp.result_type(float))
+    if not is_traced(X):
+        finite = np.asarray(jnp.isfinite(X))
+        if not finite.all():
+            row, column = (int(i) for i in np.argwhere(~finite)[0])
+            raise ValueError(
+                f"{name}: expected finite entries, got {(~finite).sum()} NaN or inf of {finite.size}, the first at "
+                f"({row}, {column}); drop or impute them"
+            )
+    return X
+
+
+def rank(value) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"rank: expected an integer of at least 1, got {value!r}")
+    return int(value)
+
+
+def number(value, name: str) -> None:
+    """A finite number ≥ 0, or a traced one."""
+    if is_traced(value):
+        return
+    if isinstance(value, bool | str) or np.ndim(value) != 0 or not (np.asarray(value) >= 0 and np.isfinite(value)):
+        raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
+
+
+def count(value, name: str, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+
+
+def choice(value, name: str, known) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def algorithm(value) -> None:
+    """The hyperparameters of an algorithm; the structure was checked when it was made."""
+    if isinstance(value, type) or not hasattr(value, "step"):
+        raise TypeError(f"algorithm: expected an instance such as HALS(), got {value!r}")
+    for name in ("l1_W", "l1_H", "l2_W", "l2_H"):
+        number(getattr(value, name), name)
+    if not isinstance(value.beta, numbers.Real) or not math.isfinite(value.beta):
+        raise ValueError(f"beta: expected a finite number (it is structure, not traced), got {value.beta!r}")
+    step_size = getattr(value, "step_size", None)
+    if isinstance(step_size, numbers.Real):
+        number(step_size, "step_size")
+
+
+def domain(X, algorithm, name: str = "X") -> None:
+    """What the algorithm asks of X: MU nonnegative entries; for β ≤ 0 no zeros but in empty rows and columns."""
+    if is_traced(X) or not algorithm.nonnegative_data:
+        return
+    negative = int(jnp.sum(X < 0))
+    if negative:
+        raise ValueError(
+            f"{name}: MU expects nonnegative entries, got {negative} negative ones of {X.size}, "
+            f"the least {float(X.min()):g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
+            "which allow them"
+        )
+    if algorithm.beta <= 0:
+        rows, columns = jnp.any(X > 0, axis=1), jnp.any(X > 0, axis=0)
+        zeros = int(jnp.sum((X == 0) & rows[:, None] & columns[None, :]))
+        if zeros:
+            raise ValueError(
+                f"{name}: for beta = {algorithm.beta:g} expected positive entries (the divergence from 0 is infinite), "
+                f"got {zeros} zeros of {X.size} outside empty rows and columns; use beta > 0, such as 1, "
+                "or add a small background"
+            )
+
+
+def factors(value: Factors, shape: tuple[int, int], rank_: int | None) -> Factors:
+    """Initial factors: two nonnegative, finite matrices that fit X and each other, not both without effect."""
+    if len(value) != 2:
+        raise ValueError(f"init: expected Factors(W, H), got {len(value)} arrays")
+    W, H = matrix(value[0], "init W"), matrix(value[1], "init H")
+    m, n = shape
+    r = W.shape[1] if rank_ is None else rank_
+    if W.shape != (m, r) or H.shape != (r, n):
+        transposed = H.shape == (n, r) and H.shape != (r, n)
+        hint = "did you pass Hᵀ?" if transposed else "W needs the rows of X, H its columns, both the same rank"
+        raise ValueError(f"init: expected W {(m, r)} and H {(r, n)}, got W {W.shape} and H {H.shape}; {hint}")
+    if not is_traced(W, H):
+        for name, A in (("W", W), ("H", H)):
+            least = float(A.min())
+            if least < 0:
+                raise ValueError(f"init {name}: expected nonnegative entries, got {least:g}; use project_nonnegative")
+    return Factors(W, H)

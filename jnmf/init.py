@@ -1,0 +1,86 @@
+"""Where a fit starts."""
+
+import jax
+import jax.numpy as jnp
+
+from jnmf import checks
+from jnmf.factors import Factors, project_nonnegative
+from jnmf.losses import divide
+
+
+def as_key(key):
+    """A `jax.random.key` from an int seed, a key, or raw key data."""
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return key
+    if getattr(key, "dtype", None) == jnp.uint32 and jnp.shape(key) != ():
+        return jax.random.wrap_key_data(jnp.asarray(key))
+    return jax.random.key(key)
+
+
+def random(key, X, rank: int) -> Factors:
+    """W (m, r), H (r, n) uniform on [0, s), in the dtype of X, s chosen so that W H has the mean of |X|.
+
+    E (WH)_ij = r s²/4, so s = 2 sqrt(mean |X| / r).
+    """
+    X, rank = checks.matrix(X), checks.rank(rank)
+    s = 2 * jnp.sqrt(jnp.mean(jnp.abs(X)) / rank)
+    key_W, key_H = jax.random.split(as_key(key))
+    W = jax.random.uniform(key_W, (X.shape[0], rank), X.dtype)
+    H = jax.random.uniform(key_H, (rank, X.shape[1]), X.dtype)
+    return Factors(s * W, s * H)
+
+
+FILLS = ("zero", "mean", "random")
+
+
+def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
+    """Nonnegative double singular value decomposition (Boutsidis and Gallopoulos 2008): a start without chance.
+
+    The k-th singular triplet σ u vᵀ has positive parts u₊ v₊ᵀ and u₋ v₋ᵀ; the larger of the two, with its factors
+    balanced, becomes component k. `fill` says what the zeros become: "zero" keeps them (an MU algorithm never leaves
+    them), "mean" sets a = sqrt(mean |X| / r), "random" draws from [0, a/100) with `key`. The paper fills with mean(X);
+    the root keeps the factors of c·X those of X times sqrt(c). A null singular vector gives a zero component.
+
+    X (m, n) -> W (m, r), H (r, n) in the dtype of X. Raises ValueError for rank > min(m, n), where there are no more
+    singular vectors, and for an unknown fill.
+    """
+    X, rank = checks.matrix(X), checks.rank(rank)
+    if fill not in FILLS:
+        raise ValueError(f"fill: expected one of {', '.join(map(repr, FILLS))}, got {fill!r}")
+    if rank > min(X.shape):
+        raise ValueError(
+            f"nndsvd: expected rank ≤ min(m, n) = {min(X.shape)} for X {X.shape}, got {rank}; "
+            'use init="random" for more'
+        )
+    compute = X.astype(checks.compute_dtype(X.dtype))
+    U, sigma, Vt = jnp.linalg.svd(compute, full_matrices=False)
+    U, sigma, V = U[:, :rank], sigma[:rank], Vt[:rank].T
+    sigma = jnp.where(sigma > max(X.shape) * jnp.finfo(compute.dtype).eps * sigma[0], sigma, 0)
+
+    def part(sign):
+        u, v = project_nonnegative(sign * U), project_nonnegative(sign * V)
+        length_u, length_v = jnp.linalg.norm(u, axis=0), jnp.linalg.norm(v, axis=0)
+        weight = jnp.sqrt(sigma * length_u * length_v)
+        return weight, weight * divide(u, length_u[None, :]), weight * divide(v, length_v[None, :])
+
+    positive, negative = part(1), part(-1)
+    larger = positive[0] >= negative[0]
+    W = jnp.where(larger[None, :], positive[1], negative[1])
+    H = jnp.where(larger[None, :], positive[2], negative[2]).T
+    level = jnp.sqrt(jnp.mean(jnp.abs(compute)) / rank)
+    if fill == "mean":
+        W, H = (jnp.where(A == 0, level, A) for A in (W, H))
+    elif fill == "random":
+        keys = jax.random.split(as_key(key))
+        draws = (level / 100 * jax.random.uniform(k, A.shape, A.dtype) for k, A in zip(keys, (W, H), strict=True))
+        W, H = (jnp.where(A == 0, draw, A) for A, draw in zip((W, H), draws, strict=True))
+    return Factors(W.astype(X.dtype), H.astype(X.dtype))
+
+
+NAMED = {
+    "random": random,
+    "nndsvd": lambda key, X, rank: nndsvd(X, rank),
+    "nndsvda": lambda key, X, rank: nndsvd(X, rank, fill="mean"),
+    "nndsvdar": lambda key, X, rank: nndsvd(X, rank, fill="random", key=key),
+}
+"""The inits that `fit` knows by name; the last two are the names of the fills "mean" and "random" in the literature."""

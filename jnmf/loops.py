@@ -1,0 +1,219 @@
+"""The two loops over iterations: `run`, of fixed length and differentiable, and `fit`, which stops."""
+
+import warnings
+from enum import IntEnum
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jnmf import checks
+from jnmf import init as inits
+from jnmf.algorithms import HALS, Info
+from jnmf.factors import Factors
+from jnmf.objective import gradient, objective, projected_gradient_norm, relative_change
+
+
+class Trace(NamedTuple):
+    """One entry an iteration, of the factors that iteration returned: the full objective, δ, the KKT residual."""
+
+    loss: Array
+    delta: Array
+    kkt: Array
+
+
+class Status(IntEnum):
+    CONVERGED = 0
+    MAX_ITERS = 1
+    NONFINITE = 2
+
+
+class Fit(NamedTuple):
+    """The factors, the full objective from the residual itself, and how it went. The trace is NaN after the last."""
+
+    W: Array
+    H: Array
+    loss: Array
+    num_iters: Array
+    status: Any
+    trace: Trace
+
+    @property
+    def factors(self) -> Factors:
+        return Factors(self.W, self.H)
+
+
+STOPS = ("delta", "loss", "kkt")
+
+
+def run(X, factors: Factors, algorithm, *, num_iters: int) -> tuple[Factors, Trace]:
+    """`num_iters` iterations of `algorithm` from `factors`: a `lax.scan`, for jit, vmap and grad.
+
+    X (m, n), factors W (m, r) and H (r, n), nonnegative -> the factors after the last iteration, in the dtype of X,
+    and the trace (num_iters,), through whose δ and kkt no derivative passes. Nothing is guarded: a divergent run
+    returns what it computed. Raises for arguments of the wrong shape or kind; values are checked by `fit`.
+    """
+    X = checks.matrix(X)
+    checks.algorithm(algorithm)
+    checks.count(num_iters, "num_iters", 0)
+    start = checks.factors(factors, X.shape, None)
+    end, trace = _run(*_widened(X, start, algorithm), num_iters=num_iters)
+    return Factors(*(A.astype(X.dtype) for A in end)), trace
+
+
+@partial(jax.jit, static_argnames="num_iters")
+def _run(X, factors, algorithm, *, num_iters):
+    def iterate(state, _):
+        new, info = algorithm.step(X, state)
+        old_factors, new_factors = lax.stop_gradient((algorithm.factors(state), algorithm.factors(new)))
+        return new, Trace(info.loss, relative_change(old_factors, new_factors), lax.stop_gradient(info.kkt))
+
+    state, trace = lax.scan(iterate, algorithm.init(X, factors), length=num_iters)
+    return algorithm.factors(state), trace
+
+
+def fit(
+    X,
+    rank: int | None = None,
+    algorithm=None,
+    *,
+    init="random",
+    key=0,
+    tol=1e-4,
+    stop: str = "delta",
+    max_iters: int = 500,
+    check_every: int = 1,
+) -> Fit:
+    """Factorise X ≈ W H, W, H ≥ 0, until the stopping rule holds.
+
+    X: (m, n), real and finite; NumPy, pandas, jax or nested lists. The factors have the dtype of X, integers and
+        booleans the default float; half precision is computed in float32 and the factors rounded at the end.
+    rank: r ≥ 1, also above min(m, n). May be left out when `init` is Factors.
+    algorithm: MU, HALS, ALS, PGD or ANLS. Default HALS(inner=3): it descends for any X, has no step size, and two
+        more sweeps over r rows cost little beside the two products with X that each iteration makes.
+    init: "random" (`init.random`), "nndsvd", "nndsvda", "nndsvdar" (`init.nndsvd`), Factors, or a function
+        (key, X, rank) -> Factors.
+        Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end.
+    key: an int seed or a `jax.random.key`; the same key gives the same bits.
+    stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol`; "loss", the
+        full objective fell by at most `tol` relative (or by less than its rounding, eps·½‖X‖², for the Frobenius
+        methods); "kkt", the projected-gradient norm is at most `tol` times that of the start. tol=0 never stops.
+    max_iters: the most iterations.
+    check_every: the trace is recorded and the stopping rule tried at every so-manieth iteration (NaN between). For
+        β-divergences a record costs a pass over X with a logarithm per entry.
+
+    A component can die (zero column of W or row of H; l1 penalties do it); a warning says how many did. A fit that
+    becomes non-finite keeps its last finite factors and has status NONFINITE. Under jit and vmap nothing is raised or
+    warned, and `status` is an array.
+
+    Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
+    """
+    X = checks.matrix(X)
+    algorithm = HALS(inner=3) if algorithm is None else algorithm
+    checks.algorithm(algorithm)
+    checks.domain(X, algorithm)
+    checks.number(tol, "tol")
+    checks.choice(stop, "stop", STOPS)
+    checks.count(max_iters, "max_iters", 0)
+    checks.count(check_every, "check_every", 1)
+    start = initial_factors(X, rank, init, key)
+
+    compute = _widened(X, start, algorithm)
+    found = _fit(*compute, tol, stop=stop, max_iters=max_iters, check_every=check_every)
+    factors = Factors(found.W.astype(X.dtype), found.H.astype(X.dtype))
+    loss = objective(compute[0], Factors(*(A.astype(compute[0].dtype) for A in factors)), compute[2])
+    found = found._replace(W=factors.W, H=factors.H, loss=loss)
+    if checks.is_traced(found):
+        return found
+    _warn_of_dead_components(factors, X)
+    return found._replace(num_iters=int(found.num_iters), status=Status(int(found.status)))
+
+
+def initial_factors(X, rank, init, key) -> Factors:
+    """The start that `init` names, makes or is; what belongs to empty rows and columns of X is set to its end, zero."""
+    if isinstance(init, tuple):
+        start = checks.factors(Factors(*init), X.shape, None if rank is None else checks.rank(rank))
+    else:
+        if rank is None:
+            raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
+        rank = checks.rank(rank)
+        if not callable(init):
+            checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
+        make = init if callable(init) else inits.NAMED[init]
+        start = checks.factors(make(inits.as_key(key), X, rank), X.shape, rank)
+    used = X != 0
+    return Factors(start.W * jnp.any(used, axis=1)[:, None], start.H * jnp.any(used, axis=0)[None, :])
+
+
+def _widened(X, factors, algorithm):
+    """All that enters the compiled loop, in the one dtype to compute in, so that a new value is not a new program."""
+    dtype = checks.compute_dtype(X.dtype)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, factors, algorithm))
+
+
+class _Progress(NamedTuple):
+    state: Any
+    num_iters: Array
+    status: Array
+    loss: Array  # at the last check, which the rule "loss" compares with
+    trace: Trace
+
+
+@partial(jax.jit, static_argnames=("stop", "max_iters", "check_every"))
+def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
+    dtype = X.dtype
+    nan = jnp.full(max_iters, jnp.nan, dtype)
+    noise = jnp.finfo(dtype).eps * 0.5 * jnp.sum(X * X) if algorithm.beta == 2 else 0
+    first_loss = objective(X, factors, algorithm)
+    if stop == "kkt":
+        first_kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm))
+
+    def unfinished(p):
+        return (p.status == Status.MAX_ITERS) & (p.num_iters < max_iters)
+
+    def unrecorded_step(state):
+        return algorithm.step(X, state)[0], Info(jnp.array(jnp.nan, dtype), jnp.array(jnp.nan, dtype))
+
+    def iterate(p):
+        check = (p.num_iters + 1) % check_every == 0
+        if check_every == 1:
+            state, info = algorithm.step(X, p.state)
+        else:
+            state, info = lax.cond(check, partial(algorithm.step, X), unrecorded_step, p.state)
+        new = algorithm.factors(state)
+        delta = jnp.where(check, relative_change(algorithm.factors(p.state), new), jnp.nan)
+
+        if stop == "delta":
+            small = delta <= tol
+        elif stop == "loss":
+            small = p.loss - info.loss <= jnp.maximum(tol * p.loss, noise)
+        else:
+            small = info.kkt <= tol * first_kkt
+        finite = jnp.all(jnp.isfinite(new.W)) & jnp.all(jnp.isfinite(new.H))
+        status = jnp.where(check & small & (tol > 0), Status.CONVERGED, Status.MAX_ITERS)
+        entry = jax.tree.map(lambda value: jnp.where(finite, value, jnp.nan), Trace(info.loss, delta, info.kkt))
+        return _Progress(
+            state=jax.tree.map(lambda a, b: jnp.where(finite, a, b), state, p.state),
+            num_iters=p.num_iters + finite,
+            status=jnp.where(finite, status, Status.NONFINITE),
+            loss=jnp.where(check, info.loss, p.loss),
+            trace=jax.tree.map(lambda column, value: column.at[p.num_iters].set(value), p.trace, entry),
+        )
+
+    start = _Progress(
+        algorithm.init(X, factors), jnp.array(0), jnp.array(Status.MAX_ITERS), first_loss, Trace(nan, nan, nan)
+    )
+    end = lax.while_loop(unfinished, iterate, start) if max_iters > 0 else start
+    return Fit(*algorithm.factors(end.state), end.loss, end.num_iters, end.status, end.trace)
+
+
+def _warn_of_dead_components(factors: Factors, X) -> None:
+    dead = int(jnp.sum(~(jnp.any(factors.W > 0, axis=0) & jnp.any(factors.H > 0, axis=1))))
+    if dead and bool(jnp.any(X != 0)):
+        warnings.warn(
+            f"{dead} of {factors.H.shape[0]} components are dead (a zero column of W or row of H): "
+            "lower the l1 penalty or the rank, or try another key",
+            stacklevel=3,
+        )

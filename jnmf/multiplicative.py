@@ -1,0 +1,43 @@
+"""The multiplicative update for a β-divergence: the half-step (X, W, H) -> H that sees X."""
+
+import jax.numpy as jnp
+
+from jnmf.losses import divide, power
+
+
+def half_step(X, W, H, beta: float, l1=0.0, l2=0.0):
+    r"""H ⊙ [ Wᵀ(X ⊙ Z^{β−2}) ⊘ (Wᵀ Z^{β−1} + l1 + l2 H) ]^γ with Z = W H.
+
+    X (m, n), W (m, r), H (r, n), all ≥ 0 -> H (r, n), same dtype. It minimises a majoriser of
+    D_β(X, WH) + l1 ΣH + ½ l2 ‖H‖² that touches it at H, so the objective never rises, for every β: see `exponent`.
+    KL (β = 1, γ = 1) is H ⊙ [Wᵀ(X ⊘ WH)] ⊘ Wᵀ1, Lee and Seung 2001, eq. 5; all β: Févotte and Idier 2011, eq. 4.1;
+    with penalties: Tan and Févotte 2013, table 1.
+
+    An entry of H that is 0 stays 0; where the quotient is 0/0, H has no effect on the loss and becomes 0.
+    """
+    Z = W @ H
+    if beta == 1:
+        numerator, denominator = W.T @ divide(X, Z), jnp.sum(W, axis=0)[:, None]
+    else:
+        # The powers are taken of Z in units of its largest entry: the quotient is the same, and nothing overflows.
+        unit = jnp.max(Z)
+        z, x = divide(Z, unit), divide(X, unit)
+        numerator, denominator = W.T @ (x * power(z, beta - 2)), W.T @ power(z, beta - 1)
+        l1, l2 = divide(l1, unit ** (beta - 1)), divide(l2, unit ** (beta - 1))
+    ratio = divide(numerator, denominator + l1 + l2 * H)
+    return H * jnp.where(l2 > 0, power(ratio, exponent(beta, ridge=True)), power(ratio, exponent(beta, ridge=False)))
+
+
+def exponent(beta: float, ridge: bool) -> float:
+    """γ(β), the exponent with which the multiplicative update descends (Févotte and Idier 2011; Tan and Févotte 2013).
+
+    The majoriser holds the ratio u = H⁺/H in the powers u^{β−1} or 1 (from Z^{β−1} or its tangent) and u^{β−2} or 1
+    (from X Z^{β−2}), u⁰ (l1) and u¹ (l2). Raising each increasing term to the largest power present keeps it a
+    majoriser and leaves one power to solve for: 1/(2−β) below β = 1, 1 up to 2, 1/(β−1) above; with l2 > 0,
+    1/(3−β) up to β = 2.
+    """
+    if beta > 2:
+        return 1 / (beta - 1)
+    if ridge:
+        return 1 / (3 - beta)
+    return 1 / (2 - beta) if beta < 1 else 1.0

@@ -1,0 +1,106 @@
+"""The objective D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², its gradient and its optimality."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar, dataclass_transform
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jnmf import checks, losses
+from jnmf.factors import Factors, normalize
+from jnmf.losses import divide
+
+
+def static(default) -> Any:
+    """A field that is structure: another value is another program."""
+    return field(default=default, metadata={"static": True})
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def pytree(cls):
+    """A frozen, keyword-only dataclass that is a pytree."""
+    return jax.tree_util.register_dataclass(dataclass(frozen=True, kw_only=True)(cls))
+
+
+@pytree
+class Objective:
+    """Which objective: β and the penalties. An algorithm is an objective and a way to lower it."""
+
+    beta: ClassVar[float] = 2.0
+    l1_W: Any = 0.0
+    l1_H: Any = 0.0
+    l2_W: Any = 0.0
+    l2_H: Any = 0.0
+
+
+def penalty(factors: Factors, algorithm):
+    """l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², a scalar."""
+    W, H = factors
+    l1 = algorithm.l1_W * jnp.sum(W) + algorithm.l1_H * jnp.sum(H)
+    return l1 + 0.5 * (algorithm.l2_W * jnp.sum(W * W) + algorithm.l2_H * jnp.sum(H * H))
+
+
+@partial(jax.jit, static_argnames="block")
+def objective(X, factors: Factors, algorithm, *, block: int = 256):
+    """The full objective that `algorithm` lowers, a scalar, from the residual itself.
+
+    X (m, n) is taken `block` rows at a time, so W H is never held whole. No cancellation: exact fits give 0.
+    """
+    W, H = factors
+    D = losses.for_beta(algorithm.beta)
+    rows = lax.map(lambda row: D(row[0][None, :], row[1][None, :], H), (X, W), batch_size=block)
+    return jnp.sum(rows) + penalty(factors, algorithm)
+
+
+def gradient(X, factors: Factors, algorithm) -> Factors:
+    """(∇_W, ∇_H) of the full objective, with the shapes of W and H."""
+    W, H = factors
+    D = losses.for_beta(algorithm.beta)
+    return with_penalty(Factors(D.grad_W(X, W, H), D.grad_H(X, W, H)), factors, algorithm)
+
+
+def with_penalty(gradients: Factors, factors: Factors, algorithm) -> Factors:
+    """The gradients of the loss with those of the penalties, l1 + l2·W and l1 + l2·H, added."""
+    return Factors(
+        gradients.W + algorithm.l1_W + algorithm.l2_W * factors.W,
+        gradients.H + algorithm.l1_H + algorithm.l2_H * factors.H,
+    )
+
+
+def projected_gradient_norm(factors: Factors, gradients: Factors):
+    """‖∇ᴾ‖: the gradient, without its positive entries where the factor is 0 (Lin 2007, eqs. 19 and 20).
+
+    It is 0 exactly at the points that satisfy KKT. An entry below eps times the largest of its component counts as 0.
+    """
+
+    def projected(A, grad, axis):
+        zero = A <= jnp.finfo(A.dtype).eps * jnp.max(A, axis=axis, keepdims=True)
+        return jnp.where(zero, jnp.minimum(grad, 0), grad)
+
+    return jnp.hypot(
+        jnp.linalg.norm(projected(factors.W, gradients.W, 0)),
+        jnp.linalg.norm(projected(factors.H, gradients.H, 1)),
+    )
+
+
+def kkt_residual(X, factors: Factors, algorithm=None):
+    """How far the factors are from the optimality condition of `algorithm`'s objective: ‖∇ᴾ‖, a scalar, 0 at KKT.
+
+    KKT: W ≥ 0, ∇_W ≥ 0, W ⊙ ∇_W = 0, and the same for H. See `projected_gradient_norm`. X (m, n), W (m, r), H (r, n);
+    algorithm None is the Frobenius loss without penalties.
+    """
+    X = checks.matrix(X)
+    factors = checks.factors(factors, X.shape, None)
+    return projected_gradient_norm(factors, gradient(X, factors, algorithm or Objective()))
+
+
+def relative_change(old: Factors, new: Factors):
+    """δ = ‖W⁺ − W‖/‖W‖ + ‖H⁺ − H‖/‖H‖ of the factors scaled so that the columns of W have maximum 1, with 0/0 = 0.
+
+    A scalar. Without the scaling δ would also count moves along the gauge, which change nothing.
+    """
+    old, new = normalize(old), normalize(new)
+    norm = jnp.linalg.norm
+    return divide(norm(new.W - old.W), norm(old.W)) + divide(norm(new.H - old.H), norm(old.H))

@@ -1,0 +1,93 @@
+"""Solvers for the half-problem of the Frobenius loss. None of them sees X.
+
+With W fixed, ½‖X − WH‖² + l1 ΣH + ½ l2 ‖H‖² is, up to a constant, the quadratic
+
+    q(H) = ½⟨H, G H⟩ − ⟨C, H⟩,      G = WᵀW + l2·I  (r, r),      C = WᵀX − l1  (r, n),
+
+with gradient G H − C. A solver is a pure function (H, G, C) -> H that lowers q over H ≥ 0 (`least_squares` may not).
+W is updated by the same solver on the transposed problem Xᵀ ≈ HᵀWᵀ. All arrays have one floating dtype, which the
+result keeps. A component with a zero row and column in G and a zero row in C and H stays zero under each of them.
+
+The exact minimiser is `jnmf.nonnegative_least_squares.exact`.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jnmf.factors import project_nonnegative
+from jnmf.losses import divide
+
+
+def multiplicative(H, G, C):
+    """H ⊙ [C]₊ ⊘ (G H): the gradient step with step size H ⊘ (G H), element by element.
+
+    It minimises a quadratic that lies above q and touches it at H (Lee and Seung 2001, eq. 4), for G ≥ 0 entrywise.
+    An entry that is 0 stays 0. Where G H = 0 the entry has no effect on q and becomes 0.
+    """
+    return divide(H * project_nonnegative(C), G @ H)
+
+
+def hals(H, G, C):
+    """One sweep over the rows, each set to the exact minimiser of q in that row: [H_k + (C_k − G_k H) / G_kk]₊.
+
+    Cichocki, Zdunek and Amari 2007; Gillis and Glineur 2012, eq. 2.5. A row with G_kk = 0 (its column of W is zero)
+    has no effect on the fit and is left as it is, so that it can come back; an l1 penalty makes it 0.
+    """
+
+    def update_row(k, H):
+        slope = C[k] - G[k] @ H
+        minimiser = jnp.where(G[k, k] > 0, H[k] + divide(slope, G[k, k]), jnp.where(slope < 0, 0, H[k]))
+        return H.at[k].set(project_nonnegative(minimiser))
+
+    return lax.fori_loop(0, H.shape[0], update_row, H)
+
+
+def least_squares(H, G, C):
+    """[G⁻¹C]₊: the unconstrained minimiser of q, projected (projected ALS; Berry et al. 2007, section 3.3).
+
+    G⁻¹ is the pseudo-inverse, so a rank-deficient G gives the minimum-norm solution, as `lstsq` does. Since G holds
+    squares, directions of W below sqrt(r·eps) of its largest singular value count as absent.
+    """
+    del H
+    r = G.shape[0]
+    return project_nonnegative(jnp.linalg.pinv(G, rtol=r * jnp.finfo(G.dtype).eps, hermitian=True) @ C)
+
+
+class Backtracking(NamedTuple):
+    """The step size is searched for, at each half-step anew."""
+
+
+BACKTRACKING = Backtracking()
+
+
+def projected_gradient(H, G, C, step_size: Array | float | Backtracking | None = None):
+    """[H − η (G H − C)]₊ with step size η (Lin 2007, eq. 8).
+
+    `step_size` None: η = 1/‖G‖₂, the Lipschitz constant of the gradient, with which q never rises. A number: that η.
+    BACKTRACKING: Armijo's rule along the projection arc, see `backtracking_step`.
+    """
+    gradient = G @ H - C
+    if step_size is None:
+        step_size = divide(1, jnp.linalg.norm(G, 2))
+    elif isinstance(step_size, Backtracking):
+        step_size = backtracking_step(H, G, gradient)
+    return project_nonnegative(H - step_size * gradient)
+
+
+def backtracking_step(H, G, gradient, sufficient_decrease=0.01):
+    """The first of η₀, η₀/2, η₀/4, … with q(H⁺) − q(H) ≤ σ⟨∇q, H⁺ − H⟩ (Lin 2007, eq. 13; σ = 0.01, η₀ = 1/max G_kk).
+
+    ‖G‖₂ ≤ tr G ≤ r·max G_kk and every η ≤ 1/‖G‖₂ passes, so at most log₂ r halvings are needed: a loop of fixed
+    length, which keeps the step differentiable in reverse. q is a quadratic, so q(H⁺) − q(H) = ⟨∇q, D⟩ + ½⟨D, G D⟩.
+    """
+
+    def halve_if_needed(_, step_size):
+        D = project_nonnegative(H - step_size * gradient) - H
+        linear = jnp.vdot(gradient, D)
+        enough = (1 - sufficient_decrease) * linear + 0.5 * jnp.vdot(D, G @ D) <= 0
+        return jnp.where(enough, step_size, step_size / 2)
+
+    return lax.fori_loop(0, math.ceil(math.log2(H.shape[0])), halve_if_needed, divide(1, jnp.max(jnp.diag(G))))
