@@ -1,0 +1,56 @@
+"""What hypothesis draws for the proofs and the tests: small matrices with everything that breaks formulas.
+
+Entries are multiples of 1/8, so that every input is also an exact fraction. A few fixed shapes keep the number of
+compilations small. `positive` matrices have no zeros; `nonnegative` ones may have zeros, zero rows, zero columns and
+repeated columns (rank deficiency); `real` ones have signs as well. `scaled` multiplies by a power of two.
+"""
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+SHAPES = ((4, 5, 2), (6, 4, 3))  # (m, n, r)
+SCALES = (1.0, 2.0**-20, 2.0**20)
+
+shapes = st.sampled_from(SHAPES)
+scales = st.sampled_from(SCALES)
+
+
+def _eighths(low, high):
+    return st.integers(low, high).map(lambda k: k / 8)
+
+
+def real(shape):
+    return arrays(np.float64, shape, elements=_eighths(-16, 16), fill=st.nothing())
+
+
+def positive(shape):
+    return arrays(np.float64, shape, elements=_eighths(1, 16), fill=st.nothing())
+
+
+@st.composite
+def nonnegative(draw, shape):
+    A = draw(arrays(np.float64, shape, elements=_eighths(0, 16), fill=st.nothing()))
+    defect = draw(st.sampled_from(("none", "none", "zero row", "zero column", "repeated row", "repeated column")))
+    if defect == "zero row":
+        A[0] = 0
+    elif defect == "zero column":
+        A[:, -1] = 0
+    elif defect == "repeated row":
+        A[-1] = A[0]
+    elif defect == "repeated column":
+        A[:, -1] = A[:, 0]
+    return A
+
+
+@st.composite
+def scaled(draw, matrices):
+    return draw(matrices) * draw(scales)
+
+
+@st.composite
+def problems(draw, X=nonnegative, factors=nonnegative, scale=False):
+    """(X, W, H) of matching shapes: X drawn by `X`, the factors by `factors`; with `scale`, each by a power of two."""
+    m, n, r = draw(shapes)
+    X, W, H = X((m, n)), factors((m, r)), factors((r, n))
+    return tuple(draw(scaled(A) if scale else A) for A in (X, W, H))
