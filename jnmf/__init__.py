@@ -2,10 +2,12 @@
 
 from jnmf import init, losses, solvers
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
-from jnmf.factors import Factors, normalize, project_nonnegative
+from jnmf.factors import Factors, normalize, probabilities, project_nonnegative
 from jnmf.loops import Fit, Status, Trace, fit, run
 from jnmf.nonnegative_least_squares import nnls
 from jnmf.objective import kkt_residual, objective, relative_change
+from jnmf.similarity import match, similarity
+from jnmf.sparsity import hoyer_sparsity, project_sparsity
 from jnmf.transform import transform
 
 __all__ = [
@@ -19,15 +21,20 @@ __all__ = [
     "Status",
     "Trace",
     "fit",
+    "hoyer_sparsity",
     "init",
     "kkt_residual",
     "losses",
+    "match",
     "nnls",
     "normalize",
     "objective",
+    "probabilities",
     "project_nonnegative",
+    "project_sparsity",
     "relative_change",
     "run",
+    "similarity",
     "solvers",
     "transform",
 ]

@@ -10,6 +10,7 @@ import numbers
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jnmf.factors import Factors
 
@@ -20,7 +21,13 @@ def compute_dtype(dtype):
 
 
 def is_traced(*trees) -> bool:
-    return any(isinstance(leaf, jax.core.Tracer) for tree in trees for leaf in jax.tree.leaves(tree))
+    return any(isinstance(leaf, Tracer) for tree in trees for leaf in jax.tree.leaves(tree))
+
+
+def on_host(value):
+    """`value()` as a Python number, also while something else is being traced."""
+    with jax.ensure_compile_time_eval():
+        return value().item()
 
 
 def matrix(X, name: str = "X") -> jax.Array:
@@ -40,14 +47,13 @@ def matrix(X, name: str = "X") -> jax.Array:
     if X.size == 0:
         raise ValueError(f"{name}: expected at least one row and one column, got shape {X.shape}")
     X = jnp.asarray(X, X.dtype if jnp.issubdtype(X.dtype, jnp.floating) else jnp.result_type(float))
-    if not is_traced(X):
-        finite = np.asarray(jnp.isfinite(X))
-        if not finite.all():
-            row, column = (int(i) for i in np.argwhere(~finite)[0])
-            raise ValueError(
-                f"{name}: expected finite entries, got {(~finite).sum()} NaN or inf of {finite.size}, the first at "
-                f"({row}, {column}); drop or impute them"
-            )
+    if not is_traced(X) and not on_host(lambda: jnp.all(jnp.isfinite(X))):
+        finite = np.isfinite(np.asarray(X, float))
+        row, column = (int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"{name}: expected finite entries, got {(~finite).sum()} NaN or inf of {finite.size}, the first at "
+            f"({row}, {column}); drop or impute them"
+        )
     return X
 
 
@@ -92,16 +98,16 @@ def domain(X, algorithm, name: str = "X") -> None:
     """What the algorithm asks of X: MU nonnegative entries; for β ≤ 0 no zeros but in empty rows and columns."""
     if is_traced(X) or not algorithm.nonnegative_data:
         return
-    negative = int(jnp.sum(X < 0))
+    negative = on_host(lambda: jnp.sum(X < 0))
     if negative:
         raise ValueError(
             f"{name}: MU expects nonnegative entries, got {negative} negative ones of {X.size}, "
-            f"the least {float(X.min()):g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
+            f"the least {on_host(X.min):g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
             "which allow them"
         )
     if algorithm.beta <= 0:
-        rows, columns = jnp.any(X > 0, axis=1), jnp.any(X > 0, axis=0)
-        zeros = int(jnp.sum((X == 0) & rows[:, None] & columns[None, :]))
+        used = lambda axis: jnp.any(X > 0, axis=axis, keepdims=True)
+        zeros = on_host(lambda: jnp.sum((X == 0) & used(0) & used(1)))
         if zeros:
             raise ValueError(
                 f"{name}: for beta = {algorithm.beta:g} expected positive entries (the divergence from 0 is infinite), "
@@ -110,8 +116,13 @@ def domain(X, algorithm, name: str = "X") -> None:
             )
 
 
-def factors(value: Factors, shape: tuple[int, int], rank_: int | None) -> Factors:
-    """Initial factors: two nonnegative, finite matrices that fit X and each other, not both without effect."""
+def nonnegative(A, name: str) -> None:
+    if not is_traced(A) and on_host(A.min) < 0:
+        raise ValueError(f"{name}: expected nonnegative entries, got {on_host(A.min):g}; use project_nonnegative")
+
+
+def factors(value, shape: tuple[int, ...], rank_: int | None) -> Factors:
+    """Initial factors: two nonnegative, finite matrices that fit X and each other."""
     if len(value) != 2:
         raise ValueError(f"init: expected Factors(W, H), got {len(value)} arrays")
     W, H = matrix(value[0], "init W"), matrix(value[1], "init H")
@@ -121,9 +132,17 @@ def factors(value: Factors, shape: tuple[int, int], rank_: int | None) -> Factor
         transposed = H.shape == (n, r) and H.shape != (r, n)
         hint = "did you pass Hᵀ?" if transposed else "W needs the rows of X, H its columns, both the same rank"
         raise ValueError(f"init: expected W {(m, r)} and H {(r, n)}, got W {W.shape} and H {H.shape}; {hint}")
-    if not is_traced(W, H):
-        for name, A in (("W", W), ("H", H)):
-            least = float(A.min())
-            if least < 0:
-                raise ValueError(f"init {name}: expected nonnegative entries, got {least:g}; use project_nonnegative")
+    nonnegative(W, "init W")
+    nonnegative(H, "init H")
     return Factors(W, H)
+
+
+def some_positive(value: Factors, X) -> None:
+    """No update can leave factors that are all zero, unless X is."""
+    if is_traced(value, X) or on_host(lambda: jnp.all(X == 0)):
+        return
+    for name, A in (("W", value.W), ("H", value.H)):
+        if on_host(A.max) == 0:
+            raise ValueError(
+                f"init {name}: expected a positive entry, got all zeros, which no update leaves; try init.random"
+            )

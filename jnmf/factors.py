@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from jnmf.losses import divide
+
 NORMS = {
     "max": lambda W: jnp.max(jnp.abs(W), axis=0),
     "l1": lambda W: jnp.sum(jnp.abs(W), axis=0),
@@ -36,3 +38,25 @@ def normalize(factors: Factors, norm: str = "max") -> Factors:
     d = NORMS[norm](W)
     d = jnp.where(d > 0, d, 1)
     return Factors(W / d[None, :], H * d[:, None])
+
+
+class Probabilities(NamedTuple):
+    """W (m, r) with columns that sum to 1, weights sigma (r,), H (r, n) with rows that sum to 1."""
+
+    W: Array
+    sigma: Array
+    H: Array
+
+
+def probabilities(factors: Factors) -> Probabilities:
+    """The form of probabilistic latent semantic analysis: W diag(sigma) H is the W H that was passed.
+
+    W (m, r), H (r, n) -> W (m, r), sigma (r,), H (r, n), in their dtype.
+    sigma_k = (Σ_i W_ik)(Σ_j H_kj), and the columns of W and the rows of H are divided by their sums, so that
+    Σ sigma = Σ WH. If that is 1, they are P(i | k), P(k) and P(j | k) in the mixture
+    P(i, j) = Σ_k P(k) P(i | k) P(j | k). A zero column of W or row of H stays zero, with sigma_k = 0.
+    Hofmann 1999; Gaussier and Goutte 2005.
+    """
+    W, H = factors
+    columns, rows = jnp.sum(W, axis=0), jnp.sum(H, axis=1)
+    return Probabilities(divide(W, columns[None, :]), columns * rows, divide(H, rows[:, None]))

@@ -61,7 +61,7 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
         u, v = project_nonnegative(sign * U), project_nonnegative(sign * V)
         length_u, length_v = jnp.linalg.norm(u, axis=0), jnp.linalg.norm(v, axis=0)
         weight = jnp.sqrt(sigma * length_u * length_v)
-        return weight, weight * divide(u, length_u[None, :]), weight * divide(v, length_v[None, :])
+        return weight, weight[None, :] * divide(u, length_u[None, :]), weight[None, :] * divide(v, length_v[None, :])
 
     positive, negative = part(1), part(-1)
     larger = positive[0] >= negative[0]

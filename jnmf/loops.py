@@ -25,6 +25,8 @@ class Trace(NamedTuple):
 
 
 class Status(IntEnum):
+    """How a fit ended: by its rule, at the most iterations, or with the last finite factors of a divergent run."""
+
     CONVERGED = 0
     MAX_ITERS = 1
     NONFINITE = 2
@@ -120,7 +122,7 @@ def fit(
     checks.count(check_every, "check_every", 1)
     start = initial_factors(X, rank, init, key)
 
-    compute = _widened(X, start, algorithm)
+    *compute, tol = _widened(X, start, algorithm, tol)
     found = _fit(*compute, tol, stop=stop, max_iters=max_iters, check_every=check_every)
     factors = Factors(found.W.astype(X.dtype), found.H.astype(X.dtype))
     loss = objective(compute[0], Factors(*(A.astype(compute[0].dtype) for A in factors)), compute[2])
@@ -134,7 +136,7 @@ def fit(
 def initial_factors(X, rank, init, key) -> Factors:
     """The start that `init` names, makes or is; what belongs to empty rows and columns of X is set to its end, zero."""
     if isinstance(init, tuple):
-        start = checks.factors(Factors(*init), X.shape, None if rank is None else checks.rank(rank))
+        start = checks.factors(init, X.shape, None if rank is None else checks.rank(rank))
     else:
         if rank is None:
             raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
@@ -143,14 +145,15 @@ def initial_factors(X, rank, init, key) -> Factors:
             checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
         make = init if callable(init) else inits.NAMED[init]
         start = checks.factors(make(inits.as_key(key), X, rank), X.shape, rank)
+    checks.some_positive(start, X)
     used = X != 0
     return Factors(start.W * jnp.any(used, axis=1)[:, None], start.H * jnp.any(used, axis=0)[None, :])
 
 
-def _widened(X, factors, algorithm):
+def _widened(X, *others):
     """All that enters the compiled loop, in the one dtype to compute in, so that a new value is not a new program."""
     dtype = checks.compute_dtype(X.dtype)
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, factors, algorithm))
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, *others))
 
 
 class _Progress(NamedTuple):
@@ -206,7 +209,8 @@ def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
         algorithm.init(X, factors), jnp.array(0), jnp.array(Status.MAX_ITERS), first_loss, Trace(nan, nan, nan)
     )
     end = lax.while_loop(unfinished, iterate, start) if max_iters > 0 else start
-    return Fit(*algorithm.factors(end.state), end.loss, end.num_iters, end.status, end.trace)
+    W, H = algorithm.factors(end.state)
+    return Fit(W, H, end.loss, end.num_iters, end.status, end.trace)
 
 
 def _warn_of_dead_components(factors: Factors, X) -> None:

@@ -23,7 +23,10 @@ def half_step(X, W, H, beta: float, l1=0.0, l2=0.0):
         unit = jnp.max(Z)
         z, x = divide(Z, unit), divide(X, unit)
         numerator, denominator = W.T @ (x * power(z, beta - 2)), W.T @ power(z, beta - 1)
-        l1, l2 = divide(l1, unit ** (beta - 1)), divide(l2, unit ** (beta - 1))
+        # A penalty can outgrow the loss beyond the range of the dtype (unit → 0, β > 1); it then wins, and is not lost.
+        limits = jnp.finfo(Z.dtype)
+        unit = jnp.maximum(unit ** (beta - 1), limits.tiny)
+        l1, l2 = jnp.minimum(l1 / unit, limits.max), jnp.minimum(l2 / unit, limits.max)
     ratio = divide(numerator, denominator + l1 + l2 * H)
     return H * jnp.where(l2 > 0, power(ratio, exponent(beta, ridge=True)), power(ratio, exponent(beta, ridge=False)))
 

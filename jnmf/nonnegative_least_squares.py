@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnmf import accelerated_projected_gradient, checks, pivoting
+from jnmf.factors import project_nonnegative
+from jnmf.losses import divide
 
 METHODS = {"pivoting": pivoting.search, "projected_gradient": accelerated_projected_gradient.search}
 
@@ -63,10 +65,15 @@ def nnls(A, B):
 
 @jax.jit
 def _nnls(A, B):
+    d = lax.stop_gradient(divide(1, jnp.linalg.norm(A, axis=0)))
+    A = A * d[None, :]
     G = A.T @ A
     Z = exact(jnp.zeros((A.shape[1], B.shape[1]), A.dtype), G, A.T @ B)
     # G holds the squares of A's singular values, and the solution through it loses twice the digits. One correction
-    # from the residual of A itself brings them back (corrected semi-normal equations; Björck 1987).
-    passive = Z > 0
-    correction = pivoting.solve_passive(lax.stop_gradient(G), passive, A.T @ (B - A @ Z))
-    return jnp.where(passive, jnp.maximum(Z + correction, 0), 0)
+    # from the residual of A itself brings them back (corrected semi-normal equations; Björck 1987). Along a null
+    # direction of A it would be rounding divided by rounding: it is kept in the columns where it lowers the residual.
+    correction = pivoting.solve_passive(lax.stop_gradient(G), Z > 0, A.T @ (B - A @ Z))
+    corrected = jnp.where(Z > 0, project_nonnegative(Z + correction), 0)
+    residual = lambda Z: jnp.linalg.norm(A @ Z - B, axis=0, keepdims=True)
+    lower = lax.stop_gradient(residual(corrected) <= residual(Z))
+    return d[:, None] * jnp.where(lower, corrected, Z)

@@ -17,6 +17,7 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from jnmf.factors import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
+BLOCK_NUMBERS = 2**22  # each column needs its own r × r system; a block of columns holds at most this many numbers
 
 
 def search(start, G, C):
@@ -44,9 +45,9 @@ def _solve_passive(G, F, c):
 
 
 def _in_blocks(f, *columns):
-    """f on blocks of columns: each column needs its own r × r system, and a block holds at most 2²² numbers."""
+    """f on blocks of columns."""
     r, n = columns[0].shape
-    block = max(1, 2**22 // r**2)
+    block = max(1, BLOCK_NUMBERS // r**2)
     if n <= block:
         return f(*columns)
     return lax.map(lambda one: f(*(c[:, None] for c in one))[:, 0], tuple(c.T for c in columns), batch_size=block).T

@@ -52,8 +52,11 @@ def least_squares(H, G, C):
     squares, directions of W below sqrt(r·eps) of its largest singular value count as absent.
     """
     del H
-    r = G.shape[0]
-    return project_nonnegative(jnp.linalg.pinv(G, rtol=r * jnp.finfo(G.dtype).eps, hermitian=True) @ C)
+    # In units of its largest entry G is the same for every scale of X; a zero component must not come back by rounding.
+    diagonal = jnp.diag(G)
+    unit = jnp.max(diagonal)
+    inverse = jnp.linalg.pinv(divide(G, unit), rtol=G.shape[0] * jnp.finfo(G.dtype).eps, hermitian=True)
+    return jnp.where(diagonal[:, None] > 0, project_nonnegative(inverse @ divide(C, unit)), 0)
 
 
 class Backtracking(NamedTuple):

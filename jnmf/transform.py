@@ -34,8 +34,7 @@ def transform(X_new, H, algorithm=None, *, max_iters: int = 1000):
     if X.shape[1] != H.shape[1]:
         hint = "did you pass Hᵀ?" if X.shape[1] == H.shape[0] else "both have one column for each feature"
         raise ValueError(f"transform: expected X_new (m, n) and H (r, n), got {X.shape} and {H.shape}; {hint}")
-    if not checks.is_traced(H) and float(H.min()) < 0:
-        raise ValueError(f"H: expected nonnegative entries, got {float(H.min()):g}; use project_nonnegative")
+    checks.nonnegative(H, "H")
     dtype = checks.compute_dtype(X.dtype)
     arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, H, algorithm))
     W = _least_squares(*arguments) if algorithm.beta == 2 else _divergence(*arguments, max_iters=max_iters)
@@ -76,7 +75,8 @@ def _search(X, H, algorithm, max_iters):
 
     def polish(_, W):
         new = _newton(X, W, H, algorithm)
-        return jnp.where((objective(new) <= objective(W))[:, None], new, W)
+        lower = objective(new) <= objective(W) * (1 + 10 * jnp.finfo(X.dtype).eps)
+        return jnp.where(lower[:, None], new, W)
 
     return lax.fori_loop(0, POLISH, polish, W)
 

@@ -1,0 +1,39 @@
+"""float64 is switched on here, never by the library; mixed ranks and dtypes are errors."""
+
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session", params=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder of real data, from JNMF_DATA; tests that need it are skipped without."""
+    folder = os.environ.get("JNMF_DATA")
+    if not folder:
+        pytest.skip("real data: set JNMF_DATA to the folder that holds it")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nmfdata(data_folder):
+    return np.loadtxt(os.path.join(data_folder, "nmfdata.txt"))
+
+
+@pytest.fixture(scope="session")
+def cbcl_book(data_folder):
+    """CBCL faces in the book's form, (256 − P)/256, 361 × 2429."""
+    with np.load(os.path.join(data_folder, "cbcl_faces.npz")) as archive:
+        pixels = archive[archive.files[0]]
+    return (256 - pixels.astype(float)) / 256

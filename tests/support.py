@@ -1,0 +1,47 @@
+"""What the tests share: the algorithms, one small problem, and what rounding may do."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import settings
+
+from jnmf import ALS, ANLS, HALS, MU, PGD, Factors
+
+ALGORITHMS = {
+    "MU": MU(),
+    "MU KL": MU(beta=1.0),
+    "MU Itakura-Saito": MU(beta=0.0),
+    "MU 1.5": MU(beta=1.5),
+    "MU 0.5": MU(beta=0.5),
+    "MU -1": MU(beta=-1.0),
+    "MU 3": MU(beta=3.0),
+    "HALS": HALS(),
+    "HALS inner": HALS(inner=3),
+    "ALS": ALS(),
+    "PGD": PGD(),
+    "PGD backtracking": PGD(step_size="backtracking"),
+    "ANLS pivoting": ANLS(),
+    "ANLS projected gradient": ANLS(solver="projected_gradient"),
+}
+FROBENIUS = {name: a for name, a in ALGORITHMS.items() if a.beta == 2}
+DESCENDING = {name: a for name, a in ALGORITHMS.items() if name != "ALS"}
+
+PENALTIES = {"l1_W": 0.1, "l1_H": 0.2, "l2_W": 0.3, "l2_H": 0.4}
+
+M, N, R = 12, 9, 3
+
+drawn = settings(max_examples=25, derandomize=True, deadline=None)
+
+
+def rounding(dtype) -> float:
+    """A few hundred roundings: for quantities a short computation away from each other."""
+    return 300 * float(np.finfo(dtype).eps)
+
+
+def problem(dtype="float64", seed=0, noise=0.1):
+    """X (12, 9) positive, near rank 3, and a positive start."""
+    keys = jax.random.split(jax.random.key(seed), 5)
+    draw = lambda k, shape: jax.random.uniform(k, shape, jnp.float64, 0.1, 1.0)
+    X = draw(keys[0], (M, R)) @ draw(keys[1], (R, N)) + noise * draw(keys[2], (M, N))
+    start = Factors(draw(keys[3], (M, R)), draw(keys[4], (R, N)))
+    return X.astype(dtype), Factors(*(A.astype(dtype) for A in start))

@@ -1,0 +1,234 @@
+"""What each algorithm promises: descent, the right trace, two products an iteration, symmetries, peers' half-steps."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import ALGORITHMS, DESCENDING, FROBENIUS, PENALTIES, M, N, R, drawn, problem, rounding
+
+from jnmf import (
+    ALS,
+    ANLS,
+    HALS,
+    MU,
+    PGD,
+    Factors,
+    kkt_residual,
+    losses,
+    multiplicative,
+    normalize,
+    objective,
+    relative_change,
+    run,
+)
+from proofs.strategies import nonnegative, positive
+
+ITERATIONS = 4  # the same everywhere: another number is another program
+
+
+def drawn_problems(X):
+    return st.tuples(X((6, 5)), positive((6, 3)), positive((3, 5)))
+
+
+@pytest.mark.parametrize("name", DESCENDING)
+@drawn
+@given(args=drawn_problems(nonnegative), penalties=st.sampled_from(({}, PENALTIES)))
+def test_the_objective_never_rises(name, args, penalties):
+    algorithm = replace(DESCENDING[name], **penalties)
+    X, W, H = map(jnp.asarray, args)
+    if algorithm.beta <= 0:
+        X = X + 0.125
+    _, trace = run(X, Factors(W, H), algorithm, num_iters=ITERATIONS)
+    losses = np.concatenate([[objective(X, Factors(W, H), algorithm)], trace.loss])
+    slack = 1e-12 * (losses[0] + float(jnp.sum(X * X)))
+    assert np.isfinite(losses).all()
+    assert (np.diff(losses) <= slack).all()
+
+
+@pytest.mark.parametrize("name", ["MU", "MU KL", "HALS inner", "PGD", "ANLS pivoting"])
+def test_descent_in_float32(name):
+    X, start = problem("float32")
+    _, trace = run(X, start, ALGORITHMS[name], num_iters=30)
+    assert trace.loss.dtype == jnp.float32
+    assert (np.diff(trace.loss) <= 10 * rounding("float32") * float(jnp.sum(X * X))).all()
+
+
+def test_projected_als_can_rise():
+    """The projection of the unconstrained minimiser is not the constrained one."""
+    risen = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X = jnp.asarray(rng.random((6, 5)))
+        _, trace = run(
+            X, Factors(jnp.asarray(rng.random((6, 3))), jnp.asarray(rng.random((3, 5)))), ALS(), num_iters=30
+        )
+        risen += bool((np.diff(trace.loss) > 1e-6 * trace.loss[0]).any())
+    assert risen > 0
+
+
+@pytest.mark.parametrize("beta", [-1.0, 3.0, 4.0])
+def test_the_plain_exponent_would_not_descend(beta, monkeypatch):
+    """For β outside [1, 2] the exponent of Févotte and Idier is needed: with γ = 1 a few starts rise."""
+    rng = np.random.default_rng(0)
+    spread = rng.integers(1, 5, 100_000)[:, None, None]
+    X, W, H = (jnp.exp(spread * rng.standard_normal((100_000, *shape))) for shape in ((4, 1), (4, 2), (2, 1)))
+    loss = jax.vmap(losses.for_beta(beta))
+    before = loss(X, W, H)
+
+    def rises(gamma):
+        monkeypatch.setattr(multiplicative, "exponent", gamma)
+        new = jax.vmap(lambda X, W, H: multiplicative.half_step(X, W, H, beta))(X, W, H)
+        return int(jnp.sum(loss(X, W, new) > before * (1 + 1e-9)))
+
+    assert rises(multiplicative.exponent) == 0
+    assert rises(lambda beta, ridge: 1.0) > 0
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["plain", "penalised"])
+def test_the_trace_is_of_the_factors_of_its_iteration(name, penalties, dtype):
+    X, start = problem(dtype)
+    algorithm = replace(ALGORITHMS[name], **penalties)
+    after, trace = run(X, start, algorithm, num_iters=ITERATIONS)
+    scale = float(jnp.sum(X * X))
+    np.testing.assert_allclose(
+        trace.loss[-1], objective(X, after, algorithm), rtol=rounding(dtype), atol=rounding(dtype) * scale
+    )
+    np.testing.assert_allclose(
+        trace.kkt[-1], kkt_residual(X, after, algorithm), rtol=1e-3, atol=rounding(dtype) * scale
+    )
+
+
+def test_delta_is_the_change_of_the_scaled_factors():
+    X, start = problem()
+    before, _ = run(X, start, HALS(), num_iters=2)
+    after, trace = run(X, start, HALS(), num_iters=3)
+    old, new = normalize(before), normalize(after)
+    change = [jnp.linalg.norm(b - a) / jnp.linalg.norm(a) for a, b in zip(old, new, strict=True)]
+    np.testing.assert_allclose(trace.delta[-1], sum(change), rtol=1e-9)
+    np.testing.assert_allclose(relative_change(before, after), sum(change), rtol=1e-9)
+    moved = Factors(after.W * 2, after.H / 2)  # along the gauge
+    np.testing.assert_allclose(relative_change(after, moved), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FROBENIUS)
+def test_an_iteration_makes_two_products_with_X(name):
+    """Loss and KKT residual included. Counted in the traced program: products with an operand of the size of X."""
+    X, start = problem()
+    algorithm = ALGORITHMS[name]
+    state = algorithm.init(X, start)
+    jaxpr = jax.make_jaxpr(algorithm.step)(X, state)
+    products = [
+        e for e in jaxpr.eqns if e.primitive.name == "dot_general" and any(v.aval.size == M * N for v in e.invars)
+    ]
+    assert len(products) == 2
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_permutations_of_rows_columns_and_components(name):
+    X, (W, H) = problem()
+    rng = np.random.default_rng(0)
+    rows, columns, components = rng.permutation(M), rng.permutation(N), np.arange(R)
+    if "HALS" not in name:  # a HALS sweep goes through the components in their order
+        components = rng.permutation(R)
+    plain, _ = run(X, Factors(W, H), ALGORITHMS[name], num_iters=ITERATIONS)
+    moved, _ = run(
+        X[rows][:, columns],
+        Factors(W[rows][:, components], H[components][:, columns]),
+        ALGORITHMS[name],
+        num_iters=ITERATIONS,
+    )
+    np.testing.assert_allclose(moved.W, plain.W[rows][:, components], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(moved.H, plain.H[components][:, columns], rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["MU", "MU KL", "HALS", "ANLS pivoting"])
+def test_the_half_steps_are_transposes_of_each_other(name):
+    """The W of a step on X is what a step on Xᵀ gives as its H, from the H already updated."""
+    X, (W, H) = problem()
+    algorithm = ALGORITHMS[name]
+    new, _ = run(X, Factors(W, H), algorithm, num_iters=1)
+    twin, _ = run(X.T, Factors(new.H.T, W.T), algorithm, num_iters=1)
+    np.testing.assert_allclose(twin.H.T, new.W, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_scaling_X_scales_the_factors(name, dtype):
+    X, start = problem(dtype)
+    plain, _ = run(X, start, ALGORITHMS[name], num_iters=ITERATIONS)
+    for c in (1e-12, 1e12):
+        root = jnp.asarray(np.sqrt(c), dtype)
+        scaled, trace = run(
+            X * jnp.asarray(c, dtype), Factors(*(A * root for A in start)), ALGORITHMS[name], num_iters=5
+        )
+        if 0 <= ALGORITHMS[name].beta <= 2:  # outside, the objective itself leaves the range of float32
+            assert np.isfinite(trace.kkt).all()
+        np.testing.assert_allclose(scaled.W / root, plain.W, rtol=1e-3, atol=rounding(dtype))
+        np.testing.assert_allclose(scaled.H / root, plain.H, rtol=1e-3, atol=rounding(dtype))
+
+
+@pytest.mark.parametrize("beta", [2.0, 1.0, 0.0, 0.5])
+def test_a_half_step_is_scikit_learns(beta):
+    """scikit-learn updates W first; by transposition that is the half-step of H on Xᵀ ≈ HᵀWᵀ."""
+    from sklearn.decomposition import _nmf
+
+    X, (W, H) = problem()
+    mine, _ = run(X.T, Factors(H.T, W.T), MU(beta=beta), num_iters=1)
+    gamma = 1 / (2 - beta) if beta < 1 else 1.0
+    theirs, *_ = _nmf._multiplicative_update_w(np.array(X), np.array(W), np.array(H), beta, 0, 0, gamma)
+    np.testing.assert_allclose(mine.H.T, theirs, rtol=1e-10)
+    theirs_H = _nmf._multiplicative_update_h(np.array(X), theirs, np.array(H), beta, 0, 0, gamma)
+    np.testing.assert_allclose(mine.W.T, theirs_H, rtol=1e-10)
+
+
+def test_regularised_als_is_the_rule_as_written():
+    X, (W, H) = problem()
+    alpha = 0.3
+    G, C = np.asarray(W.T @ W), np.asarray(W.T @ X)
+    squared, _ = run(X, Factors(W, H), ALS(l2_H=alpha), num_iters=1)
+    np.testing.assert_allclose(
+        squared.H, np.maximum(np.linalg.inv(G + alpha * np.eye(R)) @ C, 0), rtol=1e-9, atol=1e-12
+    )
+    summed, _ = run(X, Factors(W, H), ALS(l1_H=alpha), num_iters=1)
+    np.testing.assert_allclose(
+        summed.H, np.maximum(np.linalg.inv(G) @ (C - alpha * np.ones((R, N))), 0), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_penalties_act_on_their_factor():
+    X, start = problem()
+    plain, _ = run(X, start, HALS(), num_iters=100)
+    for field, factor in (("l1_W", "W"), ("l1_H", "H"), ("l2_W", "W"), ("l2_H", "H")):
+        penalised, _ = run(X, start, HALS(**{field: 0.5}), num_iters=100)
+        assert jnp.sum(getattr(penalised, factor)) < jnp.sum(getattr(plain, factor)), field
+
+
+@pytest.mark.parametrize("name", ["MU", "HALS inner", "PGD", "PGD backtracking", "ANLS pivoting"])
+def test_long_runs_reach_kkt(name):
+    X, start = problem()
+    _, trace = run(X, start, ALGORITHMS[name], num_iters=3000)
+    assert trace.kkt[-1] < 1e-3 * trace.kkt[0]
+
+
+def test_structure_is_checked_when_it_is_made():
+    with pytest.raises(ValueError, match="integer of at least 1, got 0"):
+        HALS(inner=0)
+    with pytest.raises(ValueError, match="\"backtracking\", got 'armijo'"):
+        PGD(step_size="armijo")
+    with pytest.raises(ValueError, match="one of 'pivoting', 'projected_gradient', got 'lawson'"):
+        ANLS(solver="lawson")
+
+
+def test_normalize_keeps_the_product(dtype):
+    _, factors = problem(dtype)
+    factors = Factors(factors.W.at[:, 0].set(0), factors.H)
+    for norm, size in (("max", jnp.max), ("l1", jnp.sum), ("l2", jnp.linalg.norm)):
+        scaled = normalize(factors, norm)
+        np.testing.assert_allclose(scaled.W @ scaled.H, factors.W @ factors.H, rtol=rounding(dtype))
+        np.testing.assert_allclose([size(w) for w in scaled.W.T], [0, 1, 1], rtol=rounding(dtype))
+    with pytest.raises(ValueError, match="'max', 'l1', 'l2', got 'l3'"):
+        normalize(factors, "l3")

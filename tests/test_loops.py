@@ -1,0 +1,212 @@
+"""`run` and `fit`: when they stop, what they return, and that they are JAX functions."""
+
+import inspect
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import ALGORITHMS, R, problem, rounding
+
+import jnmf
+from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Status, fit, kkt_residual, loops, objective, run
+
+
+def test_the_public_names():
+    types_and_loops = {"fit", "run", "Factors", "Trace", "Fit", "Status", "MU", "HALS", "ALS", "PGD", "ANLS"}
+    functions = {"nnls", "transform", "losses", "init", "normalize", "kkt_residual", "relative_change"}
+    assert set(jnmf.__all__) >= types_and_loops | functions | {"project_nonnegative"}
+    parameters = ["X", "rank", "algorithm", "init", "key", "tol", "stop", "max_iters", "check_every"]
+    assert list(inspect.signature(fit).parameters) == parameters
+    for name in jnmf.__all__:
+        assert getattr(jnmf, name).__doc__, name
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_fit_is_run_with_a_stop(name):
+    X, start = problem()
+    fitted = fit(X, algorithm=ALGORITHMS[name], init=start, tol=0, max_iters=4)
+    factors, trace = run(X, start, ALGORITHMS[name], num_iters=4)
+    assert fitted.status is Status.MAX_ITERS
+    assert fitted.num_iters == 4
+    for a, b in zip((*fitted.factors, *fitted.trace), (*factors, *trace), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(fitted.loss, objective(X, factors, ALGORITHMS[name]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("stop", ["delta", "loss", "kkt"])
+def test_each_rule_stops_where_it_says(stop):
+    X, start = problem()
+    tol = 1e-3
+    fitted = fit(X, algorithm=HALS(), init=start, stop=stop, tol=tol, max_iters=400)
+    assert fitted.status is Status.CONVERGED
+    k = fitted.num_iters
+    loss = np.concatenate([[objective(X, start, HALS())], fitted.trace.loss])
+    measure = {
+        "delta": fitted.trace.delta[:k],
+        "loss": (loss[:k] - loss[1 : k + 1]) / loss[:k],
+        "kkt": fitted.trace.kkt[:k] / kkt_residual(X, start, HALS()),
+    }[stop]
+    assert measure[-1] <= tol
+    assert (measure[:-1] > tol).all()
+    assert np.isfinite(fitted.trace.loss[:k]).all()
+    for column in fitted.trace:
+        assert np.isnan(column[k:]).all()
+
+
+def test_the_stopping_rule_sees_the_penalties():
+    X, start = problem()
+    fitted = fit(X, algorithm=HALS(l1_H=2.0), init=start, stop="loss", tol=0, max_iters=3)
+    data_term = objective(X, fitted.factors, HALS())
+    np.testing.assert_allclose(fitted.trace.loss[2], data_term + 2 * jnp.sum(fitted.H), rtol=1e-9)
+    np.testing.assert_allclose(fitted.loss, fitted.trace.loss[2], rtol=1e-9)
+
+
+@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)])
+def test_check_every_records_and_stops_at_its_multiples(algorithm):
+    X, start = problem()
+    every = fit(X, algorithm=algorithm, init=start, tol=1e-3, max_iters=400)
+    fourth = fit(X, algorithm=algorithm, init=start, tol=1e-3, max_iters=400, check_every=4)
+    assert fourth.num_iters % 4 == 0
+    assert 0 <= fourth.num_iters - every.num_iters < 4
+    recorded = np.isfinite(fourth.trace.loss)
+    np.testing.assert_array_equal(np.flatnonzero(recorded), np.arange(3, fourth.num_iters, 4))
+    both = np.flatnonzero(recorded)[:-1]
+    np.testing.assert_allclose(fourth.trace.loss[both], every.trace.loss[both], rtol=1e-9)
+
+
+def test_no_iterations_return_the_start():
+    X, start = problem()
+    fitted = fit(X, algorithm=HALS(), init=start, max_iters=0)
+    np.testing.assert_array_equal(fitted.W, start.W)
+    assert (fitted.num_iters, fitted.status, fitted.trace.loss.shape) == (0, Status.MAX_ITERS, (0,))
+    factors, trace = run(X, start, HALS(), num_iters=0)
+    np.testing.assert_array_equal(factors.H, start.H)
+    assert trace.loss.shape == (0,)
+
+
+def test_a_divergent_fit_keeps_its_last_finite_factors():
+    X, start = problem()
+    with pytest.warns(UserWarning, match="3 of 3 components are dead"):
+        fitted = fit(X, algorithm=PGD(step_size=1e3), init=start, max_iters=500, tol=1e-12)
+    assert fitted.status is Status.NONFINITE
+    assert np.isfinite(fitted.W).all()
+    assert np.isfinite(fitted.H).all()
+    assert np.isnan(fitted.trace.loss[fitted.num_iters :]).all()
+    again, _ = run(X, start, PGD(step_size=1e3), num_iters=fitted.num_iters)
+    np.testing.assert_allclose(fitted.W, again.W)
+
+
+def test_vmap_over_keys_is_the_loop_and_members_freeze():
+    X, _ = problem()
+    one = partial(fit, X, R, HALS(), tol=1e-3, max_iters=100)
+    seeds = jnp.arange(4)
+    batch = jax.vmap(lambda key: one(key=key))(seeds)
+    assert len(set(map(int, batch.num_iters))) > 1
+    for k in range(4):
+        single = one(key=k)
+        assert int(batch.num_iters[k]) == single.num_iters
+        assert batch.status[k] == single.status
+        np.testing.assert_allclose(batch.W[k], single.W, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(batch.loss[k], single.loss, rtol=1e-8)
+
+
+def test_one_divergent_member_does_not_spoil_the_batch():
+    X, start = problem()
+    steps = jnp.array([1e-3, 1e3])
+    batch = jax.vmap(lambda s: fit(X, algorithm=PGD(step_size=s), init=start, max_iters=500, tol=1e-12))(steps)
+    assert batch.status[0] != Status.NONFINITE
+    assert batch.status[1] == Status.NONFINITE
+    assert np.isfinite(batch.W).all()
+
+
+@pytest.mark.parametrize("name", ["MU", "MU KL", "HALS", "ANLS pivoting"])
+def test_vmap_over_a_penalty_path_and_keys_of_run(name):
+    X, start = problem()
+    path = jnp.array([0.0, 0.5])
+    W, loss = jax.vmap(
+        lambda l2: (lambda f, t: (f.W, t.loss))(*run(X, start, replace(ALGORITHMS[name], l2_H=l2), num_iters=4))
+    )(path)
+    for k, l2 in enumerate((0.0, 0.5)):
+        factors, trace = run(X, start, replace(ALGORITHMS[name], l2_H=l2), num_iters=4)
+        np.testing.assert_allclose(W[k], factors.W, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(loss[k], trace.loss, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["MU KL", "HALS inner"])
+def test_jit_and_no_jit_agree(name):
+    X, start = problem()
+    compiled, trace = run(X, start, ALGORITHMS[name], num_iters=2)
+    with jax.disable_jit():
+        interpreted, trace2 = run(X, start, ALGORITHMS[name], num_iters=2)
+    np.testing.assert_allclose(compiled.W, interpreted.W, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(trace.loss, trace2.loss, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["MU", "MU 0.5", "HALS inner", "ALS", "PGD backtracking", "ANLS pivoting"])
+def test_grad_through_run_is_the_finite_difference(name):
+    X, start = problem()
+
+    def end(parameters):
+        l1, l2, s = parameters
+        factors, trace = run(X * s, start, replace(ALGORITHMS[name], l1_H=l1, l2_W=l2), num_iters=3)
+        return trace.loss[-1] + jnp.sum(factors.W**2)
+
+    at = jnp.array([0.1, 0.2, 1.0])
+    gradient = jax.grad(end)(at)
+    h = 1e-5
+    difference = [(end(at + h * e) - end(at - h * e)) / (2 * h) for e in jnp.eye(3)]
+    np.testing.assert_allclose(gradient, difference, rtol=1e-5, atol=1e-6)
+
+
+def test_new_values_do_not_recompile():
+    X, start = problem()
+    fit(X, algorithm=HALS(l1_H=0.1), init=start, tol=1e-3, max_iters=7)
+    run(X, start, PGD(step_size=1e-3), num_iters=7)
+    before = loops._fit._cache_size(), loops._run._cache_size()
+    fit(X, algorithm=HALS(l1_H=0.2, l2_W=1), init=start, tol=1e-2, max_iters=7)
+    fit(X, algorithm=HALS(l1_H=np.float64(0.3)), init=start, tol=0, max_iters=7)
+    fit(X * 2, R, HALS(), key=5, max_iters=7)
+    fit(X * 2, R, HALS(), key=jax.random.key(6), max_iters=7)
+    run(X, start, PGD(step_size=2e-3, l2_H=1.0), num_iters=7)
+    assert (loops._fit._cache_size(), loops._run._cache_size()) == before
+
+
+def test_the_same_key_gives_the_same_bits():
+    X, _ = problem()
+    first, second = fit(X, R, key=3), fit(X, R, key=jax.random.key(3))
+    np.testing.assert_array_equal(first.W, second.W)
+    np.testing.assert_array_equal(first.H, second.H)
+    assert not np.array_equal(first.W, fit(X, R, key=4).W)
+
+
+def test_fit_inside_jit():
+    X, _ = problem()
+    inside = jax.jit(lambda X: fit(X, R, MU(), max_iters=20))(X)
+    outside = fit(X, R, MU(), max_iters=20)
+    np.testing.assert_allclose(inside.W, outside.W, rtol=1e-9)
+    assert inside.status == outside.status
+
+
+def test_the_loss_in_float32_near_an_exact_fit_is_from_the_residual():
+    """The traced loss cancels there; the final one does not."""
+    X, start = problem("float32", noise=0.0)
+    fitted = fit(X, algorithm=ANLS(), init=start, stop="kkt", tol=1e-12, max_iters=300)
+    residual = np.asarray(X, float) - np.asarray(fitted.W, float) @ np.asarray(fitted.H, float)
+    assert fitted.loss < 1e-5 * 0.5 * float(jnp.sum(X * X))
+    np.testing.assert_allclose(fitted.loss, 0.5 * np.sum(residual**2), rtol=0.05, atol=rounding("float32") ** 2)
+
+
+def test_the_loss_is_summed_in_blocks_of_rows():
+    X, start = problem()
+    for algorithm in (HALS(l2_W=0.1), MU(beta=1.0, l1_H=0.2)):
+        whole = objective(X, start, algorithm, block=100)
+        np.testing.assert_allclose(objective(X, start, algorithm, block=5), whole, rtol=1e-13)
+
+
+def test_run_takes_any_factors_tuple():
+    X, (W, H) = problem()
+    factors, _ = run(X, Factors(np.asarray(W), np.asarray(H)), ALS(), num_iters=1)
+    assert factors.W.shape == W.shape

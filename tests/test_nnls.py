@@ -1,0 +1,151 @@
+"""Exact nonnegative least squares: against SciPy, on degenerate problems, and its derivative."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given
+from hypothesis import strategies as st
+from support import drawn
+
+from jnmf import nnls, pivoting
+from jnmf.nonnegative_least_squares import exact
+from proofs.strategies import nonnegative, real, scaled
+
+
+def scipy_nnls(A, B):
+    return np.stack([scipy.optimize.nnls(np.asarray(A), b)[0] for b in np.asarray(B).T], axis=1)
+
+
+@drawn
+@given(A=scaled(real((7, 4))), B=scaled(real((7, 5))))
+def test_equals_scipy(A, B):
+    Z = np.asarray(nnls(A, B))
+    expected = scipy_nnls(A, B)
+    assert (Z >= 0).all()
+    residual = np.linalg.norm(A @ Z - B, axis=0)
+    np.testing.assert_allclose(residual, np.linalg.norm(A @ expected - B, axis=0), atol=1e-8 * np.linalg.norm(B))
+    if np.linalg.cond(A) < 1e4:  # else the minimiser itself is not determined
+        np.testing.assert_allclose(Z, expected, atol=1e-8 * max(1e-300, np.abs(expected).max()))
+
+
+@drawn
+@given(A=nonnegative((7, 4)), B=real((7, 5)), copies=st.booleans())
+def test_degenerate_problems_reach_the_same_residual(A, B, copies):
+    if copies:  # exactly repeated columns, and right-hand sides on a face: y = 0 and z = 0 together
+        A[:, 2] = A[:, 1]
+        B[:, 0] = A @ np.array([1.0, 0, 0, 0])
+    Z = np.asarray(nnls(A, B))
+    expected = scipy_nnls(A, B)
+    np.testing.assert_allclose(
+        np.linalg.norm(A @ Z - B, axis=0), np.linalg.norm(A @ expected - B, axis=0), atol=1e-8 * (1 + np.linalg.norm(B))
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rank_deficient_problems_at_every_scale(scale):
+    """A column that repeats or combines others: the minimiser is not unique, its residual is."""
+    rng = np.random.default_rng(7)
+    A = rng.standard_normal((30, 20, 5)) * scale
+    A[:15, :, 4], A[15:, :, 4] = A[:15, :, 1], A[15:, :, 0] + 0.5 * A[15:, :, 2]
+    B = rng.standard_normal((30, 20, 6))
+    Z = np.asarray(jax.vmap(nnls)(A, B))
+    for a, b, z in zip(A, B, Z, strict=True):
+        expected = np.linalg.norm(a @ scipy_nnls(a, b) - b, axis=0)
+        np.testing.assert_allclose(np.linalg.norm(a @ z - b, axis=0), expected, rtol=1e-9)
+    np.testing.assert_allclose(np.array([[3.0, 3], [1, 1]]) @ nnls([[3, 3], [1, 1]], [[3], [2]]), [[3.3], [1.1]])
+
+
+def test_ill_conditioned_problems_keep_their_digits():
+    rng = np.random.default_rng(0)
+    U, _ = np.linalg.qr(rng.standard_normal((30, 6)))
+    V, _ = np.linalg.qr(rng.standard_normal((6, 6)))
+    A = U @ np.diag(np.logspace(0, -5, 6)) @ V.T
+    Z_true = np.maximum(rng.standard_normal((6, 20)), 0)
+    np.testing.assert_allclose(nnls(A, A @ Z_true), Z_true, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", ["pivoting", "projected_gradient"])
+def test_float32(method):
+    rng = np.random.default_rng(1)
+    A, B = rng.random((20, 5)).astype("float32"), rng.standard_normal((20, 7)).astype("float32")
+    Z = exact(jnp.zeros((5, 7), "float32"), jnp.asarray(A.T @ A), jnp.asarray(A.T @ B), method)
+    assert Z.dtype == jnp.float32
+    np.testing.assert_allclose(Z, scipy_nnls(A.astype(float), B.astype(float)), atol=1e-4)
+
+
+def test_many_columns_go_in_blocks(monkeypatch):
+    rng = np.random.default_rng(2)
+    A, B = rng.random((9, 4)), rng.standard_normal((9, 23))
+    G, C = jnp.asarray(A.T @ A), jnp.asarray(A.T @ B)
+    whole = exact(jnp.zeros_like(C), G, C)
+    monkeypatch.setattr(pivoting, "BLOCK_NUMBERS", 16 * 5)  # five columns a block, and a remainder
+    np.testing.assert_allclose(exact(jnp.zeros_like(C), G, C), whole, atol=1e-13)
+
+
+def test_a_cycle_of_full_exchanges_is_broken(monkeypatch):
+    """On this problem full exchanges alone come back to the same sets for ever; the backup rule ends it."""
+    A = np.random.default_rng(2499).standard_normal((5, 4))
+    C = jnp.asarray(A[4])[:, None]
+    G = jnp.asarray(A[:4] @ A[:4].T + 1e-3 * np.eye(4))
+
+    def violation():
+        H = exact(jnp.zeros((4, 1)), G, C)
+        return float(jnp.abs(jnp.minimum(H, G @ H - C)).max())
+
+    assert violation() < 1e-10
+    monkeypatch.setattr(pivoting, "FULL_EXCHANGES", 10**6)
+    assert violation() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def smooth_problem():
+    """A problem away from degenerate points, with both active and passive entries."""
+    rng = np.random.default_rng(3)
+    A, B = rng.random((6, 3)), rng.standard_normal((6, 4))
+    Z = scipy_nnls(A, B)
+    y = A.T @ (A @ Z - B)
+    assert (Z > 0).any()
+    assert (Z == 0).any()
+    assert (np.maximum(Z, y) > 1e-3).all()  # strict complementarity
+    return jnp.asarray(A), jnp.asarray(B)
+
+
+def test_derivative_forward_and_reverse_equal_finite_differences(smooth_problem):
+    A, B = smooth_problem
+    rng = np.random.default_rng(4)
+    dA, dB = jnp.asarray(rng.standard_normal(A.shape)), jnp.asarray(rng.standard_normal(B.shape))
+    h = 1e-6
+    difference = (nnls(A + h * dA, B + h * dB) - nnls(A - h * dA, B - h * dB)) / (2 * h)
+    _, forward = jax.jvp(nnls, (A, B), (dA, dB))
+    np.testing.assert_allclose(forward, difference, rtol=1e-6, atol=1e-8)
+
+    weights = jnp.asarray(rng.standard_normal((3, 4)))
+    gradient = jax.grad(lambda A, B: jnp.vdot(weights, nnls(A, B)), argnums=(0, 1))(A, B)
+    along = jnp.vdot(gradient[0], dA) + jnp.vdot(gradient[1], dB)
+    np.testing.assert_allclose(along, jnp.vdot(weights, difference), rtol=1e-6)
+
+
+def test_derivative_of_the_projected_gradient_method_is_the_same(smooth_problem):
+    A, B = smooth_problem
+    loss = lambda C, method: jnp.sum(exact(jnp.zeros((3, 4)), A.T @ A, C, method) ** 2)
+    by_pivoting = jax.grad(loss)(A.T @ B, "pivoting")
+    np.testing.assert_allclose(jax.grad(loss)(A.T @ B, "projected_gradient"), by_pivoting, rtol=1e-8, atol=1e-10)
+
+
+def test_vmap_equals_the_loop(smooth_problem):
+    A, B = smooth_problem
+    stacked = jnp.stack([A, A + 0.1]), jnp.stack([B, B - 0.2])
+    batched = jax.vmap(nnls)(*stacked)
+    for k in range(2):
+        np.testing.assert_allclose(batched[k], nnls(stacked[0][k], stacked[1][k]), atol=1e-12)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match=r"same number of rows, got A \(3, 2\) and B \(4, 2\)"):
+        nnls(np.ones((3, 2)), np.ones((4, 2)))
+    with pytest.raises(ValueError, match=r"a vector is B\[:, None\]"):
+        nnls(np.ones((3, 2)), np.ones(3))
+    with pytest.raises(ValueError, match="finite"):
+        nnls(np.full((3, 2), np.nan), np.ones((3, 1)))

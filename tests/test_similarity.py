@@ -1,0 +1,135 @@
+from itertools import permutations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import drawn
+
+from jnmf.similarity import match, similarity
+from proofs.strategies import nonnegative, positive, real
+
+SHAPES = ((5, 1), (6, 3), (3, 5), (6, 6))  # one compilation each
+
+
+@st.composite
+def pairs(draw, matrices):
+    shape = draw(st.sampled_from(SHAPES))
+    return draw(matrices(shape)), draw(matrices(shape))
+
+
+def cosines(U, V):
+    """(r, r), by the textbook formula; 0 for a zero column."""
+    lengths = np.outer(np.linalg.norm(U, axis=0), np.linalg.norm(V, axis=0))
+    return np.where(lengths > 0, U.T @ V / np.where(lengths > 0, lengths, 1), 0)
+
+
+def best_sum(C):
+    return max(sum(C[k, p[k]] for k in range(len(C))) for p in permutations(range(len(C))))
+
+
+def random_pair(m, r, dtype=float, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((m, r)).astype(dtype), rng.random((m, r)).astype(dtype)
+
+
+@drawn
+@given(st.one_of(pairs(real), pairs(nonnegative)))
+def test_no_permutation_is_better(pair):
+    U, V = pair
+    C = cosines(U, V)
+    p = np.asarray(match(U, V))
+    assert sorted(p) == list(range(len(C)))
+    assert C[np.arange(len(C)), p].sum() == pytest.approx(best_sum(C), abs=1e-12)
+    assert similarity(U, V) == pytest.approx(best_sum(C) / len(C), abs=1e-12)
+
+
+@drawn
+@given(pairs(nonnegative), st.randoms(use_true_random=False))
+def test_order_and_scale_of_the_columns_do_not_matter(pair, random):
+    U, V = pair
+    r = U.shape[1]
+    p, q = (random.sample(range(r), r) for _ in range(2))
+    c, d = (np.array([random.choice((1e-150, 1e-30, 0.3, 1.0, 7.0, 1e30, 1e150)) for _ in range(r)]) for _ in range(2))
+    assert similarity((c * U)[:, p], (d * V)[:, q]) == pytest.approx(float(similarity(U, V)), abs=1e-12)
+    assert -1e-15 <= float(similarity(U, V)) <= 1 + 1e-15
+
+
+@drawn
+@given(pairs(positive), st.randoms(use_true_random=False))
+def test_same_columns_in_another_order_and_scale_score_one(pair, random):
+    U, _ = pair
+    r = U.shape[1]
+    p = random.sample(range(r), r)
+    V = U[:, p] * np.array([random.choice((0.5, 1.0, 8.0)) for _ in range(r)])
+    assert similarity(U, V) == pytest.approx(1, abs=1e-14)
+    matched = V[:, np.asarray(match(U, V))]
+    np.testing.assert_allclose(cosines(U, matched).diagonal(), 1, atol=1e-14)
+
+
+def test_match_puts_the_columns_back_in_order():
+    U, _ = random_pair(7, 5)
+    order = np.array([3, 0, 4, 1, 2])
+    V = U[:, order]
+    np.testing.assert_array_equal(V[:, np.asarray(match(U, V))], U)
+
+
+def test_a_zero_column_matches_nothing():
+    U, V = np.eye(4)[:, :3], np.eye(4)[:, :3]
+    U[:, 1] = 0
+    assert similarity(U, V) == pytest.approx(2 / 3)
+    V[:, 1] = 0
+    assert similarity(U, V) == pytest.approx(2 / 3)  # also not another zero column
+    assert similarity(0 * U, V) == 0
+    assert similarity(0 * U, 0 * V) == 0
+    assert np.isfinite(jax.grad(similarity)(jnp.asarray(U), jnp.asarray(V))).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_columns_of_extreme_size_keep_the_dtype_and_the_score(dtype):
+    U, V = random_pair(6, 4, dtype)
+    expected = best_sum(cosines(U.astype(float), V.astype(float))) / 4
+    tiny, huge = (1e-30, 1e30) if dtype == "float32" else (1e-300, 1e300)
+    for c in (1, tiny, huge):
+        score = similarity((U * c).astype(dtype), V)
+        assert score.dtype == dtype
+        assert score == pytest.approx(expected, abs=10 * float(np.finfo(dtype).eps))
+
+
+def test_integers_become_floats_and_mixed_dtypes_the_wider():
+    A = np.arange(6).reshape(3, 2)
+    assert similarity(A, A).dtype == jnp.result_type(float)
+    assert similarity(A.astype("float16"), A.astype("float32")).dtype == jnp.float32
+
+
+def test_jit_and_vmap_agree_with_a_loop():
+    U = np.stack([random_pair(6, 3, seed=s)[0] for s in range(4)])
+    V = np.stack([random_pair(6, 3, seed=s)[1] for s in range(4)])
+    scores = [float(similarity(u, v)) for u, v in zip(U, V, strict=True)]
+    np.testing.assert_allclose(jax.vmap(similarity)(U, V), scores, rtol=1e-14)
+    np.testing.assert_allclose(jax.jit(jax.vmap(similarity))(U, V), scores, rtol=1e-14)
+    np.testing.assert_array_equal(jax.vmap(match)(U, V), [match(u, v) for u, v in zip(U, V, strict=True)])
+    all_pairs = jax.vmap(jax.vmap(similarity, (None, 0)), (0, None))(U, U)
+    np.testing.assert_allclose(np.diag(all_pairs), 1, rtol=1e-14)
+    np.testing.assert_allclose(all_pairs, all_pairs.T, rtol=1e-14)
+
+
+def test_derivative_is_that_of_the_matched_cosines():
+    U, V = (jnp.asarray(A) for A in random_pair(5, 3))
+    direction = jnp.asarray(random_pair(5, 3, seed=1)[0])
+    t = 1e-5
+    difference = (similarity(U + t * direction, V) - similarity(U - t * direction, V)) / (2 * t)
+    assert jnp.vdot(jax.grad(similarity)(U, V), direction) == pytest.approx(float(difference), rel=1e-7)
+
+
+@pytest.mark.parametrize("function", [match, similarity])
+def test_what_does_not_fit_is_an_error_that_says_so(function):
+    U, _ = random_pair(5, 3)
+    with pytest.raises(ValueError, match=r"same shape.*\(5, 3\).*\(5, 2\)"):
+        function(U, U[:, :2])
+    with pytest.raises(ValueError, match=r"V: expected a two-dimensional matrix, got shape \(5,\)"):
+        function(U, U[:, 0])
+    with pytest.raises(ValueError, match="U: expected finite entries"):
+        function(np.where(U == U[0, 0], np.nan, U), U)
