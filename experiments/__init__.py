@@ -1,0 +1,1 @@
+"""The experiments: each a file with its settings, a pure `compute`, a `plot` and a `main`."""
