@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow constraints clean
+.PHONY: help setup demo proofs test test-slow mutants figures constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,16 @@ setup: .venv/ready  ## make .venv with the pinned packages; every other target u
 
 demo: setup  ## fit the demonstration data with every algorithm; figures go to results/
 	$(BIN)/python -m experiments.compare
+
+proofs: setup  ## check every statement and print the table
+	$(BIN)/python -m proofs
+
+figures: demo  ## renew the figures that the README shows
+	mkdir -p docs
+	cp results/compare-convergence.png docs/convergence.png
+
+mutants: setup  ## break the formulas of jnmf one by one and count which breaks go unnoticed (many minutes)
+	$(BIN)/python -m tests.mutants
 
 test: setup  ## ruff, pyright and the tests
 	$(BIN)/ruff check .

@@ -1,0 +1,132 @@
+"""Break the formulas of jnmf one by one; each break must fail some proof or test. `python -m tests.mutants [TEXT]`.
+
+Each mutant is one edit of one source line: a dropped or doubled term, a flipped sign, a transposed product, a wrong
+penalty factor, a dropped guard. The checks run on a copy of the project and stop at the first failure.
+With TEXT, only the mutants whose file or text contains it.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+MUTANTS = [  # file, text that occurs exactly once, what it becomes
+    ("losses.py", "return self.derivative(X, W @ H, *beta) @ H.T", "return 2 * self.derivative(X, W @ H, *beta) @ H.T"),
+    ("losses.py", "return W.T @ self.derivative(X, W @ H, *beta)", "return -W.T @ self.derivative(X, W @ H, *beta)"),
+    ("losses.py", "Loss(lambda x, z: 0.5 * (x - z) ** 2,", "Loss(lambda x, z: (x - z) ** 2,"),
+    ("losses.py", "lambda x, z: z - x)", "lambda x, z: x - z)"),
+    ("losses.py", "a * log_ratio - (a - b)", "a * log_ratio + (a - b)"),
+    ("losses.py", "a * log_ratio - (a - b), jnp", "b * log_ratio - (a - b), jnp"),
+    ("losses.py", "lambda x, z: 1 - divide(x, z))", "lambda x, z: divide(x, z) - 1)"),
+    ("losses.py", "v - log_ratio", "v + log_ratio"),
+    ("losses.py", "divide(1, z) - divide(divide(x, z), z)", "divide(1, z) - divide(x, z)"),
+    ("losses.py", "+ (beta - 1) * power(z, beta)", "+ beta * power(z, beta)"),
+    ("losses.py", "/ (beta * (beta - 1))", "/ beta"),
+    (
+        "losses.py",
+        "return power(z, beta - 1) - x * power(z, beta - 2)",
+        "return power(z, beta - 1) - x * power(z, beta - 1)",
+    ),
+    ("losses.py", "if beta < 1:\n        d = jnp.where", "if beta < 0:\n        d = jnp.where"),
+    ("losses.py", "near = jnp.abs(v) < 0.5", "near = v < jnp.inf"),
+    ("solvers.py", "divide(H * project_nonnegative(C), G @ H)", "divide(H * project_nonnegative(C), G.T @ G @ H)"),
+    ("solvers.py", "divide(H * project_nonnegative(C), G @ H)", "divide(project_nonnegative(C), G @ H)"),
+    ("solvers.py", "divide(H * project_nonnegative(C), G @ H)", "divide(H * C, G @ H)"),
+    ("solvers.py", "slope = C[k] - G[k] @ H", "slope = C[k] + G[k] @ H"),
+    ("solvers.py", "H[k] + divide(slope, G[k, k])", "H[k] + divide(slope, 2 * G[k, k])"),
+    ("solvers.py", "H[k] + divide(slope, G[k, k])", "H[k] + slope"),
+    ("solvers.py", "jnp.where(slope < 0, 0, H[k])", "0"),
+    ("solvers.py", "H.at[k].set(project_nonnegative(minimiser))", "H.at[k].set(minimiser)"),
+    ("solvers.py", "project_nonnegative(inverse @ divide(C, unit))", "inverse @ divide(C, unit)"),
+    ("solvers.py", "rtol=G.shape[0] * jnp.finfo(G.dtype).eps, ", "rtol=0.0, "),
+    ("solvers.py", "gradient = G @ H - C", "gradient = G @ H + C"),
+    ("solvers.py", "step_size = divide(1, jnp.linalg.norm(G, 2))", "step_size = divide(4, jnp.linalg.norm(G, 2))"),
+    ("solvers.py", "+ 0.5 * jnp.vdot(D, G @ D) <= 0", "<= 0"),
+    ("solvers.py", "project_nonnegative(H - step_size * gradient)\n\n", "H - step_size * gradient\n\n"),
+    ("multiplicative.py", "W.T @ divide(X, Z), jnp.sum(W, axis=0)[:, None]", "W.T @ X, W.T @ Z"),
+    ("multiplicative.py", "jnp.sum(W, axis=0)[:, None]", "2 * jnp.sum(W, axis=0)[:, None]"),
+    ("multiplicative.py", "power(z, beta - 2)), W.T", "power(z, beta - 1)), W.T"),
+    ("multiplicative.py", "denominator + l1 + l2 * H", "denominator + l1"),
+    ("multiplicative.py", "denominator + l1 + l2 * H", "denominator + 2 * l1 + l2 * H"),
+    ("multiplicative.py", "return 1 / (beta - 1)", "return 1.0"),
+    ("multiplicative.py", "return 1 / (3 - beta)", "return 1.0"),
+    ("multiplicative.py", "return 1 / (2 - beta) if beta < 1 else 1.0", "return 1.0"),
+    ("multiplicative.py", "unit ** (beta - 1)", "unit ** beta"),
+    ("objective.py", "algorithm.l1_W * jnp.sum(W) + algorithm.l1_H", "algorithm.l1_H * jnp.sum(W) + algorithm.l1_H"),
+    ("objective.py", "return l1 + 0.5 * (", "return l1 + ("),
+    ("objective.py", "gradients.W + algorithm.l1_W + algorithm.l2_W * factors.W", "gradients.W + algorithm.l1_W"),
+    ("objective.py", "gradients.H + algorithm.l1_H +", "gradients.H - algorithm.l1_H +"),
+    ("objective.py", "jnp.where(zero, jnp.minimum(grad, 0), grad)", "jnp.where(zero, jnp.maximum(grad, 0), grad)"),
+    ("algorithms.py", "return G + l2 * jnp", "return G + 2 * l2 * jnp"),
+    ("algorithms.py", "ridge(W.T @ W, self.l2_H), WtX - self.l1_H)", "ridge(W.T @ W, self.l2_W), WtX - self.l1_W)"),
+    ("algorithms.py", "ridge(HHt, self.l2_W), HXt - self.l1_W)", "ridge(HHt, self.l2_W), HXt + self.l1_W)"),
+    ("algorithms.py", "half_square - jnp.vdot(HXt, W.T)", "half_square - jnp.vdot(HXt, state.W.T)"),
+    ("algorithms.py", "+ 0.5 * jnp.vdot(WtW, HHt)", "+ jnp.vdot(WtW, HHt)"),
+    ("algorithms.py", "W @ HHt - HXt.T, WtW @ H - WtX", "W @ HHt - HXt.T, WtW @ H - state.WtX"),
+    (
+        "algorithms.py",
+        "X.T, H.T, W.T, self.beta, self.l1_W, self.l2_W",
+        "X.T, H.T, W.T, self.beta, self.l1_H, self.l2_H",
+    ),
+    ("algorithms.py", "lax.fori_loop(0, self.inner,", "lax.fori_loop(0, 1,"),
+    ("pivoting.py", "G @ H - C < -slack", "G @ H + C < -slack"),
+    ("pivoting.py", "jnp.where((exchanges >= 0)[None, :], s.infeasible, only_last)", "s.infeasible"),
+    ("pivoting.py", "h + cho_solve(factor, c_F - G_FF @ h)", "h"),
+    ("nonnegative_least_squares.py", "dC - dG @ H", "dC + dG @ H"),
+    ("nonnegative_least_squares.py", "solve_passive(G, H > 0, dC", "solve_passive(G, H >= 0, dC"),
+    ("nonnegative_least_squares.py", "jnp.where(lower, corrected, Z)", "corrected"),
+    ("nonnegative_least_squares.py", "jnp.where(lower, corrected, Z)", "Z"),
+    ("factors.py", "W / d[None, :], H * d[:, None]", "W / d[None, :], H"),
+    ("factors.py", "W / d[None, :], H * d[:, None]", "W / d[None, :], H / d[:, None]"),
+    ("transform.py", "H @ X.T - algorithm.l1_W", "H @ X.T - algorithm.l1_H"),
+    ("transform.py", "(beta - 1) * power(z, beta - 2) - (beta - 2)", "(beta - 1) * power(z, beta - 2) + (beta - 2)"),
+    ("transform.py", "algorithm.l1_W + algorithm.l2_W * w", "algorithm.l1_W"),
+    ("loops.py", "small = p.loss - info.loss <= jnp.maximum(tol * p.loss, noise)", "small = p.loss - info.loss <= tol"),
+    ("loops.py", "small = info.kkt <= tol * first_kkt", "small = info.kkt <= tol"),
+    ("loops.py", "jnp.where(finite, a, b), state, p.state", "a, state, p.state"),
+]
+
+CHECKS = ["proofs", "losses", "solvers", "algorithms", "nnls", "transform", "loops", "robust"]
+
+
+def survives(file: str, old: str, new: str) -> bool:
+    """Whether all checks pass on a copy of the project with this edit."""
+    source = (ROOT / "jnmf" / file).read_text()
+    if source.count(old) != 1:
+        raise SystemExit(
+            f"jnmf/{file}: expected {old!r} exactly once, found it {source.count(old)} times; renew the list"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in ("jnmf", "proofs", "tests", "experiments"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, copy / name)
+        (copy / "jnmf" / file).write_text(source.replace(old, new))
+        tests = [f"tests/test_{name}.py" for name in CHECKS]
+        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests]
+        return subprocess.run(command, cwd=copy, capture_output=True, check=False).returncode == 0
+
+
+def main() -> int:
+    chosen = [m for m in MUTANTS if len(sys.argv) < 2 or any(sys.argv[1] in text for text in m)]
+    survivors = []
+    for number, (file, old, new) in enumerate(chosen, 1):
+        start = time.perf_counter()
+        alive = survives(file, old, new)
+        survivors += [(file, old, new)] * alive
+        verdict = "SURVIVES" if alive else "found"
+        print(
+            f"{number:3}/{len(chosen)} {verdict:8} {time.perf_counter() - start:4.0f} s  {file}: {old!r} -> {new!r}",
+            flush=True,
+        )
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants found")
+    return bool(survivors)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""The example in the README runs as printed."""
+
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_the_example_runs(capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    names = {}
+    exec(example, names)
+    assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)
+    X = names["X"]
+    assert names["fit"].loss < 1e-3 * jnp.sum(X * X)
+    assert jnp.allclose(names["W"] @ names["H"], names["fit"].W @ names["fit"].H)
+    assert names["losses"].shape == (20,)
+    assert names["path"].shape == (5, 4, 40)
+    assert (jnp.diff(jnp.sum(names["path"], axis=(1, 2))) < 0).all()
+    assert jnp.linalg.norm(names["new_W"] @ names["fit"].H - X[:3]) < 0.05 * jnp.linalg.norm(X[:3])
+    assert isinstance(names["kl"].W, jax.Array)
+
+
+def test_every_link_leads_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (Path(__file__).parent.parent / target).exists(), target
