@@ -16,14 +16,25 @@ from proofs.kernel import Result, Statement, check
 KERNEL = {"kernel", "strategies", "__main__"}
 
 
+def modules() -> list:
+    names = (m.name for m in pkgutil.iter_modules(proofs.__path__))
+    return [importlib.import_module(f"proofs.{name}") for name in names if name not in KERNEL]
+
+
 def statements() -> list[Statement]:
     """All statements of the modules beside this one, by number."""
-    modules = [
-        importlib.import_module(f"proofs.{m.name}")
-        for m in pkgutil.iter_modules(proofs.__path__)
-        if m.name not in KERNEL
-    ]
-    return sorted((s for module in modules for s in module.STATEMENTS), key=lambda s: s.number)
+    return sorted((s for module in modules() for s in module.STATEMENTS), key=lambda s: s.number)
+
+
+def contents() -> str:
+    """The table of contents as Markdown: number, statement, source, module, kinds of evidence."""
+    rows = ["| no. | statement | source | file | evidence |", "|---|---|---|---|---|"]
+    for module in modules():
+        name = module.__name__.removeprefix("proofs.")
+        for s in module.STATEMENTS:
+            kinds = ", ".join(dict.fromkeys(e.kind for e in s.evidence))
+            rows.append(f"| {s.number} | {s.title} | {s.source} | [{name}]({name}.py) | {kinds} |")
+    return "\n".join(rows[:2] + sorted(rows[2:], key=lambda row: int(row.split("|")[1])))
 
 
 def table(results: list[Result]) -> Table:
@@ -72,9 +83,15 @@ def main(arguments=None) -> int:
     parser.add_argument(
         "--draws", type=int, default=20, help="inputs drawn for each piece of evidence (default: %(default)s)"
     )
+    parser.add_argument(
+        "--contents", action="store_true", help="print the table of contents of proofs/README.md and stop"
+    )
     options = parser.parse_args(arguments)
     if options.draws < 1:
         parser.error(f"--draws: expected at least 1, got {options.draws}")
+    if options.contents:
+        print(contents())
+        return 0
     known = {s.number: s for s in statements()}
     unknown = [n for n in options.numbers if n not in known]
     if unknown:

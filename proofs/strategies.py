@@ -2,7 +2,8 @@
 
 Entries are multiples of 1/8, so that every input is also an exact fraction. A few fixed shapes keep the number of
 compilations small. `positive` matrices have no zeros; `nonnegative` ones may have zeros, zero rows, zero columns and
-repeated columns (rank deficiency); `real` ones have signs as well. `scaled` multiplies by a power of two.
+repeated columns (rank deficiency); `real` ones have signs as well; `full_rank` ones have a large diagonal, so that
+their Gram matrix is well conditioned. `scaled` multiplies by a power of two. `penalties` are numbers ≥ 0.
 """
 
 import numpy as np
@@ -20,8 +21,15 @@ def _eighths(low, high):
     return st.integers(low, high).map(lambda k: k / 8)
 
 
+penalties = _eighths(0, 16)
+
+
 def real(shape):
     return arrays(np.float64, shape, elements=_eighths(-16, 16), fill=st.nothing())
+
+
+def full_rank(shape):
+    return real(shape).map(lambda A: A + 8 * np.eye(*shape))
 
 
 def positive(shape):
@@ -49,8 +57,12 @@ def scaled(draw, matrices):
 
 
 @st.composite
-def problems(draw, X=nonnegative, factors=nonnegative, scale=False):
-    """(X, W, H) of matching shapes: X drawn by `X`, the factors by `factors`; with `scale`, each by a power of two."""
+def problems(draw, X=nonnegative, factors=nonnegative, scale=False, num_penalties=0, shapes=shapes):
+    """(X, W, H) of matching shapes: X drawn by `X`, the factors by `factors`; with `scale`, each by a power of two.
+
+    `num_penalties` penalties follow them.
+    """
     m, n, r = draw(shapes)
     X, W, H = X((m, n)), factors((m, r)), factors((r, n))
-    return tuple(draw(scaled(A) if scale else A) for A in (X, W, H))
+    matrices = tuple(draw(scaled(A) if scale else A) for A in (X, W, H))
+    return matrices + tuple(draw(penalties) for _ in range(num_penalties))
