@@ -1,6 +1,7 @@
 """The two loops over iterations: `run`, of fixed length and differentiable, and `fit`, which stops."""
 
 import warnings
+from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
@@ -81,9 +82,9 @@ def fit(
     rank: int | None = None,
     algorithm=None,
     *,
-    init="random",
-    key=0,
-    tol=1e-4,
+    init: str | Factors | Callable[..., Factors] = "random",
+    key: Any = 0,
+    tol: Any = 1e-4,
     stop: str = "delta",
     max_iters: int = 500,
     check_every: int = 1,

@@ -1,6 +1,6 @@
 """The objective D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², its gradient and its optimality."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, ClassVar, dataclass_transform
 
@@ -20,8 +20,24 @@ def static(default) -> Any:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def pytree(cls):
-    """A frozen, keyword-only dataclass that is a pytree."""
-    return jax.tree_util.register_dataclass(dataclass(frozen=True, kw_only=True)(cls))
+    """A frozen, keyword-only dataclass that is a pytree: fields marked `static` are structure, the others leaves.
+
+    As `jax.tree_util.register_dataclass`, but with the class in the structure: there, two classes with equal fields
+    have equal structures, MU(beta=1.0) and HALS(inner=1) for one, and `jit` may run the program of the other.
+    """
+    cls = dataclass(frozen=True, kw_only=True)(cls)
+    leaves = [f.name for f in fields(cls) if not f.metadata.get("static")]
+    structure = [f.name for f in fields(cls) if f.metadata.get("static")]
+
+    def flatten(x):
+        keyed = [(jax.tree_util.GetAttrKey(name), getattr(x, name)) for name in leaves]
+        return keyed, (cls, *(getattr(x, name) for name in structure))
+
+    def unflatten(aux, children):
+        return cls(**dict(zip(structure, aux[1:], strict=True)), **dict(zip(leaves, children, strict=True)))
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
+    return cls
 
 
 @pytree

@@ -374,15 +374,15 @@ def gradients(X, W, H):
 
 
 def sums_in_W(X, W, H):
-    return np.sum(W * gradients(X, W, H)[0], axis=1)
+    return np.sum(W * np.asarray(gradients(X, W, H)[0]), axis=1)
 
 
 def sums_in_H(X, W, H):
-    return np.sum(H * gradients(X, W, H)[1], axis=2)
+    return np.sum(H * np.asarray(gradients(X, W, H)[1]), axis=2)
 
 
 def library_sums(X, W, H):
-    return np.sum(H * gradients(X, W, H)[2], axis=2)
+    return np.sum(H * np.asarray(gradients(X, W, H)[2]), axis=2)
 
 
 GAUGE_CONTROLS = {

@@ -1,5 +1,6 @@
 """What each algorithm promises: descent, the right trace, two products an iteration, symmetries, peers' half-steps."""
 
+import itertools
 from dataclasses import replace
 
 import jax
@@ -25,6 +26,7 @@ from jnmf import (
     relative_change,
     run,
 )
+from jnmf.objective import Objective
 from proofs.strategies import nonnegative, positive
 
 ITERATIONS = 4  # the same everywhere: another number is another program
@@ -160,10 +162,10 @@ def test_the_half_steps_are_transposes_of_each_other(name):
 def test_scaling_X_scales_the_factors(name, dtype):
     X, start = problem(dtype)
     plain, _ = run(X, start, ALGORITHMS[name], num_iters=ITERATIONS)
-    for c in (1e-12, 1e12):
+    for c in (2.0**-40, 2.0**40):  # about 1e-12 and 1e12
         root = jnp.asarray(np.sqrt(c), dtype)
         scaled, trace = run(
-            X * jnp.asarray(c, dtype), Factors(*(A * root for A in start)), ALGORITHMS[name], num_iters=5
+            X * jnp.asarray(c, dtype), Factors(*(A * root for A in start)), ALGORITHMS[name], num_iters=ITERATIONS
         )
         if 0 <= ALGORITHMS[name].beta <= 2:  # outside, the objective itself leaves the range of float32
             assert np.isfinite(trace.kkt).all()
@@ -212,6 +214,15 @@ def test_long_runs_reach_kkt(name):
     X, start = problem()
     _, trace = run(X, start, ALGORITHMS[name], num_iters=3000)
     assert trace.kkt[-1] < 1e-3 * trace.kkt[0]
+
+
+def test_algorithms_of_different_classes_are_different_programs():
+    """Even where their static fields are equal, as beta = 1.0 and inner = 1: else `jit` may run the wrong one."""
+    every = [MU(beta=1.0), HALS(inner=1), ALS(), PGD(step_size=1.0), ANLS(), Objective(), MU(), HALS(inner=2)]
+    structures = [jax.tree.structure(algorithm) for algorithm in every]
+    assert all(a != b for a, b in itertools.combinations(structures, 2))
+    assert jax.tree.structure(HALS(l1_W=3.0)) == jax.tree.structure(HALS())
+    assert jax.tree.map(lambda leaf: 2 * leaf, HALS(inner=2, l1_W=1.0)) == HALS(inner=2, l1_W=2.0)
 
 
 def test_structure_is_checked_when_it_is_made():

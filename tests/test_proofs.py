@@ -14,7 +14,7 @@ ALL = statements()
 
 @pytest.mark.parametrize("statement", ALL, ids=[str(s.number) for s in ALL])
 def test_statement_holds_and_rejects_its_controls(statement):
-    result = kernel.check(statement, draws=10)
+    result = kernel.check(statement)
     assert not result.failure, result.failure
     assert not result.accepted, f"controls accepted: {result.accepted}"
     assert len(result.rejected) >= 2

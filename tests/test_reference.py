@@ -25,7 +25,6 @@ def test_hals_on_faces(cbcl_book):
     np.testing.assert_allclose(jnp.linalg.norm(X), 516.386417, rtol=1e-8)
     (W, H), trace = run(X, init.random(0, X, 49), HALS(inner=3), num_iters=500)
     relative = lambda loss: float(jnp.sqrt(2 * loss) / jnp.linalg.norm(X))
-    assert 0.0828 < relative(trace.loss[99]) < 0.0836
     assert 0.0809 <= round(relative(trace.loss[-1]), 4) <= 0.0812
     np.testing.assert_allclose(jnp.linalg.norm(X - W @ H) / jnp.linalg.norm(X), relative(trace.loss[-1]), rtol=1e-6)
 
