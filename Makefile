@@ -32,7 +32,7 @@ test: setup  ## ruff, pyright and the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: setup  ## the studies that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -1,13 +1,18 @@
 """jnmf: nonnegative matrix factorisation X ≈ W H as pure JAX functions."""
 
-from jnmf import init, losses, solvers
+from jnmf import init, losses, plot, solvers
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
+from jnmf.consensus import Consensus, consensus
+from jnmf.cross_validation import CrossValidation, cross_validate
 from jnmf.factors import Factors, normalize, probabilities, project_nonnegative
 from jnmf.loops import Fit, Status, Trace, fit, run
 from jnmf.nonnegative_least_squares import nnls
 from jnmf.objective import kkt_residual, objective, relative_change
-from jnmf.similarity import match, similarity
+from jnmf.ordering import clusters, order
+from jnmf.similarity import SweepSimilarity, match, similarity, sweep_similarity
 from jnmf.sparsity import hoyer_sparsity, project_sparsity
+from jnmf.spectrum import shuffle_columns, svd_rmse
+from jnmf.sweep import Sweep, sweep
 from jnmf.transform import transform
 
 __all__ = [
@@ -16,10 +21,17 @@ __all__ = [
     "HALS",
     "MU",
     "PGD",
+    "Consensus",
+    "CrossValidation",
     "Factors",
     "Fit",
     "Status",
+    "Sweep",
+    "SweepSimilarity",
     "Trace",
+    "clusters",
+    "consensus",
+    "cross_validate",
     "fit",
     "hoyer_sparsity",
     "init",
@@ -29,12 +41,18 @@ __all__ = [
     "nnls",
     "normalize",
     "objective",
+    "order",
+    "plot",
     "probabilities",
     "project_nonnegative",
     "project_sparsity",
     "relative_change",
     "run",
+    "shuffle_columns",
     "similarity",
     "solvers",
+    "svd_rmse",
+    "sweep",
+    "sweep_similarity",
     "transform",
 ]

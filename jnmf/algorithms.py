@@ -19,7 +19,8 @@ from jax import Array, lax
 from jnmf import multiplicative, nonnegative_least_squares, solvers
 from jnmf.factors import Factors
 from jnmf.losses import for_beta
-from jnmf.objective import Objective, penalty, projected_gradient_norm, pytree, static, with_penalty
+from jnmf.masked import Masked, product, square
+from jnmf.objective import Objective, gradient, penalty, projected_gradient_norm, pytree, static, with_penalty
 
 
 class Info(NamedTuple):
@@ -54,15 +55,17 @@ class Frobenius(Objective):
 
     def init(self, X, factors):
         W, H = factors
-        return GramState(W, H, W.T @ X, 0.5 * jnp.sum(X * X))
+        return GramState(W, H, product(X, W, H), 0.5 * square(X))
 
     def step(self, X, state):
         W, H, WtX, half_square = state
         H = self.solve(H, ridge(W.T @ W, self.l2_H), WtX - self.l1_H)
-        HXt, HHt = H @ X.T, H @ H.T
+        HXt, HHt = product(X.T, H.T, W.T), H @ H.T
         W = self.solve(W.T, ridge(HHt, self.l2_W), HXt - self.l1_W).T
-        WtX, WtW = W.T @ X, W.T @ W
+        WtX, WtW = product(X, W, H), W.T @ W
         factors = Factors(W, H)
+        if isinstance(X, Masked):  # HXt was imputed from the W before
+            return GramState(W, H, WtX, half_square), residual_info(X, factors, self)
         loss = half_square - jnp.vdot(HXt, W.T) + 0.5 * jnp.vdot(WtW, HHt)
         gradients = with_penalty(Factors(W @ HHt - HXt.T, WtW @ H - WtX), factors, self)
         info = Info(jnp.maximum(loss, 0) + penalty(factors, self), projected_gradient_norm(factors, gradients))
@@ -70,6 +73,12 @@ class Frobenius(Objective):
 
     def factors(self, state):
         return Factors(state.W, state.H)
+
+
+def residual_info(X, factors, algorithm) -> Info:
+    """`Info` from W H itself."""
+    loss = for_beta(algorithm.beta)(X, *factors) + penalty(factors, algorithm)
+    return Info(loss, projected_gradient_norm(factors, gradient(X, factors, algorithm)))
 
 
 def ridge(G, l2):
@@ -83,7 +92,7 @@ class MU(Frobenius):
 
     Factors that start positive stay nonnegative with no projection; an entry at 0 stays there. The objective never
     rises. Lee and Seung 2001 (β = 2 and 1); Févotte and Idier 2011 (all β). For β = 2: `solvers.multiplicative` on the
-    normal equations; else `multiplicative.half_step`, which forms W H, with the loss an extra pass over X.
+    normal equations; else, and with a mask, `multiplicative.half_step`, which forms W H; the loss is an extra pass.
     X must be nonnegative; for β ≤ 0 its zeros must fill whole rows or columns, where the loss is finite.
     """
 
@@ -94,21 +103,18 @@ class MU(Frobenius):
         return solvers.multiplicative(H, G, C)
 
     def init(self, X, factors):
-        return super().init(X, factors) if self.beta == 2 else factors
+        return super().init(X, factors) if self.uses_normal_equations(X) else factors
+
+    def uses_normal_equations(self, X):
+        return self.beta == 2 and not isinstance(X, Masked)
 
     def step(self, X, state):
-        if self.beta == 2:
+        if self.uses_normal_equations(X):
             return super().step(X, state)
         W, H = state
         H = multiplicative.half_step(X, W, H, self.beta, self.l1_H, self.l2_H)
         W = multiplicative.half_step(X.T, H.T, W.T, self.beta, self.l1_W, self.l2_W).T
-        D = for_beta(self.beta)
-        gradients = with_penalty(Factors(D.grad_W(X, W, H), D.grad_H(X, W, H)), Factors(W, H), self)
-        info = Info(
-            D(X, W, H) + penalty(Factors(W, H), self),
-            projected_gradient_norm(Factors(W, H), gradients),
-        )
-        return Factors(W, H), info
+        return Factors(W, H), residual_info(X, Factors(W, H), self)
 
 
 @pytree

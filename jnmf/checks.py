@@ -13,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jnmf.factors import Factors
+from jnmf.masked import Masked
 
 
 def compute_dtype(dtype):
@@ -46,7 +47,7 @@ def matrix(X, name: str = "X") -> jax.Array:
         raise ValueError(f"{name}: expected a two-dimensional matrix, got shape {X.shape}; a vector is {name}[:, None]")
     if X.size == 0:
         raise ValueError(f"{name}: expected at least one row and one column, got shape {X.shape}")
-    X = jnp.asarray(X, X.dtype if jnp.issubdtype(X.dtype, jnp.floating) else jnp.result_type(float))
+    X = jnp.asarray(X) if jnp.issubdtype(X.dtype, jnp.floating) else jnp.asarray(X, jnp.result_type(float))
     if not is_traced(X) and not on_host(lambda: jnp.all(jnp.isfinite(X))):
         finite = np.isfinite(np.asarray(X, float))
         row, column = (int(i) for i in np.argwhere(~finite)[0])
@@ -57,10 +58,43 @@ def matrix(X, name: str = "X") -> jax.Array:
     return X
 
 
+def masked(X, mask, name: str = "X"):
+    """X as `matrix` gives it, or with a mask `Masked(X, M)`: the values under a zero weight become 0, NaN included.
+
+    A mask of ones is no mask.
+    """
+    if mask is None:
+        return matrix(X, name)
+    M = matrix(mask, "mask")
+    if np.shape(X) != M.shape:
+        raise ValueError(f"mask: expected the shape of {name}, {np.shape(X)}, got {M.shape}")
+    if not is_traced(M):
+        least, most = on_host(M.min), on_host(M.max)
+        if least < 0 or most > 1:
+            raise ValueError(f"mask: expected booleans or weights in [0, 1], got values from {least:g} to {most:g}")
+        if most == 0:
+            raise ValueError("mask: expected a positive weight, got all zeros; True marks the entries that count")
+        if least == 1:
+            return matrix(X, name)
+    A = X if isinstance(X, jax.Array) else np.asarray(X)
+    X = matrix(jnp.where(M > 0, A, 0) if A.ndim == 2 and A.dtype.kind in "biuf" else A, name)
+    return Masked(X, M.astype(X.dtype))
+
+
 def rank(value) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"rank: expected an integer of at least 1, got {value!r}")
     return int(value)
+
+
+def ranks(values) -> list[int]:
+    """Different ranks ≥ 1, in the order given."""
+    found = [rank(value) for value in values]
+    if not found:
+        raise ValueError("ranks: expected at least one, got none; pass for example range(1, 11)")
+    if len(set(found)) < len(found):
+        raise ValueError(f"ranks: expected different integers, got {found}; restarts are what repeats a rank")
+    return found
 
 
 def number(value, name: str) -> None:
@@ -98,6 +132,7 @@ def domain(X, algorithm, name: str = "X") -> None:
     """What the algorithm asks of X: MU nonnegative entries; for β ≤ 0 no zeros but in empty rows and columns."""
     if is_traced(X) or not algorithm.nonnegative_data:
         return
+    X, counts = (X.X, X.M > 0) if isinstance(X, Masked) else (X, True)
     negative = on_host(lambda: jnp.sum(X < 0))
     if negative:
         raise ValueError(
@@ -107,7 +142,7 @@ def domain(X, algorithm, name: str = "X") -> None:
         )
     if algorithm.beta <= 0:
         used = lambda axis: jnp.any(X > 0, axis=axis, keepdims=True)
-        zeros = on_host(lambda: jnp.sum((X == 0) & used(0) & used(1)))
+        zeros = on_host(lambda: jnp.sum((X == 0) & used(0) & used(1) & counts))
         if zeros:
             raise ValueError(
                 f"{name}: for beta = {algorithm.beta:g} expected positive entries (the divergence from 0 is infinite), "
@@ -139,7 +174,7 @@ def factors(value, shape: tuple[int, ...], rank_: int | None) -> Factors:
 
 def some_positive(value: Factors, X) -> None:
     """No update can leave factors that are all zero, unless X is."""
-    if is_traced(value, X) or on_host(lambda: jnp.all(X == 0)):
+    if is_traced(value, X) or on_host(lambda: jnp.all((X.X if isinstance(X, Masked) else X) == 0)):
         return
     for name, A in (("W", value.W), ("H", value.H)):
         if on_host(A.max) == 0:

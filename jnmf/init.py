@@ -1,5 +1,7 @@
 """Where a fit starts."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -20,14 +22,23 @@ def as_key(key):
 def random(key, X, rank: int) -> Factors:
     """W (m, r), H (r, n) uniform on [0, s), in the dtype of X, s chosen so that W H has the mean of |X|.
 
-    E (WH)_ij = r s²/4, so s = 2 sqrt(mean |X| / r).
+    E (WH)_ij = r s²/4, so s = 2 sqrt(mean |X| / r). Each component has a key of its own: the start of rank r is, up to
+    s, the first r components of the start of any larger rank with the same key.
     """
     X, rank = checks.matrix(X), checks.rank(rank)
-    s = 2 * jnp.sqrt(jnp.mean(jnp.abs(X)) / rank)
-    key_W, key_H = jax.random.split(as_key(key))
-    W = jax.random.uniform(key_W, (X.shape[0], rank), X.dtype)
-    H = jax.random.uniform(key_H, (rank, X.shape[1]), X.dtype)
-    return Factors(s * W, s * H)
+    compute = checks.compute_dtype(X.dtype)
+    W, H = uniform(as_key(key), X.shape, rank, compute)
+    s = 2 * jnp.sqrt(jnp.mean(jnp.abs(X.astype(compute))) / rank)
+    return Factors((s * W).astype(X.dtype), (s * H).astype(X.dtype))
+
+
+@partial(jax.jit, static_argnames=("shape", "rank", "dtype"))
+def uniform(key, shape: tuple[int, int], rank: int, dtype) -> Factors:
+    """W (m, r) and H (r, n) uniform on [0, 1), component k from the key folded with k."""
+    m, n = shape
+    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(rank))
+    both = jax.vmap(lambda k: jax.random.uniform(k, (m + n,), dtype))(keys)
+    return Factors(both[:, :m].T, both[:, m:])
 
 
 FILLS = ("zero", "mean", "random")

@@ -14,6 +14,7 @@ from jnmf import checks
 from jnmf import init as inits
 from jnmf.algorithms import HALS, Info
 from jnmf.factors import Factors
+from jnmf.masked import Masked, filled, square
 from jnmf.objective import gradient, objective, projected_gradient_norm, relative_change
 
 
@@ -51,14 +52,15 @@ class Fit(NamedTuple):
 STOPS = ("delta", "loss", "kkt")
 
 
-def run(X, factors: Factors, algorithm, *, num_iters: int) -> tuple[Factors, Trace]:
+def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[Factors, Trace]:
     """`num_iters` iterations of `algorithm` from `factors`: a `lax.scan`, for jit, vmap and grad.
 
     X (m, n), factors W (m, r) and H (r, n), nonnegative -> the factors after the last iteration, in the dtype of X,
     and the trace (num_iters,), through whose δ and kkt no derivative passes. Nothing is guarded: a divergent run
-    returns what it computed. Raises for arguments of the wrong shape or kind; values are checked by `fit`.
+    returns what it computed. `mask` as in `fit`. Raises for arguments of the wrong shape or kind; whether X suits the
+    algorithm is checked by `fit`.
     """
-    X = checks.matrix(X)
+    X = checks.masked(X, mask)
     checks.algorithm(algorithm)
     checks.count(num_iters, "num_iters", 0)
     start = checks.factors(factors, X.shape, None)
@@ -88,6 +90,7 @@ def fit(
     stop: str = "delta",
     max_iters: int = 500,
     check_every: int = 1,
+    mask=None,
 ) -> Fit:
     """Factorise X ≈ W H, W, H ≥ 0, until the stopping rule holds.
 
@@ -107,13 +110,18 @@ def fit(
     check_every: the trace is recorded and the stopping rule tried at every so-manieth iteration (NaN between). For
         β-divergences a record costs a pass over X with a logarithm per entry.
 
+    mask: (m, n), booleans or weights in [0, 1]: entry (i, j) counts in the loss with its weight. The values under a
+        zero weight, NaN included, change nothing. A row without weight gets a zero row of W, a column a zero column of
+        H. MU uses the weights as they are; the others impute M ⊙ X + (1 − M) ⊙ WH before each half-step, which descends
+        too, the slower the more is missing.
+
     A component can die (zero column of W or row of H; l1 penalties do it); a warning says how many did. A fit that
     becomes non-finite keeps its last finite factors and has status NONFINITE. Under jit and vmap nothing is raised or
     warned, and `status` is an array.
 
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
     """
-    X = checks.matrix(X)
+    X = checks.masked(X, mask)
     algorithm = HALS(inner=3) if algorithm is None else algorithm
     checks.algorithm(algorithm)
     checks.domain(X, algorithm)
@@ -135,7 +143,7 @@ def fit(
 
 
 def initial_factors(X, rank, init, key) -> Factors:
-    """The start that `init` names, makes or is; what belongs to empty rows and columns of X is set to its end, zero."""
+    """The start that `init` names, makes or is."""
     if isinstance(init, tuple):
         start = checks.factors(init, X.shape, None if rank is None else checks.rank(rank))
     else:
@@ -145,10 +153,15 @@ def initial_factors(X, rank, init, key) -> Factors:
         if not callable(init):
             checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
         make = init if callable(init) else inits.NAMED[init]
-        start = checks.factors(make(inits.as_key(key), X, rank), X.shape, rank)
+        start = checks.factors(make(inits.as_key(key), filled(X), rank), X.shape, rank)
     checks.some_positive(start, X)
-    used = X != 0
-    return Factors(start.W * jnp.any(used, axis=1)[:, None], start.H * jnp.any(used, axis=0)[None, :])
+    return zero_where_empty(X, start)
+
+
+def zero_where_empty(X, factors: Factors) -> Factors:
+    """Rows of W and columns of H that belong to empty rows and columns of X are zero at every optimum: start there."""
+    used = (X.M > 0) & (X.X != 0) if isinstance(X, Masked) else X != 0
+    return Factors(factors.W * jnp.any(used, axis=1)[:, None], factors.H * jnp.any(used, axis=0)[None, :])
 
 
 def _widened(X, *others):
@@ -169,7 +182,7 @@ class _Progress(NamedTuple):
 def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
     dtype = X.dtype
     nan = jnp.full(max_iters, jnp.nan, dtype)
-    noise = jnp.finfo(dtype).eps * 0.5 * jnp.sum(X * X) if algorithm.beta == 2 else 0
+    noise = jnp.finfo(dtype).eps * 0.5 * square(X) if algorithm.beta == 2 else 0
     first_loss = objective(X, factors, algorithm)
     if stop == "kkt":
         first_kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm))
@@ -216,7 +229,7 @@ def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
 
 def _warn_of_dead_components(factors: Factors, X) -> None:
     dead = int(jnp.sum(~(jnp.any(factors.W > 0, axis=0) & jnp.any(factors.H > 0, axis=1))))
-    if dead and bool(jnp.any(X != 0)):
+    if dead and bool(square(X) > 0):
         warnings.warn(
             f"{dead} of {factors.H.shape[0]} components are dead (a zero column of W or row of H): "
             "lower the l1 penalty or the rank, or try another key",

@@ -7,6 +7,7 @@ Each loss is a sum of d(x, z) over the entries x of X and z of Z = W H, so that 
 `frobenius(X, W, H)` is the value, `frobenius.grad_W(X, W, H)` and `frobenius.grad_H(X, W, H)` the gradients; the same
 for `kl`, `itakura_saito` and, with one more argument, `beta_divergence(X, W, H, beta)`. Shapes: X (m, n), W (m, r),
 H (r, n); the value is a scalar, the gradients have the shapes of W and H; the dtype is that of the arguments.
+A `Masked` X counts each entry with its weight.
 
 At the edge of the domain: d(0, 0) = 0; d(x, 0) = inf for x > 0 and β ≤ 1; d(0, z) = inf for z > 0 and β ≤ 0. In the
 derivatives a quotient by z = 0 counts as 0: at x = 0 that is the limit (β ≥ 1), at x > 0 the loss has no derivative.
@@ -19,6 +20,8 @@ from functools import partial
 import jax.numpy as jnp
 from jax import Array
 
+from jnmf.masked import weighted
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -28,13 +31,13 @@ class Loss:
     derivative: Callable[..., Array]
 
     def __call__(self, X, W, H, *beta):
-        return jnp.sum(self.divergence(X, W @ H, *beta))
+        return jnp.sum(weighted(self.divergence, X, W @ H, *beta))
 
     def grad_W(self, X, W, H, *beta):
-        return self.derivative(X, W @ H, *beta) @ H.T
+        return weighted(self.derivative, X, W @ H, *beta) @ H.T
 
     def grad_H(self, X, W, H, *beta):
-        return W.T @ self.derivative(X, W @ H, *beta)
+        return W.T @ weighted(self.derivative, X, W @ H, *beta)
 
 
 def divide(a, b):

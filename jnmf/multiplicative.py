@@ -2,7 +2,9 @@
 
 import jax.numpy as jnp
 
+from jnmf.factors import project_nonnegative
 from jnmf.losses import divide, power
+from jnmf.masked import Masked, weighted
 
 
 def half_step(X, W, H, beta: float, l1=0.0, l2=0.0):
@@ -13,16 +15,22 @@ def half_step(X, W, H, beta: float, l1=0.0, l2=0.0):
     KL (β = 1, γ = 1) is H ⊙ [Wᵀ(X ⊘ WH)] ⊘ Wᵀ1, Lee and Seung 2001, eq. 5; all β: Févotte and Idier 2011, eq. 4.1;
     with penalties: Tan and Févotte 2013, table 1.
 
+    A `Masked` X weighs the entries under both products. β = 2 takes l1 from the numerator, as `solvers.multiplicative`.
     An entry of H that is 0 stays 0; where the quotient is 0/0, H has no effect on the loss and becomes 0.
     """
     Z = W @ H
-    if beta == 1:
-        numerator, denominator = W.T @ divide(X, Z), jnp.sum(W, axis=0)[:, None]
+    if beta == 2:
+        numerator, denominator = W.T @ weighted(lambda x, z: x, X, Z), W.T @ weighted(lambda x, z: z, X, Z)
+        numerator, l1 = project_nonnegative(numerator - l1), 0  # as solvers.multiplicative has it
+    elif beta == 1:
+        numerator = W.T @ weighted(divide, X, Z)
+        denominator = W.T @ X.M if isinstance(X, Masked) else jnp.sum(W, axis=0)[:, None]
     else:
         # The powers are taken of Z in units of its largest entry: the quotient is the same, and nothing overflows.
         unit = jnp.max(Z)
-        z, x = divide(Z, unit), divide(X, unit)
-        numerator, denominator = W.T @ (x * power(z, beta - 2)), W.T @ power(z, beta - 1)
+        z = divide(Z, unit)
+        numerator = W.T @ weighted(lambda x, z: divide(x, unit) * power(z, beta - 2), X, z)
+        denominator = W.T @ weighted(lambda x, z: power(z, beta - 1), X, z)
         # A penalty can outgrow the loss beyond the range of the dtype (unit → 0, β > 1); it then wins, and is not lost.
         limits = jnp.finfo(Z.dtype)
         unit = jnp.maximum(unit ** (beta - 1), limits.tiny)

@@ -66,7 +66,8 @@ def objective(X, factors: Factors, algorithm, *, block: int = 256):
     """
     W, H = factors
     D = losses.for_beta(algorithm.beta)
-    rows = lax.map(lambda row: D(row[0][None, :], row[1][None, :], H), (X, W), batch_size=block)
+    one_row = lambda row: D(*jax.tree.map(lambda a: a[None, :], row), H)
+    rows = lax.map(one_row, (X, W), batch_size=block)
     return jnp.sum(rows) + penalty(factors, algorithm)
 
 
@@ -101,13 +102,13 @@ def projected_gradient_norm(factors: Factors, gradients: Factors):
     )
 
 
-def kkt_residual(X, factors: Factors, algorithm=None):
+def kkt_residual(X, factors: Factors, algorithm=None, *, mask=None):
     """How far the factors are from the optimality condition of `algorithm`'s objective: ‖∇ᴾ‖, a scalar, 0 at KKT.
 
     KKT: W ≥ 0, ∇_W ≥ 0, W ⊙ ∇_W = 0, and the same for H. See `projected_gradient_norm`. X (m, n), W (m, r), H (r, n);
     algorithm None is the Frobenius loss without penalties.
     """
-    X = checks.matrix(X)
+    X = checks.masked(X, mask)
     factors = checks.factors(factors, X.shape, None)
     return projected_gradient_norm(factors, gradient(X, factors, algorithm or Objective()))
 

@@ -5,12 +5,17 @@ compared when both are taken out: unit columns take out the scale, the matching 
 A. H. Williams, exercises on nonnegative matrix factorisation ("similarity score").
 """
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
-from jax import lax
+import numpy as np
+from jax import Array, lax
 from optax.assignment import hungarian_algorithm
 
 from jnmf import checks
+from jnmf.factors import Factors
+from jnmf.loops import Status
 from jnmf.losses import divide
 
 
@@ -51,11 +56,12 @@ def _matrices(U, V):
 def _cosines(U, V):
     """(r, r): the cosine of column k of U and column l of V at (k, l)."""
     dtype = checks.compute_dtype(jnp.promote_types(U.dtype, V.dtype))
-    U, V = _unit_columns(U.astype(dtype)), _unit_columns(V.astype(dtype))
+    U, V = unit_columns(U.astype(dtype)), unit_columns(V.astype(dtype))
     return jnp.matmul(U.T, V, precision="highest")  # the digits of 1 − cos are what tells two good fits apart
 
 
-def _unit_columns(A):
+def unit_columns(A):
+    """A (m, r), floating, with its columns at Euclidean length 1; a zero column stays zero."""
     # Divided by its largest entry first, no column has squares that overflow or vanish. The cosine does not depend on
     # this scale, and so neither does its derivative.
     A = divide(A, lax.stop_gradient(jnp.max(jnp.abs(A), axis=0, keepdims=True)))
@@ -72,3 +78,92 @@ def _match(cosines):
 @jax.jit
 def _mean(cosines, p):
     return jnp.mean(jnp.take_along_axis(cosines, p[:, None], axis=1))
+
+
+class SweepSimilarity(NamedTuple):
+    """Of R ranks with S restarts each: how alike the columns of W, and the rows of H, of the restarts are.
+
+    ranks (R,); the scores to the restart with the lowest loss, W_to_best and H_to_best (R, S); the scores of all pairs,
+    W_pairs and H_pairs (R, S, S). NaN where a restart diverged.
+    """
+
+    ranks: np.ndarray
+    W_to_best: Array
+    H_to_best: Array
+    W_pairs: Array
+    H_pairs: Array
+
+
+def sweep_similarity(sweep) -> SweepSimilarity:
+    """The similarity score between the restarts of each rank of a sweep, for W by columns and for H by rows.
+
+    sweep: `ranks` (R,), `loss` (R, S), `status` (R, S) and `members`, one Factors a rank, W (S, m, r) and H (S, r, n),
+    nonnegative -> SweepSimilarity, in the dtype of the members. Scores near 1 say that the data determine the parts:
+    where they fall from one rank to the next, the rank is above what the data support. The best restart has score 1 to
+    itself unless a component is dead; chance alone gives W and H positive scores, higher the fewer rows they have.
+    A. H. Williams, exercises on nonnegative matrix factorisation ("similarity score").
+
+    Raises ValueError for a sweep without ranks or restarts, and where all restarts of a rank diverged.
+    """
+    ranks, finite, (W, H) = stack(sweep)
+    best = np.argmin(np.where(finite, np.asarray(sweep.loss), np.inf), axis=1)
+    return SweepSimilarity(ranks, *_sweep_scores(W, H, ranks, finite, best))
+
+
+@jax.jit
+def _sweep_scores(W, H, ranks, finite, best):
+    # All ranks are padded with zero components to the largest, so that they share one program. A padded component has
+    # cosine 0 with every other, and the cosines of nonnegative columns are at least 0. So a permutation of the padded
+    # components pairs some of the real ones, its sum is that of these pairs, and pairing up the real ones that are left
+    # cannot lower it: the largest sum is that of the real components alone. Only the mean divides by the wrong rank.
+    cosines = jnp.stack((_pair_cosines(W), _pair_cosines(H.swapaxes(2, 3))))
+    flat = cosines.reshape(-1, *cosines.shape[-2:])
+    scores = jax.vmap(lambda c: _mean(c, _match(c)))(flat).reshape(cosines.shape[:-2])
+    scores = scores * (W.shape[-1] / ranks.astype(scores.dtype))[None, :, None, None]
+    pairs = finite[:, :, None] & finite[:, None, :]
+    scores = jnp.where(pairs[None], scores, jnp.nan).astype(W.dtype)
+    return *scores[:, jnp.arange(len(best)), best], *scores
+
+
+def _pair_cosines(A):
+    """A (R, S, m, r) -> (R, S, S, r, r): for each rank, the cosines of each restart with each other."""
+    A = jax.vmap(jax.vmap(unit_columns))(A.astype(checks.compute_dtype(A.dtype)))
+    return jnp.einsum("asmk,atml->astkl", A, A, precision="highest")
+
+
+class Stacked(NamedTuple):
+    """The members of a sweep as two arrays, padded with zero components: W (R, S, m, r_max), H (R, S, r_max, n).
+
+    `finite` (R, S) says which restarts did not diverge; the others are zero.
+    """
+
+    ranks: np.ndarray
+    finite: np.ndarray
+    factors: Factors
+
+
+def stack(sweep: Any) -> Stacked:
+    """What a function of a whole sweep computes with. Raises for no ranks, no restarts, and a rank that failed."""
+    ranks, loss = np.asarray(sweep.ranks), np.asarray(sweep.loss)
+    if ranks.size == 0:
+        raise ValueError("sweep: expected at least one rank, got none; pass ranks such as (1, 2, 3) to sweep")
+    if loss.ndim != 2 or loss.shape[1] == 0:
+        raise ValueError(
+            f"sweep: expected at least one restart of each rank, got losses of shape {loss.shape}; "
+            "pass num_restarts ≥ 1 to sweep"
+        )
+    finite = np.isfinite(loss) & (np.asarray(sweep.status) != Status.NONFINITE)
+    for rank, some in zip(ranks, finite.any(axis=1), strict=True):
+        if not some:
+            raise ValueError(
+                f"sweep: expected a finite restart of each rank, got none of {loss.shape[1]} at rank {rank}; "
+                "leave that rank out, or try another algorithm, a smaller step size or another init"
+            )
+    pads = ranks.max() - ranks
+
+    def padded(i, A, axis):
+        return np.pad(np.where(finite[i][:, None, None], A, 0), [(0, pads[i] * (axis == k)) for k in range(3)])
+
+    W = np.stack([padded(i, f.W, 2) for i, f in enumerate(sweep.members)])
+    H = np.stack([padded(i, f.H, 1) for i, f in enumerate(sweep.members)])
+    return Stacked(ranks, finite, Factors(jnp.asarray(W), jnp.asarray(H)))

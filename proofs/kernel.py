@@ -88,7 +88,9 @@ def excess(larger, smaller, scale=None) -> float:
     gap = float(np.max(smaller - larger, initial=0))
     if np.isnan(gap):
         return float("inf")
-    return gap / float(scale) if gap > 0 else 0.0
+    if gap <= 0:
+        return 0.0
+    return gap / float(scale) if scale else float("inf")
 
 
 def chain(inputs, links, controls) -> Evidence:

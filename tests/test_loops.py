@@ -18,7 +18,7 @@ def test_the_public_names():
     types_and_loops = {"fit", "run", "Factors", "Trace", "Fit", "Status", "MU", "HALS", "ALS", "PGD", "ANLS"}
     functions = {"nnls", "transform", "losses", "init", "normalize", "kkt_residual", "relative_change"}
     assert set(jnmf.__all__) >= types_and_loops | functions | {"project_nonnegative"}
-    parameters = ["X", "rank", "algorithm", "init", "key", "tol", "stop", "max_iters", "check_every"]
+    parameters = ["X", "rank", "algorithm", "init", "key", "tol", "stop", "max_iters", "check_every", "mask"]
     assert list(inspect.signature(fit).parameters) == parameters
     for name in jnmf.__all__:
         assert getattr(jnmf, name).__doc__, name

@@ -1,5 +1,8 @@
 """Bad input gets an error that says what was expected, what came and what to do; odd input works."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -250,3 +253,9 @@ def test_nothing_raises_inside_jit():
     fitted = jax.jit(lambda A: fit(A, init=START, algorithm=HALS(), max_iters=5))(bad)
     assert fitted.status == Status.NONFINITE
     np.testing.assert_allclose(fitted.W, START.W)
+
+
+def test_float64_input_without_x64_is_float32_and_no_warning():
+    code = "import numpy as np, jnmf; print(jnmf.fit(np.ones((4, 3)), 1).W.dtype)"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "float32", done.stderr

@@ -1,4 +1,5 @@
 from itertools import permutations
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import drawn
 
-from jnmf.similarity import match, similarity
+from jnmf import Factors, Status
+from jnmf.similarity import match, similarity, sweep_similarity
 from proofs.strategies import nonnegative, positive, real
 
 SHAPES = ((5, 1), (6, 3), (3, 5), (6, 6))  # one compilation each
@@ -133,3 +135,69 @@ def test_what_does_not_fit_is_an_error_that_says_so(function):
         function(U, U[:, 0])
     with pytest.raises(ValueError, match="U: expected finite entries"):
         function(np.where(U == U[0, 0], np.nan, U), U)
+
+
+RESTARTS = 3
+
+
+def sweep_of(ranks=(2, 4, 1), m=6, n=5, dtype=float):
+    """Random members; the restart with the lowest loss is 2, 0 and 1."""
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.random(shape).astype(dtype) ** 3
+    members = tuple(Factors(draw(RESTARTS, m, r), draw(RESTARTS, r, n)) for r in ranks)
+    loss = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [2.0, 1.0, 3.0]], dtype)[: len(ranks)]
+    return SimpleNamespace(ranks=ranks, loss=loss, status=np.zeros(loss.shape, int), members=members)
+
+
+def test_scores_of_a_sweep_are_those_of_its_pairs_at_their_own_rank():
+    """Padding to the largest rank changes nothing; also for dead components and a rank of one."""
+    sweep = sweep_of()
+    sweep.members[1].W[0, :, 2] = 0
+    sweep.members[0].H[1, 0] = 0
+    found = sweep_similarity(sweep)
+    np.testing.assert_array_equal(found.ranks, sweep.ranks)
+    for i, (W, H) in enumerate(sweep.members):
+        for s in range(RESTARTS):
+            for t in range(RESTARTS):
+                r = sweep.ranks[i]
+                assert found.W_pairs[i, s, t] == pytest.approx(best_sum(cosines(W[s], W[t])) / r, abs=1e-14)
+                assert found.H_pairs[i, s, t] == pytest.approx(best_sum(cosines(H[s].T, H[t].T)) / r, abs=1e-14)
+        best = sweep.loss[i].argmin()
+        np.testing.assert_array_equal(found.W_to_best[i], found.W_pairs[i, best])
+        np.testing.assert_array_equal(found.H_to_best[i], found.H_pairs[i, best])
+    assert found.W_pairs[1, 0, 0] == pytest.approx(3 / 4)  # a dead component does not match itself
+    assert found.W_pairs[0, 0, 1] == pytest.approx(float(similarity(sweep.members[0].W[0], sweep.members[0].W[1])))
+
+
+def test_restarts_that_diverged_have_no_score_and_are_not_the_best():
+    sweep, clean = sweep_of(), sweep_similarity(sweep_of())
+    sweep.status[0, 2] = Status.NONFINITE  # has the lowest loss
+    sweep.loss[2, 0] = np.nan
+    sweep.members[2].W[0] = np.nan
+    found = sweep_similarity(sweep)
+    kept = [(0, 1), (0, 1, 2), (1, 2)]
+    for i, ok in enumerate(kept):
+        inside = np.ix_(ok, ok)
+        np.testing.assert_array_equal(found.W_pairs[i][inside], clean.W_pairs[i][inside])
+        assert np.isnan(found.H_pairs[i]).sum() == RESTARTS**2 - len(ok) ** 2
+    np.testing.assert_array_equal(found.H_to_best[0], [clean.H_pairs[0, 1, 0], clean.H_pairs[0, 1, 1], np.nan])
+    np.testing.assert_array_equal(found.W_to_best[2, 1:], clean.W_to_best[2, 1:])
+
+
+def test_scores_of_a_sweep_have_the_dtype_of_its_members():
+    found, expected = sweep_similarity(sweep_of(dtype="float32")), sweep_similarity(sweep_of())
+    for a, b in zip(found[1:], expected[1:], strict=True):
+        assert a.dtype == "float32"
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_sweep_that_cannot_be_compared_is_an_error_that_says_so():
+    with pytest.raises(ValueError, match="at least one rank, got none; pass ranks such as"):
+        sweep_similarity(SimpleNamespace(ranks=(), loss=np.zeros((0, 3)), status=np.zeros((0, 3)), members=()))
+    none = (Factors(np.zeros((0, 6, 2)), np.zeros((0, 2, 5))),)
+    with pytest.raises(ValueError, match=r"at least one restart .* got losses of shape \(1, 0\); pass num_restarts"):
+        sweep_similarity(SimpleNamespace(ranks=(2,), loss=np.zeros((1, 0)), status=np.zeros((1, 0)), members=none))
+    sweep = sweep_of()
+    sweep.loss[1] = np.inf
+    with pytest.raises(ValueError, match="expected a finite restart of each rank, got none of 3 at rank 4; leave that"):
+        sweep_similarity(sweep)

@@ -1,0 +1,47 @@
+"""What the singular values say about the rank: the bound on every factorisation, and the data without structure."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnmf import checks
+from jnmf.init import as_key
+from jnmf.losses import divide
+
+
+def svd_rmse(X, ranks):
+    r"""The root mean square error of the truncated SVD of each rank, which no factorisation of that rank can beat.
+
+    X (m, n), of any signs; ranks: R different integers of at least 1 -> (R,), in the dtype of X:
+
+        min { ‖X − Y‖_F / √(mn) : rank Y ≤ r } = √( Σ_{k>r} σ_k² / (mn) ),
+
+    0 for r ≥ min(m, n). Eckart and Young 1936. The squares are summed from the smallest up, relative to the largest,
+    so a small tail keeps the digits that the singular values have, and c·X gives c times the values for every c in the
+    range of the dtype. jit and vmap apply to X; the ranks are structure.
+
+    Raises TypeError or ValueError for an X that is not a finite matrix, for no ranks, repeated ones and one below 1.
+    """
+    X = checks.matrix(X)
+    return _tails(X, np.minimum(checks.ranks(ranks), min(X.shape)))
+
+
+@jax.jit
+def _tails(X, ranks):
+    sigma = jnp.linalg.svd(X.astype(checks.compute_dtype(X.dtype)), compute_uv=False)
+    squares = divide(sigma, sigma[0]) ** 2
+    tails = jnp.append(jnp.cumsum(squares[::-1])[::-1], 0)  # entry r is the sum over k > r
+    return (sigma[0] * jnp.sqrt(tails[ranks] / X.size)).astype(X.dtype)
+
+
+def shuffle_columns(X, key=0):
+    """X with the entries of each column in a random order of its own: the same distributions, no structure.
+
+    X (m, n) -> (m, n), in the dtype of X (integers become the default float). key: an int seed or a `jax.random.key`.
+    A rank is worth having where the error falls faster from r − 1 to r on X than it does on the shuffled X. jit and
+    vmap apply, so `jax.vmap(lambda key: svd_rmse(shuffle_columns(X, key), ranks))(keys)` is a band of such errors.
+
+    Frigyesi and Höglund 2008, "Non-negative matrix factorization for the analysis of complex gene expression data".
+    Raises TypeError or ValueError for an X that is not a finite matrix.
+    """
+    return jax.random.permutation(as_key(key), checks.matrix(X), axis=0, independent=True)

@@ -1,0 +1,242 @@
+"""All ranks × all restarts of a study as a few array programs."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jnmf import checks, loops
+from jnmf import init as inits
+from jnmf.algorithms import HALS
+from jnmf.factors import Factors
+from jnmf.loops import Status
+from jnmf.masked import Masked, filled
+from jnmf.objective import Objective, objective
+
+WORKING_MEMORY = 2**29  # bytes that the members of one batch may take, when `batch_size` is left open
+
+
+class Sweep(NamedTuple):
+    """R ranks × S restarts: the ranks (R,), and of each member, (R, S), the loss, RMSE, iterations and status.
+
+    `members` holds for each rank the factors of all its restarts, W (S, m, r) and H (S, r, n), not padded.
+    """
+
+    ranks: np.ndarray
+    loss: np.ndarray
+    rmse: np.ndarray
+    num_iters: np.ndarray
+    status: np.ndarray
+    members: tuple[Factors, ...]
+
+    def factors(self, rank: int, restart: int) -> Factors:
+        """The factors of one member, W (m, r), H (r, n)."""
+        W, H = self.members[self._index(rank)]
+        if not 0 <= restart < W.shape[0]:
+            raise ValueError(f"restart: expected an integer from 0 to {W.shape[0] - 1}, got {restart!r}")
+        return Factors(W[restart], H[restart])
+
+    def best(self, rank: int) -> Factors:
+        """The factors of least loss among the restarts of a rank that stayed finite (of all, if none did)."""
+        i = self._index(rank)
+        return self.factors(rank, best_restart(self.loss[i], self.status[i]))
+
+    def _index(self, rank: int) -> int:
+        found = np.flatnonzero(self.ranks == rank)
+        if not found.size:
+            raise ValueError(f"rank: expected one of {', '.join(map(str, self.ranks))}, got {rank!r}")
+        return int(found[0])
+
+
+def best_restart(loss, status) -> int:
+    """The index of the least loss, those of diverged members last."""
+    return int(np.lexsort((np.nan_to_num(loss, nan=np.inf), status == Status.NONFINITE))[0])
+
+
+def sweep(
+    X,
+    ranks,
+    *,
+    num_restarts: int,
+    algorithm=None,
+    init="random",
+    key: Any = 0,
+    num_iters: int | None = None,
+    tol: Any = 1e-4,
+    max_iters: int = 500,
+    mask=None,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> Sweep:
+    """Fit every rank from `num_restarts` starts.
+
+    ranks: different integers ≥ 1, in any order, which the result keeps; above min(m, n) they need a random init.
+    num_iters: that many iterations for each (`run`); left out, each stops by itself (`fit` with `tol`, `max_iters`).
+    X, algorithm, init, mask: as in `fit`. Restart s is the fit with key=jax.random.split(jax.random.key(key), S)[s],
+        for every rank; it equals that single fit up to rounding, since a member that has converged is frozen.
+    batch_size: how many members are computed at a time. A member takes about 8 (m + n) r numbers, for β ≠ 2 or with a
+        mask 6 m n more, for ANLS r² max(m, n) more (at most 2²²); left out, a batch takes about 512 MiB.
+    progress: show a bar over the batches (needs rich).
+
+    Ranks share programs: they are padded with zero components, which every algorithm keeps at zero, to the largest
+    rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little is computed for nothing, and twenty
+    ranks compile half a dozen programs. Raises as `fit` does, and for ranks that are empty, below 1 or repeated.
+    """
+    X = checks.masked(X, mask)
+    ranks, algorithm = checks.ranks(ranks), HALS(inner=3) if algorithm is None else algorithm
+    checks.algorithm(algorithm)
+    checks.domain(X, algorithm)
+    checks.count(num_restarts, "num_restarts", 1)
+    checks.count(max_iters, "max_iters", 0)
+    checks.number(tol, "tol")
+    if num_iters is not None:
+        checks.count(num_iters, "num_iters", 0)
+    if batch_size is not None:
+        checks.count(batch_size, "batch_size", 1)
+    keys = jax.random.split(inits.as_key(key), num_restarts)
+    stop = {"num_iters": num_iters, "tol": tol, "max_iters": max_iters}
+    found = members(X, None, ranks, keys, algorithm, init, stop, batch_size, progress)
+    return _collect(found, ranks, num_restarts)
+
+
+def members(X, masks, ranks, keys, algorithm, init, stop, batch_size, progress) -> "dict[tuple[int, int], Member]":
+    """The members (rank, restart), one restart a key, computed in batches of one rank bucket.
+
+    `masks` None, or (S, m, n): restart s has the weights masks[s], X then without a mask.
+    """
+    jobs = []
+    for bucket in buckets(ranks):
+        pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
+        size = min(batch_size or automatic_batch_size(X, masks is not None, algorithm, bucket[-1]), len(pairs))
+        jobs += [(bucket[-1], size, batch) for batch in batched(pairs, size)]
+
+    start, found = _single_starts(X, masks, ranks, keys, init), {}
+    for width, size, batch in _tracked(jobs, progress):
+        padded = batch + batch[-1:] * (size - len(batch))  # the last batch has the size of the others: one program
+        own = None if masks is None else masks[np.array([restart for _, restart in padded])]
+        W, H = zip(*(_padded(start(*pair), width) for pair in padded), strict=True)
+        starts = Factors(jnp.asarray(np.stack(W)), jnp.asarray(np.stack(H)))
+        fits = _batch(*_widened(X, own, starts, algorithm, stop))
+        fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
+        for i, (rank, restart) in enumerate(batch):
+            found[rank, restart] = jax.tree.map(lambda a, i=i: a[i], fits)
+    return found
+
+
+def buckets(ranks) -> list[list[int]]:
+    """The ranks in increasing order, in groups whose largest is at most 1.3 times its least (or one more than it)."""
+    groups: list[list[int]] = []
+    for rank in sorted(int(r) for r in ranks):
+        if groups and rank <= max(groups[-1][0] + 1, 1.3 * groups[-1][0]):
+            groups[-1].append(rank)
+        else:
+            groups.append([rank])
+    return groups
+
+
+def batched(items: list, size: int) -> list[list]:
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def automatic_batch_size(X, masks: bool, algorithm, rank: int) -> int:
+    m, n = X.shape
+    numbers = 8 * (m + n) * rank
+    if algorithm.beta != 2 or masks or isinstance(X, Masked):
+        numbers += 6 * m * n
+    if hasattr(algorithm, "solver"):
+        numbers += min(rank * rank * max(m, n), 2**22)
+    return max(1, WORKING_MEMORY // (numbers * checks.compute_dtype(X.dtype).itemsize))
+
+
+class Member(NamedTuple):
+    factors: Factors
+    loss: Array
+    rmse: Array
+    num_iters: Array
+    status: Array
+
+
+def _widened(X, masks, starts, algorithm, stop):
+    """The arguments of `_batch`, in the dtype to compute in."""
+    dtype = checks.compute_dtype(X.dtype)
+    arrays = jax.tree.map(lambda a: jnp.asarray(a, dtype), (X, masks, starts, algorithm, stop["tol"]))
+    return *arrays, stop["num_iters"], stop["max_iters"]
+
+
+@partial(jax.jit, static_argnames=("num_iters", "max_iters"))
+def _batch(X, masks, starts: Factors, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
+    """All members of a batch, starts W (B, m, r), H (B, r, n); `masks` (B, m, n) gives each its own weights."""
+
+    def member(mask, start):
+        A = X if mask is None else Masked(X, mask)
+        start = loops.zero_where_empty(A, start)
+        if num_iters is None:
+            fit = loops._fit(A, start, algorithm, tol, stop="delta", max_iters=max_iters, check_every=1)
+            factors, taken, status = fit.factors, fit.num_iters, fit.status
+        else:
+            factors, _ = loops._run(A, start, algorithm, num_iters=num_iters)
+            finite = jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
+            taken, status = jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE)
+        return Member(factors, objective(A, factors, algorithm), rmse(A, factors), taken, status)
+
+    return jax.vmap(member, in_axes=(None if masks is None else 0, 0))(masks, starts)
+
+
+def rmse(X, factors: Factors):
+    """sqrt(Σ M (X − WH)² / Σ M), the root mean square of the residual over the entries that count."""
+    weight = jnp.sum(X.M) if isinstance(X, Masked) else X.size
+    return jnp.sqrt(2 * objective(X, factors, Objective()) / weight)
+
+
+def _single_starts(X, masks, ranks, keys, init):
+    """(rank, restart) -> (W, H), the start of that member, as NumPy arrays."""
+    if init != "random":
+        return lambda rank, restart: jax.device_get(loops.initial_factors(X, rank, init, keys[restart]))
+    # The start of a rank is the first components of that of a larger one: one draw serves all ranks.
+    draw = jax.vmap(lambda key: inits.uniform(key, X.shape, max(ranks), checks.compute_dtype(X.dtype)))
+    means = jax.vmap(lambda mask: _mean_size(Masked(X, mask)))(masks) if masks is not None else [_mean_size(X)]
+    (W, H), means = jax.device_get((draw(keys), means))
+
+    def start(rank, restart):
+        s = 2 * np.sqrt(means[restart if masks is not None else 0] / rank).astype(W.dtype)
+        return s * W[restart, :, :rank], s * H[restart, :rank]
+
+    return start
+
+
+def _mean_size(X):
+    return jnp.mean(jnp.abs(filled(X)))
+
+
+def _padded(factors, width: int):
+    """(W, H) with zero components up to `width`."""
+    W, H = factors
+    missing = width - W.shape[1]
+    return np.pad(W, ((0, 0), (0, missing))), np.pad(H, ((0, missing), (0, 0)))
+
+
+def _collect(found: dict, ranks, num_restarts: int) -> Sweep:
+    def table(name):
+        return np.array([[getattr(found[r, s], name) for s in range(num_restarts)] for r in ranks])
+
+    def stacked(r):
+        each = [found[r, s].factors for s in range(num_restarts)]
+        return Factors(
+            jnp.asarray(np.stack([f.W[:, :r] for f in each])), jnp.asarray(np.stack([f.H[:r] for f in each]))
+        )
+
+    factors = tuple(stacked(r) for r in ranks)
+    return Sweep(np.array(ranks), table("loss"), table("rmse"), table("num_iters"), table("status"), factors)
+
+
+def _tracked(jobs, progress: bool):
+    if not progress:
+        return jobs
+    try:
+        from rich.progress import track
+    except ImportError as missing:
+        raise ImportError("progress=True needs rich: pip install 'jnmf[experiments]'") from missing
+    return track(jobs, "batches")

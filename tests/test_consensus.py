@@ -1,0 +1,236 @@
+import sys
+from collections import Counter
+from functools import partial
+from itertools import combinations
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnmf import MU, Factors, Status, init, run
+from jnmf.consensus import consensus
+from jnmf.objective import objective
+
+RANKS, S, N = (3, 1, 2), 4, 7  # the shapes of most tests, for one compilation
+
+
+def sweep_of(*labels, ranks=RANKS, status=None, dtype=float):
+    """A sweep whose restarts have the labels (S, n) given for each rank; a label of r is a column without a loading."""
+    members = []
+    for r, z in zip(ranks, labels, strict=True):
+        z = np.asarray(z)
+        H = (np.arange(r)[:, None] == z[:, None, :]) * np.arange(1, r + 1)[:, None]
+        members.append(Factors(np.ones((len(z), 2, r), dtype), H.astype(dtype)))
+    loss = np.ones((len(ranks), len(np.asarray(labels[0])))) if labels else np.ones((0, 3))
+    status = np.zeros(loss.shape, int) if status is None else np.asarray(status)
+    return SimpleNamespace(ranks=ranks, loss=loss, status=status, members=tuple(members))
+
+
+def random_labels(seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(r, size=(S, N)) for r in RANKS]
+
+
+def connectivity(labels):
+    return np.mean([[[a == b for a in z] for b in z] for z in labels], axis=0)
+
+
+def joining_heights(D):
+    """Average linkage from its definition: join the two clusters with the smallest mean distance; (n, n) heights."""
+    clusters, heights = [[i] for i in range(len(D))], np.zeros_like(D)
+    while len(clusters) > 1:
+        a, b = min(combinations(clusters, 2), key=lambda pair: (round(D[np.ix_(*pair)].mean(), 12), pair))
+        heights[np.ix_(a, b)] = heights[np.ix_(b, a)] = D[np.ix_(a, b)].mean()
+        clusters = [c for c in clusters if c not in (a, b)] + [a + b]
+    return heights
+
+
+def widths(D, labels):
+    """Rousseeuw's silhouette width of each sample from its definition."""
+    others = lambda i, k: [j for j in range(len(D)) if labels[j] == k and j != i]
+    for i, own in enumerate(labels):
+        if not others(i, own):
+            yield 0.0
+            continue
+        a = D[i, others(i, own)].mean()
+        b = min(D[i, others(i, k)].mean() for k in set(labels) - {own})
+        yield (b - a) / max(a, b)
+
+
+def test_the_numbers_are_those_of_their_definitions():
+    # Distances without ties: with ties the joins, and so the heights, depend on which is taken first.
+    labels = random_labels()
+    labels[0] = np.array([[0, 0, 1, 1, 2, 2, 2], [0, 0, 1, 2, 2, 2, 2], [0, 0, 1, 1, 2, 2, 1], [0, 0, 0, 1, 2, 2, 2]])
+    found = consensus(sweep_of(*labels))
+    np.testing.assert_array_equal(found.ranks, RANKS)
+    for i, z in enumerate(labels):
+        C = connectivity(z)
+        np.testing.assert_array_equal(found.matrices[i], C)
+        assert found.dispersion[i] == pytest.approx(sum(4 * (c - 0.5) ** 2 for c in C.ravel()) / N**2)
+        assert sorted(found.order[i]) == list(range(N))
+        np.testing.assert_array_equal(np.unique(found.labels[i]), np.arange(found.labels[i].max() + 1))
+        assert (np.diff(found.labels[i][found.order[i]]) >= 0).all()
+    above = np.triu_indices(N, 1)
+    D = 1 - found.matrices[0]
+    assert found.cophenetic[0] == pytest.approx(np.corrcoef(D[above], joining_heights(D)[above])[0, 1])
+    np.testing.assert_array_equal(found.labels[0] == found.labels[0][:, None], labels[0][0] == labels[0][0][:, None])
+    assert found.silhouette[0] == pytest.approx(np.mean(list(widths(D, found.labels[0]))))
+    assert 0 < found.silhouette[0] < 1
+    assert 0 < found.cophenetic[0] < 1
+
+
+def test_names_of_the_components_do_not_matter():
+    labels = random_labels()
+    renamed = [
+        np.stack([np.random.default_rng(s).permutation(r)[z[s]] for s in range(S)])
+        for r, z in zip(RANKS, labels, strict=True)
+    ]
+    for a, b in zip(consensus(sweep_of(*labels)), consensus(sweep_of(*renamed)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_restarts_that_agree_have_a_perfect_consensus():
+    z = np.array([0, 1, 2, 0, 1, 2, 0])
+    found = consensus(sweep_of(*([z % r] * S for r in RANKS)))
+    for i, r in enumerate(RANKS):
+        np.testing.assert_array_equal(found.matrices[i], connectivity([z % r]))
+        np.testing.assert_array_equal(found.labels[i] == found.labels[i][:, None], found.matrices[i] == 1)
+    np.testing.assert_allclose(found.cophenetic, 1, rtol=1e-14)
+    np.testing.assert_array_equal(found.dispersion, 1)
+    np.testing.assert_array_equal(found.silhouette, [1, 0, 1])  # one cluster has no width: 0 by definition
+
+
+def test_rank_one_is_one_cluster_whatever_the_data():
+    found = consensus(sweep_of(*random_labels()))
+    one = RANKS.index(1)
+    np.testing.assert_array_equal(found.matrices[one], np.ones((N, N)))
+    np.testing.assert_array_equal(found.labels[one], np.zeros(N))
+    assert (found.cophenetic[one], found.dispersion[one], found.silhouette[one]) == (1, 1, 0)
+
+
+def test_restarts_that_diverged_do_not_count():
+    labels, other = random_labels(), random_labels(1)
+    status = np.zeros((3, S), int)
+    status[:, 1] = Status.NONFINITE
+    sweep = sweep_of(*labels, status=status)
+    sweep.loss[0, 2] = np.inf
+    for i in range(3):
+        sweep.members[i].H[1] = np.nan
+    found = consensus(sweep)
+    for i in range(3):
+        kept = [s for s in range(S) if s != 1 and (i, s) != (0, 2)]
+        np.testing.assert_array_equal(found.matrices[i], connectivity(labels[i][kept]))
+    assert all(np.isfinite(entry).all() for entry in found)
+    assert (found.matrices[0] != connectivity(other[0])).any()
+
+
+def test_columns_without_a_loading_are_a_cluster_more():
+    z = np.array([0, 3, 1, 2, 3, 1, 0])
+    found = consensus(sweep_of([z] * S, *random_labels()[1:]))
+    np.testing.assert_array_equal(found.matrices[0], connectivity([z]))
+    assert found.matrices[0][1, 4] == 1
+    assert found.matrices[0][1].sum() == 2
+
+
+def test_cases_where_the_quotients_are_zero_by_zero():
+    """Constant distances, as many clusters as columns, two columns, one column: no NaN, no warning."""
+    constant = consensus(sweep_of([[0, 0, 1], [0, 1, 0], [1, 0, 0]], ranks=(2,)))
+    np.testing.assert_allclose(constant.matrices[0], (1 + 2 * np.eye(3)) / 3)
+    assert (constant.cophenetic[0], constant.silhouette[0]) == (1, 0)
+    np.testing.assert_array_equal(constant.labels, [[0, 0, 0]])  # a cut into two would have to choose
+
+    alone = consensus(sweep_of([[0, 1, 2]] * 3, ranks=(3,)))
+    np.testing.assert_array_equal(alone.matrices[0], np.eye(3))
+    assert (alone.cophenetic[0], alone.dispersion[0], alone.silhouette[0]) == (1, 1, 0)
+    assert sorted(alone.labels[0]) == [0, 1, 2]
+
+    two = consensus(sweep_of([[0, 1], [1, 1], [1, 0]], ranks=(2,)))
+    assert (two.cophenetic[0], two.silhouette[0]) == (1, 0)
+    assert two.matrices[0][0, 1] == 1 / 3
+
+    single = consensus(sweep_of([[0], [1], [1]], ranks=(2,)))
+    for entry, expected in zip(single, ((2,), [[[1]]], [1], [1], [0], [[0]], [[0]]), strict=True):
+        np.testing.assert_array_equal(entry, expected)
+
+
+def test_dtypes_and_jax_arrays():
+    labels = random_labels()
+    sweep = sweep_of(*labels, dtype="float32")
+    sweep.members = jax.tree.map(jnp.asarray, sweep.members)
+    found, expected = consensus(sweep), consensus(sweep_of(*labels))
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+    assert found.matrices.dtype == found.cophenetic.dtype == found.silhouette.dtype == np.float64
+
+
+def test_what_does_not_fit_is_an_error_that_says_so():
+    with pytest.raises(ValueError, match="at least one rank, got none; pass ranks such as"):
+        consensus(sweep_of(ranks=()))
+    with pytest.raises(ValueError, match=r"at least one restart .* got losses of shape \(1, 0\); pass num_restarts"):
+        consensus(sweep_of(np.zeros((0, N), int), ranks=(2,)))
+    status = np.zeros((3, S), int)
+    status[2] = Status.NONFINITE
+    with pytest.raises(ValueError, match="expected a finite restart of each rank, got none of 4 at rank 2; leave that"):
+        consensus(sweep_of(*random_labels(), status=status))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("sklearn.metrics", "scikit-learn"), ("scipy.cluster.hierarchy", "SciPy")]
+)
+def test_a_missing_package_is_an_error_that_says_how_to_install_it(monkeypatch, module, name):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"{name} to be installed; run pip install 'jnmf\[experiments\]'"):
+        consensus(sweep_of(*random_labels()))
+
+
+@pytest.mark.slow
+def test_leukemia(data_folder):
+    """ALL/AML, KL by MU, 50 restarts for each of k = 2 … 5, against values computed independently.
+
+    What differs is the rule for the labels. From the same restarts, the dispersion for k = 2 … 5 is
+
+        rows of H at unit length, as in `clusters`       1.000  1.000  .941  .864
+        the same, 2000 iterations                        1.000  1.000 1.000  .891
+        H as it comes, as in Brunet et al.               1.000   .972  .910  .862
+        the same, until 40 checks find no other labels   1.000   .972  .937  .875
+        reference                                         .996   .948  .945  .875
+
+    At k = 3 all restarts end in one H up to scales (similarity above .999), which the start decides: unscaled, they
+    have different labels nevertheless. Resampling the restarts moves the unscaled values by ± .02. At k = 5 the
+    restarts end in different minima, whatever the rule.
+    """
+    with np.load(f"{data_folder}/all_aml.npz") as archive:
+        X, samples = jnp.asarray(archive["X"].astype(float)), archive["samples"]
+    ranks, algorithm = (2, 3, 4, 5), MU(beta=1.0)
+
+    @partial(jax.jit, static_argnums=1)
+    def restarts(keys, rank):
+        starts = jax.vmap(lambda key: init.random(key, X, rank))(keys)
+        ends = jax.vmap(lambda start: run(X, start, algorithm, num_iters=500)[0])(starts)
+        return ends, jax.lax.map(lambda end: objective(X, end, algorithm), ends)
+
+    members, losses = [], []
+    for rank in ranks:
+        batches = [restarts(keys, rank) for keys in np.arange(50).reshape(5, 10)]
+        ends, loss = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
+        members.append(ends)
+        losses.append(loss)
+    loss = np.stack(losses)
+    sweep = SimpleNamespace(ranks=ranks, loss=loss, status=np.ones(loss.shape, int), members=tuple(members))
+    found = consensus(sweep)
+
+    reference = np.array([0.9960, 0.9476, 0.9452, 0.8751])
+    np.testing.assert_allclose(loss.min(axis=1), [16272282.1, 13806533.0, 12453723.2, 11338478.6], rtol=5e-5)
+    np.testing.assert_allclose(found.cophenetic, [1.0000, 0.9918, 0.9882, 0.9563], atol=0.03)
+    np.testing.assert_allclose(found.dispersion, reference, atol=0.06)
+    assert (found.dispersion[:2] > 0.99).all()
+    unscaled = [np.mean(4 * (connectivity(np.argmax(H, axis=1)) - 0.5) ** 2) for _, H in members]
+    np.testing.assert_allclose(unscaled, reference, atol=0.05)
+    assert unscaled[1] < found.dispersion[1]
+
+    kind = np.array(["B" if "B-cell" in s else "T" if "T-cell" in s else "AML" for s in samples])
+    clusters = [Counter(kind[found.labels[1] == k].tolist()) for k in range(3)]
+    assert sorted(clusters, key=lambda c: -c.total()) == [{"B": 17}, {"AML": 11, "B": 1}, {"T": 8, "B": 1}]

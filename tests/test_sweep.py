@@ -1,0 +1,173 @@
+"""Whole studies: members equal single fits, few programs, every rank and restart in its place."""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import ALGORITHMS, problem
+
+from jnmf import ANLS, HALS, MU, PGD, Factors, Status, cross_validate, cross_validation, fit, init, run, sweep
+from jnmf.cross_validation import choose
+from jnmf.init import as_key
+from jnmf.loops import zero_where_empty
+
+X, _ = problem()
+KEYS = jax.random.split(jax.random.key(0), 3)
+BATCH = sys.modules["jnmf.sweep"]  # the module; jnmf.sweep is the function
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_padding_with_zero_components_changes_nothing(name):
+    start = Factors(*map(jnp.asarray, BATCH._padded(init.random(1, X, 3), 5)))
+    assert start.W.shape == (12, 5)
+    padded, trace = run(X, start, ALGORITHMS[name], num_iters=4)
+    single, single_trace = run(X, init.random(1, X, 3), ALGORITHMS[name], num_iters=4)
+    assert (padded.W[:, 3:] == 0).all()
+    assert (padded.H[3:] == 0).all()
+    np.testing.assert_allclose(padded.W[:, :3], single.W, rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(trace.loss, single_trace.loss, rtol=1e-9)
+    np.testing.assert_allclose(trace.delta, single_trace.delta, rtol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", [HALS(inner=2), MU(beta=1.0), ANLS()], ids=repr)
+def test_members_equal_single_fits(algorithm):
+    study = sweep(X, [3, 2], num_restarts=3, algorithm=algorithm, tol=1e-3, max_iters=60)
+    assert study.loss.shape == study.rmse.shape == study.num_iters.shape == study.status.shape == (2, 3)
+    np.testing.assert_array_equal(study.ranks, [3, 2])
+    for i, rank in enumerate(study.ranks):
+        for s in range(3):
+            single = fit(X, int(rank), algorithm, key=KEYS[s], tol=1e-3, max_iters=60)
+            W, H = study.factors(rank, s)
+            assert W.shape == (12, rank)
+            assert (study.num_iters[i, s], study.status[i, s]) == (single.num_iters, single.status)
+            np.testing.assert_allclose(W, single.W, rtol=1e-6, atol=1e-8)
+            np.testing.assert_allclose(study.loss[i, s], single.loss, rtol=1e-8)
+            np.testing.assert_allclose(study.rmse[i, s], jnp.sqrt(jnp.mean((X - W @ H) ** 2)), rtol=1e-9)
+        least = int(np.argmin(study.loss[i]))
+        np.testing.assert_array_equal(study.best(rank).W, study.factors(rank, least).W)
+
+
+def test_a_sweep_of_twenty_ranks_compiles_one_program_a_bucket(monkeypatch):
+    ranks = list(range(1, 21))
+    groups = BATCH.buckets(ranks)
+    assert [rank for group in groups for rank in group] == ranks
+    assert len(groups) <= 7
+    before = BATCH._batch._cache_size()
+    study = sweep(X, ranks, num_restarts=2, num_iters=3)
+    assert BATCH._batch._cache_size() - before <= len(groups)
+    assert (study.status == Status.MAX_ITERS).all()
+    assert (study.num_iters == 3).all()
+    assert study.factors(20, 1).H.shape == (20, 9)
+    sweep(2 * X, ranks[::-1], num_restarts=2, num_iters=3, key=7, algorithm=HALS(inner=3, l1_H=0.1))
+    assert BATCH._batch._cache_size() - before <= len(groups)
+
+
+def test_batches_of_any_size_give_the_same(capsys):
+    whole = sweep(X, [2, 3], num_restarts=3, num_iters=5)
+    parts = sweep(X, [2, 3], num_restarts=3, num_iters=5, batch_size=4, progress=True)
+    np.testing.assert_allclose(parts.loss, whole.loss, rtol=1e-12)
+    np.testing.assert_allclose(parts.factors(3, 2).W, whole.factors(3, 2).W, rtol=1e-9)
+    assert "batches" in capsys.readouterr().out
+
+
+def test_inits_masks_and_single_components():
+    mask = np.random.default_rng(0).random(X.shape) < 0.8
+    spoiled = np.where(mask, X, np.nan)
+    study = sweep(spoiled, [1, 2], num_restarts=2, num_iters=5, mask=mask)
+    single, _ = run(
+        spoiled,
+        fit(spoiled, 2, key=jax.random.split(as_key(0), 2)[1], max_iters=0, mask=mask).factors,
+        HALS(inner=3),
+        num_iters=5,
+        mask=mask,
+    )
+    np.testing.assert_allclose(study.factors(2, 1).W, single.W, rtol=1e-8, atol=1e-11)
+    residual = np.where(mask, X - single.W @ single.H, 0)
+    np.testing.assert_allclose(study.rmse[1, 1], np.sqrt(np.sum(residual**2) / mask.sum()), rtol=1e-8)
+    spectral = sweep(X, [2, 3], num_restarts=1, init="nndsvd", num_iters=5)
+    expected, _ = run(X, zero_where_empty(X, init.nndsvd(X, 3)), HALS(inner=3), num_iters=5)
+    np.testing.assert_allclose(spectral.factors(3, 0).W, expected.W, rtol=1e-8, atol=1e-11)
+
+
+def test_diverged_members_are_never_the_best():
+    study = sweep(X, [2], num_restarts=2, algorithm=PGD(step_size=1e3), tol=1e-12)
+    assert (study.status == Status.NONFINITE).all()
+    assert BATCH.best_restart(np.array([1.0, np.nan, 2.0]), np.array([2, 2, 1])) == 2
+    assert np.isfinite(study.best(2).W).all()
+
+
+@pytest.mark.parametrize(
+    ("ranks", "options", "message"),
+    [
+        ([], {}, "ranks: expected at least one, got none"),
+        ([2, 3, 2], {}, r"ranks: expected different integers, got \[2, 3, 2\]"),
+        ([0, 1], {}, "rank: expected an integer of at least 1, got 0"),
+        ([2.5], {}, "rank: expected an integer of at least 1, got 2.5"),
+        ([2], {"num_restarts": 0}, "num_restarts: expected an integer of at least 1, got 0"),
+        ([2], {"batch_size": 0}, "batch_size: expected an integer of at least 1, got 0"),
+        ([2], {"num_iters": -1}, "num_iters: expected"),
+        ([10], {"init": "nndsvd"}, "nndsvd: expected rank ≤"),
+        ([2], {"mask": np.zeros(X.shape)}, "mask: expected a positive weight"),
+    ],
+)
+def test_bad_arguments(ranks, options, message):
+    with pytest.raises(ValueError, match=message):
+        sweep(X, ranks, **{"num_restarts": 2, **options})
+
+
+def test_unknown_members():
+    study = sweep(X, [2, 3], num_restarts=3, num_iters=5)
+    with pytest.raises(ValueError, match="rank: expected one of 2, 3, got 4"):
+        study.best(4)
+    with pytest.raises(ValueError, match="restart: expected an integer from 0 to 2, got 3"):
+        study.factors(2, 3)
+
+
+# Cross-validation
+
+
+def planted(seed):
+    """Rank 5 and noise."""
+    rng = np.random.default_rng(seed)
+    A = rng.random((40, 5)) @ rng.random((5, 30))
+    return np.maximum(A + 0.05 * A.mean() * rng.standard_normal(A.shape), 0)
+
+
+def test_cross_validation_finds_the_planted_rank_over_ten_data_seeds():
+    for seed in range(10):
+        result = cross_validate(planted(seed), [3, 4, 5, 6, 7], num_restarts=4, key=seed, max_iters=300)
+        assert result.rank == 5, seed
+        assert result.rank_1se <= result.rank
+        assert result.test_rmse.shape == result.train_rmse.shape == (5, 4)
+        assert (np.diff(result.train_rmse.mean(axis=1)) < 0).all()
+        assert (result.test_rmse[2] > result.train_rmse[2]).all()
+
+
+def test_cross_validation_finds_three_in_the_exercise_data(nmfdata):
+    result = cross_validate(nmfdata, [2, 3, 4], num_restarts=8)
+    assert (result.rank, result.rank_1se) == (3, 3)
+
+
+def test_the_held_out_entries_are_really_held_out():
+    """Whatever stands there, the training error is the same; only the test error sees it."""
+    test = cross_validation._holdouts(jax.random.split(as_key(0))[0], jnp.ones_like(X), 0.2, 1)
+    assert (jnp.sum(test > 0, axis=(1, 2)) == round(0.2 * X.size)).all()
+    spoiled = np.array(X)
+    spoiled[np.asarray(test[0]) > 0] *= 100
+    plain, other = (cross_validate(A, [2], num_restarts=1, holdout=0.2, max_iters=20) for A in (X, spoiled))
+    assert not np.allclose(plain.test_rmse, other.test_rmse)
+    np.testing.assert_array_equal(plain.train_rmse, other.train_rmse)
+
+
+def test_choosing_by_one_standard_error():
+    errors = np.array([[3.0, 3.2], [2.0, 2.2], [1.9, 2.3], [1.8, 2.2]])
+    assert choose([1, 2, 3, 4], errors) == (4, 2)
+    assert choose([4, 1], np.array([[1.0], [2.0]])) == (4, 4)
+
+
+@pytest.mark.parametrize("holdout", [0.0, 1.0, 1, -0.1, 0.001])
+def test_bad_holdouts(holdout):
+    with pytest.raises(ValueError, match="holdout: expected"):
+        cross_validate(X, [2], num_restarts=2, holdout=holdout)
