@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proofs test test-slow mutants figures constraints clean
+.PHONY: help setup demo study bench proofs test test-slow mutants figures constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,9 +21,17 @@ demo: setup  ## fit the demonstration data with every algorithm; figures go to r
 proofs: setup  ## check every statement and print the table
 	$(BIN)/python -m proofs
 
-figures: demo  ## renew the figures that the README shows
+study: setup  ## ranks 1 to 10 of the exercise data: scree, similarity, cross-validation, heatmaps
+	$(BIN)/python -m experiments.williams
+
+bench: setup  ## time whole studies against loops of scikit-learn and SciPy fits
+	$(BIN)/python -m experiments.sweep_race
+	$(BIN)/python -m experiments.sweep_race --dtype float32
+
+figures: demo study  ## renew the figures that the README shows
 	mkdir -p docs
 	cp results/compare-convergence.png docs/convergence.png
+	for name in scree similarity heatmaps; do cp results/williams-$$name.png docs/$$name.png; done
 
 mutants: setup  ## break the formulas of jnmf one by one and count which breaks go unnoticed (many minutes)
 	$(BIN)/python -m tests.mutants

@@ -12,7 +12,7 @@ from jax import Array, lax
 
 from jnmf import checks
 from jnmf import init as inits
-from jnmf.algorithms import HALS, Info
+from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.masked import Masked, filled, square
 from jnmf.objective import gradient, objective, projected_gradient_norm, relative_change
@@ -187,42 +187,53 @@ def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
     if stop == "kkt":
         first_kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm))
 
-    def unfinished(p):
-        return (p.status == Status.MAX_ITERS) & (p.num_iters < max_iters)
-
-    def unrecorded_step(state):
-        return algorithm.step(X, state)[0], Info(jnp.array(jnp.nan, dtype), jnp.array(jnp.nan, dtype))
-
-    def iterate(p):
-        check = (p.num_iters + 1) % check_every == 0
-        if check_every == 1:
-            state, info = algorithm.step(X, p.state)
-        else:
-            state, info = lax.cond(check, partial(algorithm.step, X), unrecorded_step, p.state)
+    def moved(p, state):
+        """p at the new state; if that is not finite, at the old one, which ends the fit; an ended fit stays."""
         new = algorithm.factors(state)
-        delta = jnp.where(check, relative_change(algorithm.factors(p.state), new), jnp.nan)
+        finite = jnp.all(jnp.isfinite(new.W)) & jnp.all(jnp.isfinite(new.H))
+        running = p.status == Status.MAX_ITERS
+        return p._replace(
+            state=jax.tree.map(lambda a, b: jnp.where(running & finite, a, b), state, p.state),
+            num_iters=p.num_iters + (running & finite),
+            status=jnp.where(running & ~finite, Status.NONFINITE, p.status),
+        )
 
+    def unrecorded(_, p):
+        return moved(p, algorithm.step(X, p.state)[0])  # what is only recorded is not computed
+
+    def recorded(p):
+        state, info = algorithm.step(X, p.state)
+        delta = relative_change(algorithm.factors(p.state), algorithm.factors(state))
         if stop == "delta":
             small = delta <= tol
         elif stop == "loss":
             small = p.loss - info.loss <= jnp.maximum(tol * p.loss, noise)
         else:
             small = info.kkt <= tol * first_kkt
-        finite = jnp.all(jnp.isfinite(new.W)) & jnp.all(jnp.isfinite(new.H))
-        status = jnp.where(check & small & (tol > 0), Status.CONVERGED, Status.MAX_ITERS)
-        entry = jax.tree.map(lambda value: jnp.where(finite, value, jnp.nan), Trace(info.loss, delta, info.kkt))
-        return _Progress(
-            state=jax.tree.map(lambda a, b: jnp.where(finite, a, b), state, p.state),
-            num_iters=p.num_iters + finite,
-            status=jnp.where(finite, status, Status.NONFINITE),
-            loss=jnp.where(check, info.loss, p.loss),
-            trace=jax.tree.map(lambda column, value: column.at[p.num_iters].set(value), p.trace, entry),
+        q = moved(p, state)
+        done = q.num_iters > p.num_iters
+        entry = Trace(info.loss, delta, info.kkt)
+        return q._replace(
+            status=jnp.where(done & small & (tol > 0), Status.CONVERGED, q.status),
+            loss=jnp.where(done, info.loss, p.loss),
+            trace=jax.tree.map(
+                lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, jnp.nan)), p.trace, entry
+            ),
         )
 
-    start = _Progress(
-        algorithm.init(X, factors), jnp.array(0), jnp.array(Status.MAX_ITERS), first_loss, Trace(nan, nan, nan)
-    )
-    end = lax.while_loop(unfinished, iterate, start) if max_iters > 0 else start
+    # A round of `check_every` iterations, the last of them recorded. No `cond`: under vmap it would run both branches.
+    def unfinished(p):
+        return (p.status == Status.MAX_ITERS) & (p.num_iters + check_every <= max_iters)
+
+    def one_round(p):
+        return recorded(lax.fori_loop(0, check_every - 1, unrecorded, p) if check_every > 1 else p)
+
+    status, trace = jnp.array(Status.MAX_ITERS), Trace(nan, nan, nan)
+    end = _Progress(algorithm.init(X, factors), jnp.array(0), status, first_loss, trace)
+    if max_iters >= check_every:
+        end = lax.while_loop(unfinished, one_round, end)
+    if max_iters % check_every:
+        end = lax.fori_loop(0, max_iters % check_every, unrecorded, end)
     W, H = algorithm.factors(end.state)
     return Fit(W, H, end.loss, end.num_iters, end.status, end.trace)
 

@@ -6,13 +6,14 @@ import json
 import threading
 from functools import partial
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pooch
 import pytest
 import requests
 
 import jnmf
-from experiments import compare, data
+from experiments import compare, data, sweep_race, williams
 
 # The lab's generator
 
@@ -317,3 +318,33 @@ def test_command_line_rejects_what_it_cannot_do(arguments, capsys):
 def test_command_line_defaults_are_those_of_the_settings():
     assert compare.parse([])[0] == compare.Settings()
     assert compare.parse(["--data", "synthetic", "--rank", "4"])[0] == compare.Settings(data=("synthetic",), rank=4)
+
+
+def test_the_williams_study_at_a_tiny_setting(monkeypatch, tmp_path):
+    """On data with three planted blocks: one call each, and every figure."""
+    rng = np.random.default_rng(0)
+    blocks = np.kron(np.eye(3), np.ones((4, 3)))
+    monkeypatch.setattr(data, "nmfdata", lambda: blocks + 0.05 * rng.standard_normal(blocks.shape))
+    found = williams.compute(williams.Settings(ranks=(2, 3), num_restarts=3, num_iters=5, holdouts=2))
+    assert (found["sweep"].rmse >= found["svd"][:, None] - 1e-12).all()
+    assert found["sweep"].rmse[1].min() < found["baseline"].rmse[1].min()
+    text = williams.answers(found)
+    assert "cross-validation chooses rank 3" in text
+    assert "rows fall into blocks of [4, 4, 4], the columns of [3, 3, 3]" in text
+    figures = williams.plot(found)
+    williams.save(figures, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2 * len(figures) == 8
+    for figure in figures.values():
+        plt.close(figure)
+
+
+def test_the_sweep_race_at_a_tiny_setting(capsys):
+    small = {"num_restarts": 2, "num_iters": 3, "num_exact_iters": 1, "loop_restarts": 1, "repeats": 1}
+    settings = sweep_race.Settings(ranks=(2, 3), **small)
+    result = sweep_race.compute(settings)
+    assert set(result["seconds"]) == {"jnmf.sweep, HALS", "scikit-learn, CD", "jnmf.sweep, ANLS", "scipy nnls"}
+    assert all(seconds > 0 for seconds in result["seconds"].values())
+    # one exact iteration from the same starts: the same factors, so nearly the same error (other restarts in the mean)
+    np.testing.assert_allclose(result["rmse"]["jnmf.sweep, ANLS"], result["rmse"]["scipy nnls"], rtol=0.1)
+    sweep_race.Console().print(sweep_race.table(result, settings))
+    assert "×" in capsys.readouterr().out

@@ -77,6 +77,17 @@ def test_check_every_records_and_stops_at_its_multiples(algorithm):
     np.testing.assert_allclose(fourth.trace.loss[both], every.trace.loss[both], rtol=1e-9)
 
 
+def test_check_every_need_not_divide_max_iters():
+    X, start = problem()
+    fitted = fit(X, algorithm=HALS(), init=start, tol=0, max_iters=7, check_every=3)
+    factors, _ = run(X, start, HALS(), num_iters=7)
+    np.testing.assert_allclose(fitted.W, factors.W, rtol=1e-10)
+    assert fitted.num_iters == 7
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(fitted.trace.loss)), [2, 5])
+    few = fit(X, algorithm=HALS(), init=start, max_iters=2, check_every=3)
+    assert (few.num_iters, few.status) == (2, Status.MAX_ITERS)
+
+
 def test_no_iterations_return_the_start():
     X, start = problem()
     fitted = fit(X, algorithm=HALS(), init=start, max_iters=0)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
 def test_the_example_runs(capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    example, study = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(example, names)
     assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)
@@ -22,6 +23,10 @@ def test_the_example_runs(capsys):
     assert (jnp.diff(jnp.sum(names["path"], axis=(1, 2))) < 0).all()
     assert jnp.linalg.norm(names["new_W"] @ names["fit"].H - X[:3]) < 0.05 * jnp.linalg.norm(X[:3])
     assert isinstance(names["kl"].W, jax.Array)
+    exec(study.replace("range(1, 11), num_restarts=20", "(3, 4), num_restarts=3"), names)
+    assert names["chosen"] == 4
+    assert len(plt.get_fignums()) == 3
+    plt.close("all")
 
 
 def test_every_link_leads_somewhere():
