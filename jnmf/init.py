@@ -38,7 +38,7 @@ def uniform(key, shape: tuple[int, int], rank: int, dtype) -> Factors:
     m, n = shape
     keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(rank))
     both = jax.vmap(lambda k: jax.random.uniform(k, (m + n,), dtype))(keys)
-    return Factors(both[:, :m].T, both[:, m:])
+    return Factors(both[:, n:].T, both[:, :n])
 
 
 FILLS = ("zero", "mean", "random")

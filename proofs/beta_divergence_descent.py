@@ -72,12 +72,18 @@ PENALTIES = ((0.0, 0.0), (4.0, 0.0), (0.0, 4.0), (1.0, 8.0))
 BELOW, BETWEEN, ABOVE = (-1.0, 0.0, 0.5), (1.0, 1.5, 2.0), (2.5, 3.0)
 
 
+def penalties(beta):
+    """(l1, l2); for β = 2 the library takes l1 from the numerator, which is statement 11."""
+    return st.sampled_from([(l1, l2) for l1, l2 in PENALTIES if beta != 2 or l1 == 0])
+
+
 @st.composite
 def iterates(draw, betas=BELOW + BETWEEN + ABOVE):
     """(new, old, X, W, β, l1, l2), the matrices positive."""
     m, n, r = SHAPE
     H, old, X, W = (draw(positive(shape)) for shape in ((r, n), (r, n), (m, n), (m, r)))
-    return H, old, X, W, draw(st.sampled_from(betas)), *draw(st.sampled_from(PENALTIES))
+    beta = draw(st.sampled_from(betas))
+    return H, old, X, W, beta, *draw(penalties(beta))
 
 
 @st.composite
@@ -86,7 +92,7 @@ def problems_with_zeros(draw):
     m, n, r = SHAPE
     beta = draw(st.sampled_from(BELOW + BETWEEN + ABOVE))
     X = draw(nonnegative((m, n)) if beta > 0 else positive((m, n)))
-    return draw(nonnegative((r, n))), X, draw(nonnegative((m, r))), beta, *draw(st.sampled_from(PENALTIES))
+    return draw(nonnegative((r, n))), X, draw(nonnegative((m, r))), beta, *draw(penalties(beta))
 
 
 def objective(H, X, W, beta, l1, l2):
