@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from jnmf import checks, loops
 from jnmf import init as inits
@@ -177,7 +177,8 @@ def _batch(X, masks, starts: Factors, algorithm, tol, num_iters: int | None, max
             fit = loops._fit(A, start, algorithm, tol, stop="delta", max_iters=max_iters, check_every=1)
             factors, taken, status = fit.factors, fit.num_iters, fit.status
         else:
-            factors, _ = loops._run(A, start, algorithm, num_iters=num_iters)
+            step = lambda _, state: algorithm.step(A, state)[0]  # without the trace, which costs as much as the step
+            factors = algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(A, start)))
             finite = jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
             taken, status = jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE)
         return Member(factors, objective(A, factors, algorithm), rmse(A, factors), taken, status)
