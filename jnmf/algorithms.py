@@ -93,6 +93,7 @@ class MU(Frobenius):
     Factors that start positive stay nonnegative with no projection; an entry at 0 stays there. The objective never
     rises. Lee and Seung 2001 (β = 2 and 1); Févotte and Idier 2011 (all β). For β = 2: `solvers.multiplicative` on the
     normal equations; else, and with a mask, `multiplicative.half_step`, which forms W H; the loss is an extra pass.
+    For β = 2 an l1 penalty is taken from the numerator, which makes exact zeros; for other β it is in the denominator.
     X must be nonnegative; for β ≤ 0 its zeros must fill whole rows or columns, where the loss is finite.
     """
 

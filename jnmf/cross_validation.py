@@ -6,11 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnmf import checks
 from jnmf import init as inits
-from jnmf.algorithms import HALS
 from jnmf.masked import Masked
-from jnmf.sweep import members
+from jnmf.sweep import checked, members
 
 
 class CrossValidation(NamedTuple):
@@ -51,13 +49,7 @@ def cross_validate(
     ranks, algorithm, key, tol, max_iters, batch_size, progress: as in `sweep`. holdout: in (0, 1). mask: entries
     without weight are neither fitted nor tested. Raises as `sweep` does, and for a hold-out outside (0, 1) or empty.
     """
-    X = checks.masked(X, mask)
-    ranks, algorithm = checks.ranks(ranks), HALS(inner=3) if algorithm is None else algorithm
-    checks.algorithm(algorithm)
-    checks.domain(X, algorithm)
-    checks.count(num_restarts, "num_restarts", 1)
-    checks.count(max_iters, "max_iters", 0)
-    checks.number(tol, "tol")
+    X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts, tol, max_iters)
     if not isinstance(holdout, float) or not 0 < holdout < 1:
         raise ValueError(f"holdout: expected a fraction between 0 and 1, got {holdout!r}")
     X, weights = X if isinstance(X, Masked) else (X, jnp.ones_like(X))

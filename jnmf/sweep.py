@@ -85,13 +85,7 @@ def sweep(
     rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little is computed for nothing, and twenty
     ranks compile half a dozen programs. Raises as `fit` does, and for ranks that are empty, below 1 or repeated.
     """
-    X = checks.masked(X, mask)
-    ranks, algorithm = checks.ranks(ranks), HALS(inner=3) if algorithm is None else algorithm
-    checks.algorithm(algorithm)
-    checks.domain(X, algorithm)
-    checks.count(num_restarts, "num_restarts", 1)
-    checks.count(max_iters, "max_iters", 0)
-    checks.number(tol, "tol")
+    X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts, tol, max_iters)
     if num_iters is not None:
         checks.count(num_iters, "num_iters", 0)
     if batch_size is not None:
@@ -100,6 +94,18 @@ def sweep(
     stop = {"num_iters": num_iters, "tol": tol, "max_iters": max_iters}
     found = members(X, None, ranks, keys, algorithm, init, stop, batch_size, progress)
     return _collect(found, ranks, num_restarts)
+
+
+def checked(X, mask, ranks, algorithm, num_restarts, tol, max_iters):
+    """X (masked if there is a mask), the ranks and the algorithm of a study, or an error."""
+    X, ranks = checks.masked(X, mask), checks.ranks(ranks)
+    algorithm = HALS(inner=3) if algorithm is None else algorithm
+    checks.algorithm(algorithm)
+    checks.domain(X, algorithm)
+    checks.count(num_restarts, "num_restarts", 1)
+    checks.number(tol, "tol")
+    checks.count(max_iters, "max_iters", 0)
+    return X, ranks, algorithm
 
 
 def members(X, masks, ranks, keys, algorithm, init, stop, batch_size, progress) -> "dict[tuple[int, int], Member]":
