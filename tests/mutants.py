@@ -97,7 +97,16 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
 ]
 
 CHECKS = ["losses", "solvers", "nnls", "proofs", "algorithms", "transform", "loops", "masks", "robust"]
-FIRST = {"losses.py": "losses", "solvers.py": "solvers", "pivoting.py": "nnls", "transform.py": "transform"}
+FIRST = {
+    "masked.py": "masks",
+    "loops.py": "loops",
+    "algorithms.py": "algorithms",
+    "nonnegative_least_squares.py": "nnls",
+    "losses.py": "losses",
+    "solvers.py": "solvers",
+    "pivoting.py": "nnls",
+    "transform.py": "transform",
+}
 
 
 def survives(file: str, old: str, new: str) -> bool:
