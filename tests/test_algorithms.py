@@ -169,8 +169,8 @@ def test_scaling_X_scales_the_factors(name, dtype):
         )
         if 0 <= ALGORITHMS[name].beta <= 2:  # outside, the objective itself leaves the range of float32
             assert np.isfinite(trace.kkt).all()
-        np.testing.assert_allclose(scaled.W / root, plain.W, rtol=1e-3, atol=rounding(dtype))
-        np.testing.assert_allclose(scaled.H / root, plain.H, rtol=1e-3, atol=rounding(dtype))
+        np.testing.assert_allclose(scaled.W / root, plain.W, rtol=rounding(dtype), atol=rounding(dtype))
+        np.testing.assert_allclose(scaled.H / root, plain.H, rtol=rounding(dtype), atol=rounding(dtype))
 
 
 @pytest.mark.parametrize("beta", [2.0, 1.0, 0.0, 0.5])
