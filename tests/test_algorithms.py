@@ -101,7 +101,7 @@ def test_the_trace_is_of_the_factors_of_its_iteration(name, penalties, dtype):
         trace.loss[-1], objective(X, after, algorithm), rtol=rounding(dtype), atol=rounding(dtype) * scale
     )
     np.testing.assert_allclose(
-        trace.kkt[-1], kkt_residual(X, after, algorithm), rtol=1e-3, atol=rounding(dtype) * scale
+        trace.kkt[-1], kkt_residual(X, after, algorithm), rtol=rounding(dtype), atol=rounding(dtype) * scale
     )
 
 
