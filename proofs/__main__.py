@@ -1,43 +1,17 @@
 """Check the statements and print what was found: `python -m proofs [NUMBER …] [--draws N]`."""
 
 import argparse
-import importlib
-import pkgutil
 import sys
 import time
 
-import jax
 from rich.console import Console
 from rich.table import Table
 
-import proofs
-from proofs.kernel import Result, Statement, check
-
-KERNEL = {"kernel", "strategies", "__main__"}
+from proofs.kernel import Result
+from proofs.statements import contents, results, statements
 
 
-def modules() -> list:
-    names = (m.name for m in pkgutil.iter_modules(proofs.__path__))
-    return [importlib.import_module(f"proofs.{name}") for name in names if name not in KERNEL]
-
-
-def statements() -> list[Statement]:
-    """All statements of the modules beside this one, by number."""
-    return sorted((s for module in modules() for s in module.STATEMENTS), key=lambda s: s.number)
-
-
-def contents() -> str:
-    """The table of contents as Markdown: number, statement, source, module, kinds of evidence."""
-    rows = ["| no. | statement | source | file | evidence |", "|---|---|---|---|---|"]
-    for module in modules():
-        name = module.__name__.removeprefix("proofs.")
-        for s in module.STATEMENTS:
-            kinds = ", ".join(dict.fromkeys(e.kind for e in s.evidence))
-            rows.append(f"| {s.number} | {s.title} | {s.source} | [{name}]({name}.py) | {kinds} |")
-    return "\n".join(rows[:2] + sorted(rows[2:], key=lambda row: int(row.split("|")[1])))
-
-
-def table(results: list[Result]) -> Table:
+def table(checked: dict[int, Result]) -> Table:
     columns = (
         "no.",
         "statement",
@@ -50,8 +24,8 @@ def table(results: list[Result]) -> Table:
         "verdict",
     )
     shown = Table(*columns)
-    for r in results:
-        s = r.statement
+    for number, r in checked.items():
+        s = statements()[number]
         kinds = ", ".join(dict.fromkeys(e.kind for e in s.evidence))
         controls = f"{len(r.rejected)} of {len(r.rejected) + len(r.accepted)}"
         worst = f"{max(r.worst.values(), default=0):.1e}"
@@ -62,8 +36,9 @@ def table(results: list[Result]) -> Table:
     return shown
 
 
-def details(r: Result) -> str:
-    lines = [f"{r.statement.number}. {r.statement.title} ({r.statement.source})", ""]
+def details(number: int, r: Result) -> str:
+    s = statements()[number]
+    lines = [f"{number}. {s.title} ({s.source})", ""]
     lines += [f"  {value:8.1e}  {link}" for link, value in r.worst.items()]
     lines += [f"  rejected  {name}" for name in r.rejected] + [f"  ACCEPTED  {name}" for name in r.accepted]
     return "\n".join(lines + ([f"\nbroken link: {r.failure}"] if r.failure else []))
@@ -92,30 +67,26 @@ def main(arguments=None) -> int:
     if options.contents:
         print(contents())
         return 0
-    known = {s.number: s for s in statements()}
+    known = statements()
     unknown = [n for n in options.numbers if n not in known]
     if unknown:
         parser.error(f"no statement {unknown[0]}; there are {', '.join(map(str, known))}")
 
-    jax.config.update("jax_enable_x64", True)
     console = Console() if sys.stdout.isatty() else Console(width=180)
-    start, results = time.perf_counter(), []
-    chosen = options.numbers or list(known)
+    numbers = list(dict.fromkeys(options.numbers)) or list(known)
+    start, checked = time.perf_counter(), {}
     with console.status("") as status:
-        for number in chosen:
-            status.update(f"statement {number}: {known[number].title}")
-            results.append(check(known[number], options.draws))
-    if options.numbers:
-        for result in results:
-            console.print(details(result), markup=False, highlight=False, soft_wrap=True)
-    else:
-        console.print(table(results))
-        for result in results:
-            if not result.passed:
-                console.print(details(result), markup=False, highlight=False, soft_wrap=True)
-    held = sum(r.passed for r in results)
-    console.print(f"{held} of {len(results)} statements hold, in {time.perf_counter() - start:.0f} s")
-    return 0 if held == len(results) else 1
+        for number, result in zip(numbers, results(numbers, options.draws), strict=True):
+            checked[number] = result
+            status.update(f"{len(checked)} of {len(numbers)} statements checked")
+    if not options.numbers:
+        console.print(table(checked))
+    for number, result in checked.items():
+        if options.numbers or not result.passed:
+            console.print(details(number, result), markup=False, highlight=False, soft_wrap=True)
+    held = sum(r.passed for r in checked.values())
+    console.print(f"{held} of {len(checked)} statements hold, in {time.perf_counter() - start:.0f} s")
+    return 0 if held == len(checked) else 1
 
 
 if __name__ == "__main__":

@@ -53,7 +53,6 @@ class Statement:
 class Result:
     """What a check found: the worst deviation of each link, the controls that were rejected, the first failure."""
 
-    statement: Statement
     draws: int = 0
     worst: dict[str, float] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
@@ -176,7 +175,7 @@ class _Broken(AssertionError):
 
 def check(statement: Statement, draws: int = 20) -> Result:
     """Check all evidence of a statement on `draws` inputs each, the same ones every time."""
-    result = Result(statement)
+    result = Result()
     options = settings(
         max_examples=draws,
         derandomize=True,
