@@ -31,9 +31,12 @@ class Info(NamedTuple):
 
 
 class GramState(NamedTuple):
-    """The factors, and what the next half-step needs of X: WᵀX. ½‖X‖² is what the loss needs."""
+    """Wᵀ and H, and what the next half-step needs of X: WᵀX. ½‖X‖² is what the loss needs.
 
-    W: Array
+    Wᵀ (r, m) and not W: the solvers work on rows, and a batch of such states is multiplied with X as one matrix.
+    """
+
+    Wt: Array
     H: Array
     WtX: Array
     half_square: Array
@@ -55,24 +58,25 @@ class Frobenius(Objective):
 
     def init(self, X, factors):
         W, H = factors
-        return GramState(W, H, product(X, W, H), 0.5 * square(X))
+        return GramState(W.T, H, product(X, W, H), 0.5 * square(X))
 
     def step(self, X, state):
-        W, H, WtX, half_square = state
-        H = self.solve(H, ridge(W.T @ W, self.l2_H), WtX - self.l1_H)
-        HXt, HHt = product(X.T, H.T, W.T), H @ H.T
-        W = self.solve(W.T, ridge(HHt, self.l2_W), HXt - self.l1_W).T
-        WtX, WtW = product(X, W, H), W.T @ W
-        factors = Factors(W, H)
+        Wt, H, WtX, half_square = state
+        H = self.solve(H, ridge(Wt @ Wt.T, self.l2_H), WtX - self.l1_H)
+        HXt, HHt = product(X.T, H.T, Wt), H @ H.T
+        Wt = self.solve(Wt, ridge(HHt, self.l2_W), HXt - self.l1_W)
+        factors = Factors(Wt.T, H)
+        WtX, WtW = product(X, *factors), Wt @ Wt.T
+        new = GramState(Wt, H, WtX, half_square)
         if isinstance(X, Masked):  # HXt was imputed from the W before
-            return GramState(W, H, WtX, half_square), residual_info(X, factors, self)
-        loss = half_square - jnp.vdot(HXt, W.T) + 0.5 * jnp.vdot(WtW, HHt)
-        gradients = with_penalty(Factors(W @ HHt - HXt.T, WtW @ H - WtX), factors, self)
+            return new, residual_info(X, factors, self)
+        loss = half_square - jnp.vdot(HXt, Wt) + 0.5 * jnp.vdot(WtW, HHt)
+        gradients = with_penalty(Factors((HHt @ Wt - HXt).T, WtW @ H - WtX), factors, self)
         info = Info(jnp.maximum(loss, 0) + penalty(factors, self), projected_gradient_norm(factors, gradients))
-        return GramState(W, H, WtX, half_square), info
+        return new, info
 
     def factors(self, state):
-        return Factors(state.W, state.H)
+        return Factors(state.Wt.T, state.H)
 
 
 def residual_info(X, factors, algorithm) -> Info:
@@ -105,6 +109,9 @@ class MU(Frobenius):
 
     def init(self, X, factors):
         return super().init(X, factors) if self.uses_normal_equations(X) else factors
+
+    def factors(self, state):
+        return state if isinstance(state, Factors) else super().factors(state)
 
     def uses_normal_equations(self, X):
         return self.beta == 2 and not isinstance(X, Masked)

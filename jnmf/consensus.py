@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jnmf.ordering import strongest
@@ -23,13 +24,16 @@ class Consensus(NamedTuple):
     labels: np.ndarray
 
 
-def consensus(sweep) -> Consensus:
+def consensus(sweep, *, scaled: bool = False) -> Consensus:
     r"""Consensus matrices of a sweep and what they say of each rank (Brunet, Tamayo, Golub and Mesirov 2004).
 
     sweep: `ranks` (R,), `loss` (R, S), `status` (R, S) and `members`, one Factors a rank, W (S, m, r) and H (S, r, n),
-    nonnegative. Each restart puts column j of X into the cluster of its largest loading, as `clusters` does: with the
-    rows of H at unit length, and columns with no loading as one cluster more. Brunet et al. take H as it comes, in a
-    scale that the start decides, so that restarts with the same W H can disagree; their consensus is the lower for it.
+    nonnegative. Each restart puts column j of X into the cluster of its largest loading, the largest entry of column j
+    of H; columns with no loading are one cluster more.
+    scaled: False takes H as it comes, as Brunet et al. do. The scale of its rows is then whatever the start made of it,
+    and restarts with the same W H can disagree. True takes the rows at unit length, as `clusters` does, which does not
+    depend on the start; the consensus is the higher for it.
+
     Returned, in float64 and integers:
 
     matrices (R, n, n): C_ij, the fraction of the restarts that have columns i and j in one cluster. Those that diverged
@@ -51,7 +55,7 @@ def consensus(sweep) -> Consensus:
     where SciPy or scikit-learn are missing.
     """
     ranks, finite, factors = stack(sweep)
-    assigned = np.asarray(_assigned(factors.H))
+    assigned = np.asarray((_strongest if scaled else _largest)(factors.H))
     matrices = np.stack([_mean_connectivity(z[ok]) for z, ok in zip(assigned, finite, strict=True)])
     trees = [_dendrogram(C, rank) for C, rank in zip(matrices, ranks, strict=True)]
     cophenetic, order, labels = (np.stack(column) for column in zip(*trees, strict=True))
@@ -67,9 +71,15 @@ def consensus(sweep) -> Consensus:
 
 
 @jax.jit
-def _assigned(H):
+def _strongest(H):
     """H (R, S, r_max, n), padded with zero rows, which are never the largest -> labels (R, S, n)."""
     return jax.vmap(jax.vmap(lambda h: strongest(h.T)[0]))(H)
+
+
+@jax.jit
+def _largest(H):
+    """The same with H as it comes."""
+    return jnp.where(jnp.any(H > 0, axis=2), jnp.argmax(H, axis=2), H.shape[2])
 
 
 def _mean_connectivity(labels):

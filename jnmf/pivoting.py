@@ -4,25 +4,28 @@ For one column of min_{h ≥ 0} ½⟨h, G h⟩ − ⟨c, h⟩ and a passive set 
 the solution when h ≥ 0 and y = G h − c ≥ 0 (KKT). Block principal pivoting moves all indices that break this to the
 other side at once; when that stops helping, the last of them alone (Murty's rule, which cannot cycle).
 Kim and Park 2011, section 4; Portugal, Júdice and Vicente 1994.
+
+Most columns have the right passive set after one or two exchanges, a few take many. So each round works on the columns
+that are not done, in blocks, and under `vmap` on those of all members together.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_batching import custom_vmap
 from jax.scipy.linalg import cho_factor, cho_solve
 
 from jnmf.factors import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
-BLOCK_NUMBERS = 2**22  # each column needs its own r × r system; a block of columns holds at most this many numbers
+BLOCK_NUMBERS = 2**16  # each column needs its own r × r system; a block of columns holds about this many numbers
 
 
 def search(start, G, C):
     """The minimiser of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0; G (r, r) with diagonal 1 (or 0), C (r, n), start (r, n) ≥ 0."""
-    return _in_blocks(lambda start, C: _pivot(start > 0, G, C), start, C)
+    return project_nonnegative(_search(start[None] > 0, G[None], C[None])[0])
 
 
 def solve_passive(G, F, C):
@@ -31,60 +34,114 @@ def solve_passive(G, F, C):
     A ridge of the size of rounding keeps the Cholesky factor of a singular G finite; the refinement step takes it out
     again wherever G determines the solution. G has a diagonal of about 1; the map is linear in C.
     """
-    return _in_blocks(lambda F, C: _solve_passive(G, F, C), F, C)
+    solve = lambda column: _solve_passive(G, *column)
+    return lax.map(solve, (F.T, C.T), batch_size=min(_block(len(G)), F.shape[1])).T
 
 
-@partial(jax.vmap, in_axes=(None, 1, 1), out_axes=1)
 def _solve_passive(G, F, c):
-    ridge = 4 * G.shape[0] * jnp.finfo(G.dtype).eps
     G_FF = jnp.where(F[:, None] & F[None, :], G, 0)
-    factor = cho_factor(G_FF + jnp.diag(jnp.where(F, ridge, 1).astype(G.dtype)), lower=True)
+    factor = cho_factor(_ridged(G_FF, F), lower=True)
     c_F = jnp.where(F, c, 0)
     h = cho_solve(factor, c_F)
     return jnp.where(F, h + cho_solve(factor, c_F - G_FF @ h), 0)
 
 
-def _in_blocks(f, *columns):
-    """f on blocks of columns."""
-    r, n = columns[0].shape
-    block = max(1, BLOCK_NUMBERS // r**2)
-    if n <= block:
-        return f(*columns)
-    return lax.map(lambda one: f(*(c[:, None] for c in one))[:, 0], tuple(c.T for c in columns), batch_size=block).T
+def _ridged(G_FF, F):
+    ridge = 4 * len(F) * jnp.finfo(G_FF.dtype).eps
+    return G_FF + jnp.diag(jnp.where(F, ridge, 1).astype(G_FF.dtype))
 
 
-class _Search(NamedTuple):
-    F: Array  # (r, n) passive set
-    H: Array  # (r, n) the solution on it
-    infeasible: Array  # (r, n) the indices on the wrong side
-    fewest: Array  # (n,) the least number of them so far
-    exchanges: Array  # (n,) full exchanges left without progress
-    iteration: Array
+def _block(r: int) -> int:
+    return max(16, BLOCK_NUMBERS // r**2)
 
 
-def _pivot(F, G, C):
-    r, n = C.shape
-    eps = jnp.finfo(C.dtype).eps
+class _Columns(NamedTuple):
+    """The state of the search, one row for each column c of C (all members, one after the other)."""
 
-    def solution(F):
-        H = _solve_passive(G, F, C)
-        slack = 10 * eps * (jnp.max(jnp.abs(C), axis=0) + jnp.sum(jnp.abs(H), axis=0))[None, :]
-        return H, jnp.where(F, H < -slack, G @ H - C < -slack)
+    F: Array  # (N, r) passive set
+    h: Array  # (N, r) the solution on it
+    infeasible: Array  # (N, r) the indices on the wrong side
+    fewest: Array  # (N,) the least number of them so far
+    exchanges: Array  # (N,) full exchanges left without progress
 
-    def unfinished(s):
+
+@custom_vmap
+def _search(F, G, C):
+    """F (B, r, n), G (B, r, r), C (B, r, n) -> the solutions (B, r, n) of B independent problems."""
+    B, r, n = C.shape
+    N, block = B * n, min(_block(r), B * n)
+    rows = lambda A: A.swapaxes(1, 2).reshape(N, r)
+    c = rows(C)
+
+    def solved(s, member, c):
+        """The solution on the passive sets of these columns, and what is wrong with it."""
+        h = jax.vmap(lambda g, F, c: _solve_passive(G[g], F, c))(member, s.F, c)
+        return _judged(s, h, jax.vmap(lambda g, h: G[g] @ h)(member, h), c)
+
+    def one_block(at, order, s):
+        index = lax.dynamic_slice(order, (at * block,), (block,))
+        mine = jax.tree.map(lambda a: a.at[index].get(mode="clip"), s)
+        mine = solved(_exchanged(mine), jnp.minimum(index, N - 1) // n, c.at[index].get(mode="clip"))
+        return jax.tree.map(lambda a, new: a.at[index].set(new, mode="drop"), s, mine)
+
+    def one_round(carry):
+        s, todo, round_ = carry
+        order = jnp.nonzero(todo, size=-(-N // block) * block, fill_value=N)[0]
+        blocks = -(-jnp.sum(todo) // block)
+        s = lax.fori_loop(0, blocks, lambda at, s: one_block(at, order, s), s)
+        return s, jnp.any(s.infeasible, axis=1), round_ + 1
+
+    def unfinished(carry):
         # Murty's rule ends after finitely many steps in exact arithmetic; the bound guards against rounding.
-        return jnp.any(s.infeasible) & (s.iteration < 10 * r + 20)
+        return jnp.any(carry[1]) & (carry[2] < 10 * r + 20)
 
-    def exchange(s):
-        number = jnp.sum(s.infeasible, axis=0)
-        exchanges = jnp.where(number < s.fewest, FULL_EXCHANGES, s.exchanges - 1)
-        last = r - 1 - jnp.argmax(s.infeasible[::-1], axis=0)
-        only_last = s.infeasible & (jnp.arange(r)[:, None] == last[None, :])
-        F = s.F ^ jnp.where((exchanges >= 0)[None, :], s.infeasible, only_last)
-        H, infeasible = solution(F)
-        return _Search(F, H, infeasible, jnp.minimum(number, s.fewest), exchanges, s.iteration + 1)
+    F = rows(F)
+    start = _Columns(F, jnp.zeros_like(c), jnp.zeros_like(F), jnp.full(N, r + 1), jnp.full(N, FULL_EXCHANGES))
+    start, todo = _all_passive(start, G, C, c)
+    s, _, _ = lax.while_loop(unfinished, one_round, (start, todo, jnp.array(0)))
+    return s.h.reshape(B, n, r).swapaxes(1, 2)
 
-    H, infeasible = solution(F)
-    counts = jnp.full(n, r + 1), jnp.full(n, FULL_EXCHANGES)
-    found = lax.while_loop(unfinished, exchange, _Search(F, H, infeasible, *counts, jnp.array(0)))
-    return project_nonnegative(found.H)
+
+@_search.def_vmap
+def _all_members(axis_size, batched, F, G, C):
+    """More members: one search over the columns of all of them."""
+    wide = lambda A, is_batched: A if is_batched else jnp.broadcast_to(A, (axis_size, *A.shape))
+    F, G, C = map(wide, (F, G, C), batched)
+    merged = (A.reshape(-1, *A.shape[2:]) for A in (F, G, C))
+    return _search(*merged).reshape(C.shape), True
+
+
+def _all_passive(s, G, C, c):
+    """Columns whose passive set is everything share one Cholesky factor. All others are left to do."""
+    r = G.shape[-1]
+    everything = jnp.ones(r, bool)
+
+    def solution(G, C):
+        factor = cho_factor(_ridged(G, everything), lower=True)
+        H = cho_solve(factor, C)
+        return H + cho_solve(factor, C - G @ H)
+
+    H = jax.vmap(solution)(G, C)
+    rows = lambda A: A.swapaxes(1, 2).reshape(c.shape)
+    judged = _judged(s, rows(H), rows(G @ H), c)
+    full = jnp.all(s.F, axis=1)
+    s = jax.tree.map(lambda new, old: jnp.where(full.reshape(-1, *[1] * (new.ndim - 1)), new, old), judged, s)
+    return s, ~full | jnp.any(s.infeasible, axis=1)
+
+
+def _judged(s, h, Gh, c):
+    """The state with the solutions h on the passive sets, and the indices that break h ≥ 0 or y = G h − c ≥ 0."""
+    eps = jnp.finfo(c.dtype).eps
+    slack = 10 * eps * (jnp.max(jnp.abs(c), axis=1) + jnp.sum(jnp.abs(h), axis=1))[:, None]
+    infeasible = jnp.where(s.F, h < -slack, Gh - c < -slack)
+    number = jnp.sum(infeasible, axis=1)
+    exchanges = jnp.where(number < s.fewest, FULL_EXCHANGES, s.exchanges - 1)
+    return _Columns(s.F, h, infeasible, jnp.minimum(number, s.fewest), exchanges)
+
+
+def _exchanged(s):
+    """All infeasible indices on the other side, or, when that has stopped helping, the last of them."""
+    r = s.F.shape[1]
+    last = r - 1 - jnp.argmax(s.infeasible[:, ::-1], axis=1)
+    only_last = s.infeasible & (jnp.arange(r)[None, :] == last[:, None])
+    return s._replace(F=s.F ^ jnp.where((s.exchanges >= 0)[:, None], s.infeasible, only_last))

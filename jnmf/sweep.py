@@ -17,6 +17,7 @@ from jnmf.masked import Masked, filled
 from jnmf.objective import Objective, objective
 
 WORKING_MEMORY = 2**29  # bytes that the members of one batch may take, when `batch_size` is left open
+CACHE = 2**21  # bytes of factors and products that a CPU iterates on at a time; twice as fast as a whole batch
 
 
 class Sweep(NamedTuple):
@@ -117,15 +118,16 @@ def members(X, masks, ranks, keys, algorithm, init, stop, batch_size, progress) 
     for bucket in buckets(ranks):
         pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
         size = min(batch_size or automatic_batch_size(X, masks is not None, algorithm, bucket[-1]), len(pairs))
-        jobs += [(bucket[-1], size, batch) for batch in batched(pairs, size)]
+        parts = -(-size // members_at_a_time(X, bucket[-1]))
+        jobs += [(bucket[-1], -(-size // parts), parts, batch) for batch in batched(pairs, size)]
 
     start, found = _single_starts(X, masks, ranks, keys, init), {}
-    for width, size, batch in _tracked(jobs, progress):
-        padded = batch + batch[-1:] * (size - len(batch))  # the last batch has the size of the others: one program
+    for width, at_a_time, parts, batch in _tracked(jobs, progress):
+        padded = batch + batch[-1:] * (at_a_time * parts - len(batch))  # all batches have one size: one program
         own = None if masks is None else masks[np.array([restart for _, restart in padded])]
         W, H = zip(*(_padded(start(*pair), width) for pair in padded), strict=True)
         starts = Factors(jnp.asarray(np.stack(W)), jnp.asarray(np.stack(H)))
-        fits = _batch(*_widened(X, own, starts, algorithm, stop))
+        fits = _batch(*_widened(X, own, starts, algorithm, stop), at_a_time)
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
         for i, (rank, restart) in enumerate(batch):
             found[rank, restart] = jax.tree.map(lambda a, i=i: a[i], fits)
@@ -157,6 +159,13 @@ def automatic_batch_size(X, masks: bool, algorithm, rank: int) -> int:
     return max(1, WORKING_MEMORY // (numbers * checks.compute_dtype(X.dtype).itemsize))
 
 
+def members_at_a_time(X, rank: int) -> int:
+    """How many members a CPU should iterate on together; other devices take the whole batch."""
+    if jax.default_backend() != "cpu":
+        return 2**30
+    return max(1, CACHE // (2 * sum(X.shape) * rank * checks.compute_dtype(X.dtype).itemsize))
+
+
 class Member(NamedTuple):
     factors: Factors
     loss: Array
@@ -172,11 +181,15 @@ def _widened(X, masks, starts, algorithm, stop):
     return *arrays, stop["num_iters"], stop["max_iters"]
 
 
-@partial(jax.jit, static_argnames=("num_iters", "max_iters"))
-def _batch(X, masks, starts: Factors, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
-    """All members of a batch, starts W (B, m, r), H (B, r, n); `masks` (B, m, n) gives each its own weights."""
+@partial(jax.jit, static_argnames=("num_iters", "max_iters", "at_a_time"))
+def _batch(X, masks, starts: Factors, algorithm, tol, num_iters: int | None, max_iters: int, at_a_time: int) -> Member:
+    """All members of a batch, starts W (B, m, r), H (B, r, n); `masks` (B, m, n) gives each its own weights.
 
-    def member(mask, start):
+    `at_a_time` of them, which divides B, are one array program, one such group after the other.
+    """
+
+    def member(own):
+        mask, start = own
         A = X if mask is None else Masked(X, mask)
         start = loops.zero_where_empty(A, start)
         if num_iters is None:
@@ -189,7 +202,7 @@ def _batch(X, masks, starts: Factors, algorithm, tol, num_iters: int | None, max
             taken, status = jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE)
         return Member(factors, objective(A, factors, algorithm), rmse(A, factors), taken, status)
 
-    return jax.vmap(member, in_axes=(None if masks is None else 0, 0))(masks, starts)
+    return lax.map(member, (masks, starts), batch_size=at_a_time)
 
 
 def rmse(X, factors: Factors):

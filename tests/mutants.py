@@ -62,19 +62,19 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("objective.py", "gradients.H + algorithm.l1_H +", "gradients.H - algorithm.l1_H +"),
     ("objective.py", "jnp.where(zero, jnp.minimum(grad, 0), grad)", "jnp.where(zero, jnp.maximum(grad, 0), grad)"),
     ("algorithms.py", "return G + l2 * jnp", "return G + 2 * l2 * jnp"),
-    ("algorithms.py", "ridge(W.T @ W, self.l2_H), WtX - self.l1_H)", "ridge(W.T @ W, self.l2_W), WtX - self.l1_W)"),
+    ("algorithms.py", "ridge(Wt @ Wt.T, self.l2_H), WtX - self.l1_H)", "ridge(Wt @ Wt.T, self.l2_W), WtX - self.l1_W)"),
     ("algorithms.py", "ridge(HHt, self.l2_W), HXt - self.l1_W)", "ridge(HHt, self.l2_W), HXt + self.l1_W)"),
-    ("algorithms.py", "half_square - jnp.vdot(HXt, W.T)", "half_square - jnp.vdot(HXt, state.W.T)"),
+    ("algorithms.py", "half_square - jnp.vdot(HXt, Wt)", "half_square - jnp.vdot(HXt, state.Wt)"),
     ("algorithms.py", "+ 0.5 * jnp.vdot(WtW, HHt)", "+ jnp.vdot(WtW, HHt)"),
-    ("algorithms.py", "W @ HHt - HXt.T, WtW @ H - WtX", "W @ HHt - HXt.T, WtW @ H - state.WtX"),
+    ("algorithms.py", "(HHt @ Wt - HXt).T, WtW @ H - WtX", "(HHt @ Wt - HXt).T, WtW @ H - state.WtX"),
     (
         "algorithms.py",
         "X.T, H.T, W.T, self.beta, self.l1_W, self.l2_W",
         "X.T, H.T, W.T, self.beta, self.l1_H, self.l2_H",
     ),
     ("algorithms.py", "lax.fori_loop(0, self.inner,", "lax.fori_loop(0, 1,"),
-    ("pivoting.py", "G @ H - C < -slack", "G @ H + C < -slack"),
-    ("pivoting.py", "jnp.where((exchanges >= 0)[None, :], s.infeasible, only_last)", "s.infeasible"),
+    ("pivoting.py", "Gh - c < -slack", "Gh + c < -slack"),
+    ("pivoting.py", "jnp.where((s.exchanges >= 0)[:, None], s.infeasible, only_last)", "s.infeasible"),
     ("pivoting.py", "h + cho_solve(factor, c_F - G_FF @ h)", "h"),
     ("nonnegative_least_squares.py", "dC - dG @ H", "dC + dG @ H"),
     ("nonnegative_least_squares.py", "solve_passive(G, H > 0, dC", "solve_passive(G, H >= 0, dC"),
@@ -93,7 +93,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("transform.py", "(H @ (one.M * one.X))", "(H @ one.X)"),
     ("loops.py", "small = p.loss - info.loss <= jnp.maximum(tol * p.loss, noise)", "small = p.loss - info.loss <= tol"),
     ("loops.py", "small = info.kkt <= tol * first_kkt", "small = info.kkt <= tol"),
-    ("loops.py", "jnp.where(finite, a, b), state, p.state", "a, state, p.state"),
+    ("loops.py", "jnp.where(running & finite, a, b), state, p.state", "jnp.where(running, a, b), state, p.state"),
 ]
 
 CHECKS = [
