@@ -2,6 +2,7 @@
 
 from jnmf import init, losses, plot, solvers
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
+from jnmf.combinators import Accelerated, Extrapolated
 from jnmf.consensus import Consensus, consensus
 from jnmf.cross_validation import CrossValidation, cross_validate
 from jnmf.factors import Factors, normalize, probabilities, project_nonnegative
@@ -21,8 +22,10 @@ __all__ = [
     "HALS",
     "MU",
     "PGD",
+    "Accelerated",
     "Consensus",
     "CrossValidation",
+    "Extrapolated",
     "Factors",
     "Fit",
     "Status",

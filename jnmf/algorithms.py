@@ -24,10 +24,14 @@ from jnmf.objective import Objective, gradient, penalty, projected_gradient_norm
 
 
 class Info(NamedTuple):
-    """What is recorded of an iteration: the objective and the projected-gradient norm of the factors it returns."""
+    """What is recorded of an iteration: the objective and the projected-gradient norm of the factors it returns.
+
+    `moved` is False where the iteration was dropped and the factors are the old ones: no sign of convergence.
+    """
 
     loss: Array
     kkt: Array
+    moved: Array | bool = True
 
 
 class GramState(NamedTuple):
@@ -61,22 +65,32 @@ class Frobenius(Objective):
         return GramState(W.T, H, product(X, W, H), 0.5 * square(X))
 
     def step(self, X, state):
-        Wt, H, WtX, half_square = state
-        H = self.solve(H, ridge(Wt @ Wt.T, self.l2_H), WtX - self.l1_H)
-        HXt, HHt = product(X.T, H.T, Wt), H @ H.T
-        Wt = self.solve(Wt, ridge(HHt, self.l2_W), HXt - self.l1_W)
-        factors = Factors(Wt.T, H)
-        WtX, WtW = product(X, *factors), Wt @ Wt.T
-        new = GramState(Wt, H, WtX, half_square)
-        if isinstance(X, Masked):  # HXt was imputed from the W before
-            return new, residual_info(X, factors, self)
-        loss = half_square - jnp.vdot(HXt, Wt) + 0.5 * jnp.vdot(WtW, HHt)
-        gradients = with_penalty(Factors((HHt @ Wt - HXt).T, WtW @ H - WtX), factors, self)
-        info = Info(jnp.maximum(loss, 0) + penalty(factors, self), projected_gradient_norm(factors, gradients))
-        return new, info
+        return alternate(X, state, self)
+
+    def solvers(self, shape):
+        """The solver for H and the one for Wᵀ, for X of this shape."""
+        return self.solve, self.solve
 
     def factors(self, state):
         return Factors(state.Wt.T, state.H)
+
+
+def alternate(X, state: GramState, algorithm):
+    """One iteration: H, then W from the new H, each by the algorithm's solver on its normal equations."""
+    Wt, H, WtX, half_square = state
+    solve_H, solve_W = algorithm.solvers(X.shape)
+    H = solve_H(H, ridge(Wt @ Wt.T, algorithm.l2_H), WtX - algorithm.l1_H)
+    HXt, HHt = product(X.T, H.T, Wt), H @ H.T
+    Wt = solve_W(Wt, ridge(HHt, algorithm.l2_W), HXt - algorithm.l1_W)
+    factors = Factors(Wt.T, H)
+    WtX, WtW = product(X, *factors), Wt @ Wt.T
+    new = GramState(Wt, H, WtX, half_square)
+    if isinstance(X, Masked):  # HXt was imputed from the W before
+        return new, residual_info(X, factors, algorithm)
+    loss = half_square - jnp.vdot(HXt, Wt) + 0.5 * jnp.vdot(WtW, HHt)
+    gradients = with_penalty(Factors((HHt @ Wt - HXt).T, WtW @ H - WtX), factors, algorithm)
+    info = Info(jnp.maximum(loss, 0) + penalty(factors, algorithm), projected_gradient_norm(factors, gradients))
+    return new, info
 
 
 def residual_info(X, factors, algorithm) -> Info:
@@ -123,6 +137,12 @@ class MU(Frobenius):
         H = multiplicative.half_step(X, W, H, self.beta, self.l1_H, self.l2_H)
         W = multiplicative.half_step(X.T, H.T, W.T, self.beta, self.l1_W, self.l2_W).T
         return Factors(W, H), residual_info(X, Factors(W, H), self)
+
+    def half_step(self, X, W, H, l1, l2):
+        """H from W, by the one or the other."""
+        if self.uses_normal_equations(X):
+            return solvers.multiplicative(H, ridge(W.T @ W, l2), product(X, W, H) - l1)
+        return multiplicative.half_step(X, W, H, self.beta, l1, l2)
 
 
 @pytree

@@ -4,6 +4,7 @@ Shapes are always checked. Values are checked on the host only: inside `jit` and
 values, nothing can be raised there, and `Fit.status` tells instead.
 """
 
+import dataclasses
 import math
 import numbers
 
@@ -119,6 +120,12 @@ def algorithm(value) -> None:
     """The hyperparameters of an algorithm; the structure was checked when it was made."""
     if isinstance(value, type) or not hasattr(value, "step"):
         raise TypeError(f"algorithm: expected an instance such as HALS(), got {value!r}")
+    if hasattr(value, "algorithm"):  # a combinator: its own numbers, and those of what it wraps
+        for field in dataclasses.fields(value):
+            if field.name != "algorithm":
+                number(getattr(value, field.name), field.name)
+        algorithm(value.algorithm)
+        return
     for name in ("l1_W", "l1_H", "l2_W", "l2_H"):
         number(getattr(value, name), name)
     if not isinstance(value.beta, numbers.Real) or not math.isfinite(value.beta):

@@ -214,7 +214,7 @@ def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
         done = q.num_iters > p.num_iters
         entry = Trace(info.loss, delta, info.kkt)
         return q._replace(
-            status=jnp.where(done & small & (tol > 0), Status.CONVERGED, q.status),
+            status=jnp.where(done & small & info.moved & (tol > 0), Status.CONVERGED, q.status),
             loss=jnp.where(done, info.loss, p.loss),
             trace=jax.tree.map(
                 lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, jnp.nan)), p.trace, entry

@@ -18,9 +18,14 @@ def static(default) -> Any:
     return field(default=default, metadata={"static": True})
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
+def positional(*, kw_only: bool = False) -> Any:
+    """A field without a default that is given by position."""
+    return field(kw_only=kw_only)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(positional,))
 def pytree(cls):
-    """A frozen, keyword-only dataclass that is a pytree: fields marked `static` are structure, the others leaves.
+    """A frozen, keyword-only dataclass that is a pytree: fields marked `static` are structure, the others children.
 
     As `jax.tree_util.register_dataclass`, but with the class in the structure: there, two classes with equal fields
     have equal structures, MU(beta=1.0) and HALS(inner=1) for one, and `jit` may run the program of the other.
@@ -34,7 +39,10 @@ def pytree(cls):
         return keyed, (cls, *(getattr(x, name) for name in structure))
 
     def unflatten(aux, children):
-        return cls(**dict(zip(structure, aux[1:], strict=True)), **dict(zip(leaves, children, strict=True)))
+        x = object.__new__(cls)  # not __init__, which checks: JAX also puts placeholders into trees
+        for name, value in zip([*structure, *leaves], [*aux[1:], *children], strict=True):
+            object.__setattr__(x, name, value)
+        return x
 
     jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
     return cls

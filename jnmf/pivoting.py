@@ -70,36 +70,37 @@ def _search(F, G, C):
     """F (B, r, n), G (B, r, r), C (B, r, n) -> the solutions (B, r, n) of B independent problems."""
     B, r, n = C.shape
     N, block = B * n, min(_block(r), B * n)
-    rows = lambda A: A.swapaxes(1, 2).reshape(N, r)
-    c = rows(C)
+    padding = -N % block
+    rows = lambda A: jnp.pad(A.swapaxes(1, 2).reshape(N, r), ((0, padding), (0, 0)))
+    F, c = rows(F), rows(C)
 
-    def solved(s, member, c):
-        """The solution on the passive sets of these columns, and what is wrong with it."""
-        h = jax.vmap(lambda g, F, c: _solve_passive(G[g], F, c))(member, s.F, c)
-        return _judged(s, h, jax.vmap(lambda g, h: G[g] @ h)(member, h), c)
-
-    def one_block(at, order, s):
-        index = lax.dynamic_slice(order, (at * block,), (block,))
-        mine = jax.tree.map(lambda a: a.at[index].get(mode="clip"), s)
-        mine = solved(_exchanged(mine), jnp.minimum(index, N - 1) // n, c.at[index].get(mode="clip"))
-        return jax.tree.map(lambda a, new: a.at[index].set(new, mode="drop"), s, mine)
+    def one_block(at, carry):
+        s, place = carry
+        mine, i = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, at * block, block), (s, place))
+        mine, g = _exchanged(mine), jnp.minimum(i, N - 1) // n
+        h = jax.vmap(lambda g, F, c: _solve_passive(G[g], F, c))(g, mine.F, c[i])
+        mine = _judged(mine, h, jax.vmap(lambda g, h: G[g] @ h)(g, h), c[i])
+        return jax.tree.map(lambda a, new: lax.dynamic_update_slice_in_dim(a, new, at * block, 0), s, mine), place
 
     def one_round(carry):
-        s, todo, round_ = carry
-        order = jnp.nonzero(todo, size=-(-N // block) * block, fill_value=N)[0]
-        blocks = -(-jnp.sum(todo) // block)
-        s = lax.fori_loop(0, blocks, lambda at, s: one_block(at, order, s), s)
-        return s, jnp.any(s.infeasible, axis=1), round_ + 1
+        s, place, todo, number = carry
+        # Those that are left come first. Sorting and slicing, since scattering is slow on a CPU.
+        order = jnp.argsort(~todo, stable=True)
+        s, place = jax.tree.map(lambda a: a[order], (s, place))
+        num_blocks = -(-jnp.sum(todo) // block)
+        s, _ = lax.fori_loop(0, num_blocks, one_block, (s, place))
+        return s, place, jnp.any(s.infeasible, axis=1), number + 1
 
     def unfinished(carry):
         # Murty's rule ends after finitely many steps in exact arithmetic; the bound guards against rounding.
-        return jnp.any(carry[1]) & (carry[2] < 10 * r + 20)
+        return jnp.any(carry[2]) & (carry[3] < 10 * r + 20)
 
-    F = rows(F)
-    start = _Columns(F, jnp.zeros_like(c), jnp.zeros_like(F), jnp.full(N, r + 1), jnp.full(N, FULL_EXCHANGES))
-    start, todo = _all_passive(start, G, C, c)
-    s, _, _ = lax.while_loop(unfinished, one_round, (start, todo, jnp.array(0)))
-    return s.h.reshape(B, n, r).swapaxes(1, 2)
+    total = N + padding
+    start = _Columns(F, jnp.zeros_like(c), jnp.zeros_like(F), jnp.full(total, r + 1), jnp.full(total, FULL_EXCHANGES))
+    start, todo = _all_passive(start, rows, G, C, c)
+    todo = todo & (jnp.arange(total) < N)
+    s, place, _, _ = lax.while_loop(unfinished, one_round, (start, jnp.arange(total), todo, jnp.array(0)))
+    return s.h[jnp.argsort(place)][:N].reshape(B, n, r).swapaxes(1, 2)
 
 
 @_search.def_vmap
@@ -111,7 +112,7 @@ def _all_members(axis_size, batched, F, G, C):
     return _search(*merged).reshape(C.shape), True
 
 
-def _all_passive(s, G, C, c):
+def _all_passive(s, rows, G, C, c):
     """Columns whose passive set is everything share one Cholesky factor. All others are left to do."""
     r = G.shape[-1]
     everything = jnp.ones(r, bool)
@@ -122,7 +123,6 @@ def _all_passive(s, G, C, c):
         return H + cho_solve(factor, C - G @ H)
 
     H = jax.vmap(solution)(G, C)
-    rows = lambda A: A.swapaxes(1, 2).reshape(c.shape)
     judged = _judged(s, rows(H), rows(G @ H), c)
     full = jnp.all(s.F, axis=1)
     s = jax.tree.map(lambda new, old: jnp.where(full.reshape(-1, *[1] * (new.ndim - 1)), new, old), judged, s)

@@ -79,7 +79,7 @@ def sweep(
     X, algorithm, init, mask: as in `fit`. Restart s is the fit with key=jax.random.split(jax.random.key(key), S)[s],
         for every rank; it equals that single fit up to rounding, since a member that has converged is frozen.
     batch_size: how many members are computed at a time. A member takes about 8 (m + n) r numbers, for β ≠ 2 or with a
-        mask 6 m n more, for ANLS r² max(m, n) more (at most 2²²); left out, a batch takes about 512 MiB.
+        mask 6 m n more; left out, a batch takes about 512 MiB.
     progress: show a bar over the batches (needs rich).
 
     Ranks share programs: they are padded with zero components, which every algorithm keeps at zero, to the largest
@@ -154,8 +154,6 @@ def automatic_batch_size(X, masks: bool, algorithm, rank: int) -> int:
     numbers = 8 * (m + n) * rank
     if algorithm.beta != 2 or masks or isinstance(X, Masked):
         numbers += 6 * m * n
-    if hasattr(algorithm, "solver"):
-        numbers += min(rank * rank * max(m, n), 2**22)
     return max(1, WORKING_MEMORY // (numbers * checks.compute_dtype(X.dtype).itemsize))
 
 

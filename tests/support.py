@@ -1,11 +1,13 @@
 """What the tests share: the algorithms, one small problem, and what rounding may do."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import settings
 
-from jnmf import ALS, ANLS, HALS, MU, PGD, Factors
+from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors
 
 ALGORITHMS = {
     "MU": MU(),
@@ -17,6 +19,8 @@ ALGORITHMS = {
     "MU 3": MU(beta=3.0),
     "HALS": HALS(),
     "HALS inner": HALS(inner=3),
+    "Extrapolated HALS": Extrapolated(Accelerated(HALS())),
+    "Extrapolated MU KL": Extrapolated(MU(beta=1.0)),
     "ALS": ALS(),
     "PGD": PGD(),
     "PGD backtracking": PGD(step_size="backtracking"),
@@ -24,9 +28,17 @@ ALGORITHMS = {
     "ANLS projected gradient": ANLS(solver="projected_gradient"),
 }
 FROBENIUS = {name: a for name, a in ALGORITHMS.items() if a.beta == 2}
-DESCENDING = {name: a for name, a in ALGORITHMS.items() if name != "ALS"}
+DESCENDING = {name: a for name, a in ALGORITHMS.items() if name not in ("ALS", "Extrapolated MU KL")}
 
 PENALTIES = {"l1_W": 0.1, "l1_H": 0.2, "l2_W": 0.3, "l2_H": 0.4}
+
+
+def penalised(algorithm, **penalties):
+    """The algorithm, or what a combinator wraps, with these penalties."""
+    if hasattr(algorithm, "algorithm"):
+        return replace(algorithm, algorithm=penalised(algorithm.algorithm, **penalties))
+    return replace(algorithm, **penalties)
+
 
 M, N, R = 12, 9, 3
 

@@ -1,7 +1,6 @@
 """What each algorithm promises: descent, the right trace, two products an iteration, symmetries, peers' half-steps."""
 
 import itertools
-from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ALGORITHMS, DESCENDING, FROBENIUS, PENALTIES, M, N, R, drawn, problem, rounding
+from support import ALGORITHMS, DESCENDING, FROBENIUS, PENALTIES, M, N, R, drawn, penalised, problem, rounding
 
 from jnmf import (
     ALS,
@@ -40,7 +39,7 @@ def drawn_problems(X):
 @drawn
 @given(args=drawn_problems(nonnegative), penalties=st.sampled_from(({}, PENALTIES)))
 def test_the_objective_never_rises(name, args, penalties):
-    algorithm = replace(DESCENDING[name], **penalties)
+    algorithm = penalised(DESCENDING[name], **penalties)
     X, W, H = map(jnp.asarray, args)
     if algorithm.beta <= 0:
         X = X + 0.125
@@ -94,7 +93,7 @@ def test_the_plain_exponent_would_not_descend(beta, monkeypatch):
 @pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["plain", "penalised"])
 def test_the_trace_is_of_the_factors_of_its_iteration(name, penalties, dtype):
     X, start = problem(dtype)
-    algorithm = replace(ALGORITHMS[name], **penalties)
+    algorithm = penalised(ALGORITHMS[name], **penalties)
     after, trace = run(X, start, algorithm, num_iters=ITERATIONS)
     scale = float(jnp.sum(X * X))
     np.testing.assert_allclose(

@@ -1,14 +1,13 @@
 """`run` and `fit`: when they stop, what they return, and that they are JAX functions."""
 
 import inspect
-from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import ALGORITHMS, R, problem, rounding
+from support import ALGORITHMS, R, penalised, problem, rounding
 
 import jnmf
 from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Status, fit, kkt_residual, loops, objective, run
@@ -138,10 +137,10 @@ def test_vmap_over_a_penalty_path_and_keys_of_run(name):
     X, start = problem()
     path = jnp.array([0.0, 0.5])
     W, loss = jax.vmap(
-        lambda l2: (lambda f, t: (f.W, t.loss))(*run(X, start, replace(ALGORITHMS[name], l2_H=l2), num_iters=4))
+        lambda l2: (lambda f, t: (f.W, t.loss))(*run(X, start, penalised(ALGORITHMS[name], l2_H=l2), num_iters=4))
     )(path)
     for k, l2 in enumerate((0.0, 0.5)):
-        factors, trace = run(X, start, replace(ALGORITHMS[name], l2_H=l2), num_iters=4)
+        factors, trace = run(X, start, penalised(ALGORITHMS[name], l2_H=l2), num_iters=4)
         np.testing.assert_allclose(W[k], factors.W, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(loss[k], trace.loss, rtol=1e-9)
 
@@ -162,7 +161,7 @@ def test_grad_through_run_is_the_finite_difference(name):
 
     def end(parameters):
         l1, l2, s = parameters
-        factors, trace = run(X * s, start, replace(ALGORITHMS[name], l1_H=l1, l2_W=l2), num_iters=3)
+        factors, trace = run(X * s, start, penalised(ALGORITHMS[name], l1_H=l1, l2_W=l2), num_iters=3)
         return trace.loss[-1] + jnp.sum(factors.W**2)
 
     at = jnp.array([0.1, 0.2, 1.0])

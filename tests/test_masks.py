@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ALGORITHMS, DESCENDING, PENALTIES, R, drawn, problem
+from support import ALGORITHMS, DESCENDING, PENALTIES, R, drawn, penalised, problem
 
 from jnmf import ANLS, HALS, MU, Factors, fit, kkt_residual, losses, objective, run, transform
 from jnmf.masked import Masked, product
@@ -35,7 +35,7 @@ def test_values_without_weight_change_nothing_nan_included(name):
     penalties=st.sampled_from(({}, PENALTIES)),
 )
 def test_the_weighted_objective_never_rises(name, args, penalties):
-    algorithm = type(DESCENDING[name])(**{**vars(DESCENDING[name]), **penalties})
+    algorithm = penalised(DESCENDING[name], **penalties)
     A, W, H, M = map(jnp.asarray, args)
     A, M = A + (0.125 if algorithm.beta <= 0 else 0), (M / 2).at[0, 0].set(0.5)
     masked = Masked(A, M)
@@ -57,7 +57,7 @@ def test_a_mask_of_ones_is_no_mask_exactly(name):
 @pytest.mark.parametrize("name", ["MU", "MU KL", "MU 0.5", "HALS inner", "ANLS pivoting"])
 def test_the_masked_step_at_full_weight_is_the_plain_step(name):
     """The formulas themselves, not only the shortcut for a mask of ones; with penalties."""
-    algorithm = type(ALGORITHMS[name])(**{**vars(ALGORITHMS[name]), **PENALTIES})
+    algorithm = penalised(ALGORITHMS[name], **PENALTIES)
     full = Masked(X, jnp.ones_like(X))
     plain, info = algorithm.step(X, algorithm.init(X, START))
     masked, masked_info = algorithm.step(full, algorithm.init(full, START))

@@ -1,0 +1,178 @@
+"""Accelerated and Extrapolated against loops written out in NumPy, and what they promise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import PENALTIES, problem
+
+from jnmf import ALS, ANLS, HALS, MU, Accelerated, Extrapolated, Status, fit, init, objective, run
+from jnmf.loops import _run
+
+X, START = problem()
+BOLD = {"weight": 0.7, "growth": 1.1, "cap_growth": 1.05, "decay": 1.5}  # so that some steps are dropped
+
+
+def hals(H, G, C):
+    H = H.copy()
+    for k in range(len(H)):
+        step = (C[k] - G[k] @ H) / G[k, k] if G[k, k] > 0 else 0
+        H[k] = np.maximum(H[k] + step, 0)
+    return H
+
+
+def objective_in_numpy(W, H, l1_W=0, l1_H=0, l2_W=0, l2_H=0):
+    penalty = l1_W * W.sum() + l1_H * H.sum() + 0.5 * l2_W * np.sum(W**2) + 0.5 * l2_H * np.sum(H**2)
+    return 0.5 * np.sum((np.asarray(X) - W @ H) ** 2) + penalty
+
+
+def extrapolated_hals(num_iters, weight, growth, cap_growth, decay, l1_W, l1_H, l2_W, l2_H):
+    """Ang and Gillis 2019, algorithm 3, in the order H, W. Returns the losses of the kept factors and the drops."""
+    x = np.asarray(X)
+    best_W, best_H = map(np.asarray, START)
+    start_W, previous_H, cap, best = best_W, best_H, 1.0, np.inf
+    losses, drops, ridge = [], 0, lambda A, l2: A + l2 * np.eye(len(A))
+    for _ in range(num_iters):
+        H = hals(best_H, ridge(start_W.T @ start_W, l2_H), start_W.T @ x - l1_H)
+        ahead_H = np.maximum(H + weight * (H - previous_H), 0)
+        W = hals(start_W.T, ridge(ahead_H @ ahead_H.T, l2_W), ahead_H @ x.T - l1_W).T
+        loss = objective_in_numpy(W, ahead_H, l1_W, l1_H, l2_W, l2_H)
+        if loss <= best:
+            best, start_W, best_W, best_H, previous_H = loss, W + weight * (W - best_W), W, ahead_H, H
+            weight, cap = min(cap, growth * weight), min(1, cap_growth * cap)
+        else:
+            start_W, previous_H, drops = best_W, best_H, drops + 1
+            weight, cap = weight / decay, weight
+        losses.append(best)
+    return np.array(losses), drops
+
+
+@pytest.mark.parametrize("penalties", [dict.fromkeys(PENALTIES, 0.0), PENALTIES], ids=["plain", "penalties"])
+def test_extrapolated_hals_is_the_algorithm_of_the_paper(penalties):
+    losses, drops = extrapolated_hals(40, **BOLD, **penalties)
+    assert drops >= 2
+    algorithm = Extrapolated(HALS(**penalties), **BOLD)
+    factors, trace = run(X, START, algorithm, num_iters=40)
+    np.testing.assert_allclose(trace.loss, losses, rtol=1e-9)
+    np.testing.assert_allclose(objective(X, factors, algorithm), losses[-1], rtol=1e-9)
+    assert (np.diff(trace.loss) <= 1e-12 * trace.loss[0]).all()
+    assert (np.asarray(trace.delta) == 0).sum() == drops
+
+
+def test_without_weight_it_is_the_plain_algorithm():
+    for algorithm in (HALS(inner=2), ANLS()):
+        plain, trace = run(X, START, algorithm, num_iters=6)
+        extrapolated, same = run(X, START, Extrapolated(algorithm, weight=0.0), num_iters=6)
+        np.testing.assert_allclose(extrapolated.W @ extrapolated.H, plain.W @ plain.H, rtol=1e-10)
+        np.testing.assert_allclose(same.loss, trace.loss, rtol=1e-10)
+        np.testing.assert_allclose(same.kkt, trace.kkt, rtol=1e-6)
+
+
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
+def test_extrapolated_mu_is_the_algorithm_of_the_paper(beta):
+    def half_step(x, W, H):
+        Z = W @ H
+        return H * (W.T @ (x * Z ** (beta - 2))) / (W.T @ Z ** (beta - 1))
+
+    x, (W, H), t = np.asarray(X), map(np.asarray, START), 1.0
+    old_W, old_H = W, H
+    for _ in range(8):
+        t_next = (1 + np.sqrt(1 + 4 * t**2)) / 2
+        w, t = (t - 1) / t_next, t_next
+        new_H = half_step(x, W, H + w * np.maximum(H - old_H, 0))
+        new_W = half_step(x.T, new_H.T, (W + w * np.maximum(W - old_W, 0)).T).T
+        old_W, old_H, W, H = W, H, new_W, new_H
+    factors, _ = run(X, START, Extrapolated(MU(beta=beta)), num_iters=8)
+    np.testing.assert_allclose(factors.W, W, rtol=1e-10)
+    np.testing.assert_allclose(factors.H, H, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "algorithm", [HALS(), ANLS(), Accelerated(HALS()), MU(beta=1.0)], ids=lambda a: type(a).__name__
+)
+def test_it_is_ahead_of_the_plain_algorithm(algorithm):
+    """From most starts, after twenty iterations; single starts can end in other minima."""
+    starts = jax.vmap(lambda key: init.uniform(key, X.shape, 3, X.dtype))(jax.random.split(jax.random.key(0), 15))
+
+    def losses(algorithm):
+        return jax.vmap(lambda start: run(X, start, algorithm, num_iters=20)[1].loss)(starts)
+
+    plain, ahead = losses(algorithm), losses(Extrapolated(algorithm))
+    assert jnp.median(ahead[:, -1] / plain[:, -1]) < 1
+    if algorithm.beta == 2:
+        assert (jnp.diff(ahead) <= 1e-12 * ahead[:, :1]).all()
+
+
+def test_accelerated_takes_the_counted_number_of_steps():
+    """12 × 9, r = 3: 1 + ⌊½ · 12 · 12 / 27⌋ = 3 in H, 1 + ⌊½ · 9 · 15 / 36⌋ = 2 in W."""
+    x, (W, H) = np.asarray(X), map(np.asarray, START)
+    for _ in range(3):
+        H = hals(H, W.T @ W, W.T @ x)
+    Wt = W.T
+    for _ in range(2):
+        Wt = hals(Wt, H @ H.T, H @ x.T)
+    factors, _ = run(X, START, Accelerated(HALS(), tol=0.0), num_iters=1)
+    np.testing.assert_allclose(factors.H, H, rtol=1e-10)
+    np.testing.assert_allclose(factors.W, Wt.T, rtol=1e-10)
+
+
+def test_accelerated_leaves_off_when_a_step_moves_little():
+    once, _ = run(X, START, HALS(), num_iters=1)
+    early, _ = run(X, START, Accelerated(HALS(), effort=10.0, tol=1.0), num_iters=1)
+    np.testing.assert_allclose(early.H, once.H, rtol=1e-12)  # the second step moves less than the first: none follows
+    late, _ = run(X, START, Accelerated(HALS(), effort=1000.0, tol=1e-12), num_iters=1)
+    exact, _ = run(X, START, ANLS(), num_iters=1)
+    np.testing.assert_allclose(late.H, exact.H, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:.*dead")  # so bold an extrapolation can lose a component
+def test_a_dropped_iteration_does_not_end_a_fit():
+    algorithm = Extrapolated(HALS(), **BOLD)
+    for stop in ("delta", "loss"):
+        found = fit(X, algorithm=algorithm, init=START, tol=1e-9, stop=stop, max_iters=400)
+        moves = np.asarray(found.trace.delta)[: found.num_iters]
+        assert (moves == 0).any()  # it dropped some
+        assert moves[-1] > 0
+        assert found.status == Status.CONVERGED
+
+
+def test_new_numbers_are_not_new_programs():
+    run(X, START, Extrapolated(Accelerated(HALS()), weight=0.4), num_iters=2)
+    programs = _run._cache_size()
+    run(X, START, Extrapolated(Accelerated(HALS(l1_H=0.2), tol=0.3), weight=0.6), num_iters=2)
+    assert _run._cache_size() == programs
+
+
+def test_half_the_data_missing():
+    mask = np.random.default_rng(0).random(X.shape) > 0.3
+    found = fit(X, algorithm=Extrapolated(HALS()), init=START, mask=mask, tol=0, max_iters=100)
+    plain = fit(X, algorithm=HALS(), init=START, mask=mask, tol=0, max_iters=100)
+    assert (np.diff(found.trace.loss) <= 1e-12 * found.trace.loss[0]).all()
+    assert found.loss < plain.loss
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Extrapolated(ALS()), "expected HALS, PGD, ANLS, MU or Accelerated, got ALS"),
+        (lambda: Extrapolated(Extrapolated(HALS())), "expected HALS, PGD, ANLS"),
+        (lambda: Extrapolated(MU(beta=0.0)), "expected beta from 1 to 2"),
+        (lambda: Extrapolated("hals"), "got 'hals'"),
+        (lambda: Accelerated(MU(beta=1.0)), "expected a Frobenius method"),
+        (lambda: Accelerated(ALS()), "expected a Frobenius method"),
+        (lambda: fit(X, 3, Extrapolated(HALS(), weight=-1.0)), "weight: expected a finite number of at least 0"),
+        (lambda: fit(X, 3, Extrapolated(HALS(l1_W=-1.0))), "l1_W: expected a finite number"),
+        (lambda: fit(-X, 3, Extrapolated(MU(beta=1.0))), "MU expects nonnegative entries"),
+    ],
+)
+def test_what_cannot_be_combined_is_an_error_that_says_so(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make()
+
+
+def test_a_path_of_weights_is_a_batch():
+    weights = jnp.array([0.0, 0.3, 0.6])
+    losses = jax.vmap(lambda w: run(X, START, Extrapolated(HALS(), weight=w), num_iters=10)[1].loss[-1])(weights)
+    single = run(X, START, Extrapolated(HALS(), weight=0.6), num_iters=10)[1].loss[-1]
+    np.testing.assert_allclose(losses[2], single, rtol=1e-9)
+    assert len(np.unique(losses)) == 3
