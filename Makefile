@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo study bench proofs test test-slow mutants figures constraints clean
+.PHONY: help setup demo page bench proofs test test-slow mutants figures constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,23 +15,22 @@ setup: .venv/ready  ## make .venv with the pinned packages; every other target u
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: setup  ## fit the demonstration data with every algorithm; figures go to results/
-	$(BIN)/python -m experiments.compare
+demo: setup  ## every study at its quick size; the page is results/index.html
+	$(BIN)/python -m experiments all
 
 proofs: setup  ## check every statement and print the table
 	$(BIN)/python -m proofs
 
-study: setup  ## ranks 1 to 10 of the exercise data: scree, similarity, cross-validation, heatmaps
-	$(BIN)/python -m experiments.williams
+bench: setup  ## race the algorithms against other packages (many minutes); results/race.html
+	$(BIN)/python -m experiments.race
 
-bench: setup  ## time whole studies against loops of scikit-learn and SciPy fits
-	$(BIN)/python -m experiments.sweep_race
-	$(BIN)/python -m experiments.sweep_race --dtype float32
-
-figures: demo study  ## renew the figures that the README shows
+figures: demo  ## renew the figures that the README shows
 	mkdir -p docs
-	cp results/compare-convergence.png docs/convergence.png
-	for name in scree similarity heatmaps; do cp results/williams-$$name.png docs/$$name.png; done
+	cp results/williams-scree.png results/williams-similarity.png results/williams-heatmaps.png docs/
+
+page: demo  ## open the page in a headless browser (Debian: apt-get install chromium) and photograph it
+	chromium --headless --no-sandbox --disable-gpu --disable-background-networking --window-size=1100,30000 \
+		--user-data-dir=$$(mktemp -d) --screenshot=results/page.png file://$(CURDIR)/results/index.html
 
 mutants: setup  ## break the formulas of jnmf one by one and count which breaks go unnoticed (many minutes)
 	$(BIN)/python -m tests.mutants

@@ -174,7 +174,9 @@ class Extrapolated(Combinator):
             loss = s.half_square - jnp.vdot(HXt, Wt) + 0.5 * jnp.vdot(Wt @ Wt.T, HHt)
             loss = jnp.maximum(loss, 0) + penalty(Factors(Wt.T, ahead_H), self)
 
+        # Below its rounding a rise is not seen; the least loss stays the measure, so that such rises do not add up.
         accepted = loss <= s.loss + jnp.finfo(loss.dtype).eps * s.half_square
+        loss = jnp.minimum(loss, s.loss)
         ahead = ExtrapolatedState(
             Wt, ahead_H, H, ahead_Wt, HXt, WtX, ahead_WtX, s.half_square, loss,
             jnp.minimum(s.cap, self.growth * s.weight), jnp.minimum(1, self.cap_growth * s.cap),

@@ -10,7 +10,6 @@ from jax import Array, lax
 
 from jnmf import checks, loops
 from jnmf import init as inits
-from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.loops import Status
 from jnmf.masked import Masked, filled
@@ -100,7 +99,7 @@ def sweep(
 def checked(X, mask, ranks, algorithm, num_restarts, tol, max_iters):
     """X (masked if there is a mask), the ranks and the algorithm of a study, or an error."""
     X, ranks = checks.masked(X, mask), checks.ranks(ranks)
-    algorithm = HALS(inner=3) if algorithm is None else algorithm
+    algorithm = loops.DEFAULT if algorithm is None else algorithm
     checks.algorithm(algorithm)
     checks.domain(X, algorithm)
     checks.count(num_restarts, "num_restarts", 1)

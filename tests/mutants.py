@@ -62,8 +62,16 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("objective.py", "gradients.H + algorithm.l1_H +", "gradients.H - algorithm.l1_H +"),
     ("objective.py", "jnp.where(zero, jnp.minimum(grad, 0), grad)", "jnp.where(zero, jnp.maximum(grad, 0), grad)"),
     ("algorithms.py", "return G + l2 * jnp", "return G + 2 * l2 * jnp"),
-    ("algorithms.py", "ridge(Wt @ Wt.T, algorithm.l2_H), WtX - algorithm.l1_H)", "ridge(Wt @ Wt.T, algorithm.l2_W), WtX - algorithm.l1_W)"),
-    ("algorithms.py", "ridge(HHt, algorithm.l2_W), HXt - algorithm.l1_W)", "ridge(HHt, algorithm.l2_W), HXt + algorithm.l1_W)"),
+    (
+        "algorithms.py",
+        "ridge(Wt @ Wt.T, algorithm.l2_H), WtX - algorithm.l1_H)",
+        "ridge(Wt @ Wt.T, algorithm.l2_W), WtX - algorithm.l1_W)",
+    ),
+    (
+        "algorithms.py",
+        "ridge(HHt, algorithm.l2_W), HXt - algorithm.l1_W)",
+        "ridge(HHt, algorithm.l2_W), HXt + algorithm.l1_W)",
+    ),
     ("algorithms.py", "half_square - jnp.vdot(HXt, Wt)", "half_square - jnp.vdot(HXt, state.Wt)"),
     ("algorithms.py", "+ 0.5 * jnp.vdot(WtW, HHt)", "+ jnp.vdot(WtW, HHt)"),
     ("algorithms.py", "(HHt @ Wt - HXt).T, WtW @ H - WtX", "(HHt @ Wt - HXt).T, WtW @ H - state.WtX"),
@@ -73,6 +81,16 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
         "X.T, H.T, W.T, self.beta, self.l1_H, self.l2_H",
     ),
     ("algorithms.py", "lax.fori_loop(0, self.inner,", "lax.fori_loop(0, 1,"),
+    ("combinators.py", "s.weight * (H - s.previous_H)", "s.weight * (s.previous_H - H)"),
+    ("combinators.py", "ahead_Wt = Wt + s.weight * (Wt - s.Wt)", "ahead_Wt = Wt"),
+    ("combinators.py", "ahead_WtX = WtX + s.weight * (WtX - s.WtX)", "ahead_WtX = WtX"),
+    ("combinators.py", "previous_H=s.H, start_Wt=s.Wt", "previous_H=s.H, start_Wt=s.start_Wt"),
+    ("combinators.py", "s.weight / self.decay, cap=s.weight", "s.weight / self.decay, cap=s.cap"),
+    ("combinators.py", "- jnp.vdot(HXt, Wt) +", "- jnp.vdot(HXt, s.Wt) +"),
+    ("combinators.py", "w * project_nonnegative(A - old)", "w * (A - old)"),
+    ("combinators.py", "(self.effort * m * (n + r))", "(self.effort * n * (m + r))"),
+    ("combinators.py", "carry[2] > self.tol * first_move", "carry[2] > self.tol"),
+    ("loops.py", "done & small & info.moved & (tol > 0)", "done & small & (tol > 0)"),
     ("pivoting.py", "Gh - c < -slack", "Gh + c < -slack"),
     ("pivoting.py", "jnp.where((s.exchanges >= 0)[:, None], s.infeasible, only_last)", "s.infeasible"),
     ("pivoting.py", "h + cho_solve(factor, c_F - G_FF @ h)", "h"),
@@ -98,7 +116,18 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
 
 CHECKS = [
     f"tests/test_{name}.py"
-    for name in ("losses", "solvers", "nnls", "proofs", "algorithms", "transform", "loops", "masks", "robust")
+    for name in (
+        "losses",
+        "solvers",
+        "nnls",
+        "proofs",
+        "algorithms",
+        "combinators",
+        "transform",
+        "loops",
+        "masks",
+        "robust",
+    )
 ]
 STATEMENT = "tests/test_proofs.py::test_statement_holds_and_rejects_its_controls"
 NEAREST = {  # what most likely fails, tried first
@@ -110,7 +139,8 @@ NEAREST = {  # what most likely fails, tried first
     "nonnegative_least_squares.py": [f"{STATEMENT}[{number}]" for number in (7, 25)] + ["tests/test_nnls.py"],
     "transform.py": ["tests/test_transform.py"],
     "masked.py": ["tests/test_masks.py"],
-    "loops.py": ["tests/test_loops.py"],
+    "combinators.py": ["tests/test_combinators.py"],
+    "loops.py": ["tests/test_loops.py", "tests/test_combinators.py"],
 }
 
 

@@ -1,0 +1,225 @@
+"""The study of faces: what must hold of NMF beside PCA and k-means, and that the page says what the numbers say."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from experiments import data
+from experiments import faces as study
+from experiments.faces import CBCL, FORMS, MOVED, NO_FLOOR, OLIVETTI, OTHER_FLOOR
+
+NONNEGATIVE = [(form, method) for form, methods in FORMS.items() for method in methods if method != "pca"]
+
+
+def missing():
+    raise data.DataMissing("no such file")
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "cbcl", missing)
+        patch.setattr(data, "olivetti", missing)
+        return study.compute(study.TINY)
+
+
+@pytest.fixture(scope="module")
+def sections(arrays):
+    return study.sections(arrays)
+
+
+def answer(sections, word: str) -> str:
+    (found,) = [section.answer for section in sections if word in section.question]
+    return found
+
+
+def of(arrays, field, form, method):
+    return study.of(arrays, field, form, method)
+
+
+def test_the_page_says_what_stands_in(arrays, sections):
+    assert len(arrays["notes"]) == 2
+    assert all("no such file" in note for note in arrays["notes"])
+    assert all(name.startswith("stand-in for") for name in arrays["names"])
+    assert "stand-in for CBCL" in answer(sections, "Which facial features")
+
+
+def test_the_arrays_can_be_kept(arrays):
+    for name, array in arrays.items():
+        assert isinstance(array, np.ndarray | np.generic), name
+        assert array.dtype != object, name
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_problem_without_constraints_is_pca_without_centring(arrays, form):
+    found = study.AgainstSVD(*arrays[f"against_svd_{form}"])
+    assert found.deviation < 1e-12
+    np.testing.assert_allclose(of(arrays, "error", form, "pca"), found.bound, rtol=1e-10)
+    assert found.next_bound <= found.centred <= found.bound
+
+
+@pytest.mark.parametrize(("form", "method"), NONNEGATIVE)
+def test_what_is_nonnegative_is_above_the_bound_and_cancels_nothing(arrays, form, method):
+    assert of(arrays, "error", form, method) > study.AgainstSVD(*arrays[f"against_svd_{form}"]).bound
+    assert of(arrays, "cancelled", form, method) == pytest.approx(0, abs=1e-12)
+    W = of(arrays, "W", form, method)
+    assert W.min() >= 0
+    np.testing.assert_allclose(W.max(axis=0), 1)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_k_means_uses_one_component_and_pca_takes_away(arrays, form):
+    assert of(arrays, "active", form, "vq") == pytest.approx(1)
+    assert np.count_nonzero(of(arrays, "h", form, "vq")) == 1
+    assert of(arrays, "active", form, "hals") > 1
+    assert of(arrays, "cancelled", form, "pca") > 0.01
+    assert np.isnan(of(arrays, "divergence", form, "pca"))
+
+
+def test_each_nmf_is_better_at_its_own_loss(arrays):
+    for form in ("lee_seung", "olivetti"):
+        assert of(arrays, "error", form, "hals") < of(arrays, "error", form, "kl")
+        assert of(arrays, "divergence", form, "kl") < of(arrays, "divergence", form, "vq")
+
+
+def test_the_shown_weights_are_those_of_the_picture():
+    """For each method W h is what the factorisation makes of that picture."""
+    X = np.random.default_rng(0).random((12, 30))
+    settings = replace(study.TINY, rank=3, num_iters=5)
+    for factorise in study.FACTORISE.values():
+        W, H = factorise(X, settings)
+        found = study.measured(X, (W, H), 7)
+        np.testing.assert_allclose(found.W @ found.h, W @ H[:, 7], rtol=1e-10)
+        assert found.error == pytest.approx(study.relative_error(X, W @ H))
+    means, labels = study.vector_quantisation(X, settings)
+    for k in range(3):
+        np.testing.assert_allclose(means[:, k], X[:, labels[k] == 1].mean(axis=1))
+
+
+def test_the_measures_of_parts():
+    W = np.array([[1.0, 3, 1], [0, 1, 1], [0, 0, 1], [0, 0, 1]])
+    np.testing.assert_allclose(study.support(W), [0.25, 0.25, 1.0])  # 9 of 10 is the share that is asked for
+    np.testing.assert_allclose(study.support(W * [1e-5, -2, 1e5]), study.support(W))
+    assert study.cancelled(np.array([[1.0, 1]]), np.array([[1.0], [-1]])) == pytest.approx(1)
+    assert study.cancelled(np.array([[3.0, 1]]), np.array([[1.0], [-1]])) == pytest.approx(0.5)
+    assert study.active(W[:, :2], np.array([[4.0, 1, 0], [1, 0, 0]])) == pytest.approx(1.5)  # 2, 1, and nothing at all
+    terms = study.sorted_terms(W, np.array([2.0, -1, 0]))
+    np.testing.assert_array_equal(terms, np.stack([-W[:, 1], 2 * W[:, 0], 0 * W[:, 2]], axis=1))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_smaller_pictures_are_means_of_what_they_cover(order):
+    draw = np.random.default_rng(0)
+    pictures = draw.random((5, 6, 4))
+    images = data.Images(np.stack([p.ravel(order=order) for p in pictures], axis=1), None, (6, 4), order)
+    small = study.shrunk(images, (3, 2))
+    blocks = pictures.reshape(5, 3, 2, 2, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(small.X, np.stack([b.ravel(order=order) for b in blocks], axis=1))
+    np.testing.assert_allclose(study.shrunk(images, (6, 4)).X, images.X)
+    uneven = study.shrunk(images, (4, 3))
+    np.testing.assert_allclose(uneven.X.mean(axis=0), images.X.mean(axis=0))  # no light is lost
+    np.testing.assert_allclose(study.covered(3, 2), np.array([[2, 1, 0], [0, 1, 2]]) / 3)
+
+
+def test_the_controls_do_what_they_say(arrays):
+    draw = np.random.default_rng(1)
+    X = 0.2 + draw.random((20, 9))
+    assert study.mean_floor(study.with_floor(X, 0)) == 0
+    assert study.mean_floor(study.with_floor(X, 0.3)) == pytest.approx(0.3)
+    floor = dict(zip(arrays["controls"], arrays["control_floor"], strict=True))
+    assert floor[CBCL + OTHER_FLOOR] == pytest.approx(floor[OLIVETTI])
+    assert floor[CBCL + NO_FLOOR] == floor[OLIVETTI + NO_FLOOR] == 0
+
+    images = data.Images(X, None, (5, 4), "F")
+    np.testing.assert_array_equal(study.moved(X, images, replace(study.TINY, shift=0)), X)
+    pictures = X.T.reshape(-1, 4, 5).transpose(0, 2, 1)
+    shifted = study.moved(X, images, replace(study.TINY, shift=1)).T.reshape(-1, 4, 5).transpose(0, 2, 1)
+    for before, after in zip(pictures, shifted, strict=True):
+        wide = np.pad(before, 1, mode="edge")
+        assert any(np.array_equal(wide[i : i + 5, j : j + 4], after) for i in range(3) for j in range(3))
+    assert not np.array_equal(pictures, shifted)
+
+
+def test_every_question_is_answered_and_every_figure_drawn(arrays, sections):
+    figures = study.plot(arrays)
+    assert sorted(figures) == sorted(name for section in sections for name in section.figures)
+    for section in sections:
+        assert section.question.endswith("?")
+        assert len(section.answer) > 100
+        assert "nan" not in section.answer
+    for figure in figures.values():
+        figure.savefig(io.BytesIO(), dpi=20)
+
+
+def test_the_text_has_the_numbers(arrays, sections):
+    text = answer(sections, "How good")
+    for form, methods in FORMS.items():
+        for method in methods:
+            assert f"{of(arrays, 'error', form, method):.4f}" in text
+    assert f"{of(arrays, 'divergence', 'lee_seung', 'kl'):.1f}" in text
+    assert f"{np.median(of(arrays, 'hoyer', 'lee_seung', 'kl')):.2f}" in answer(sections, "Why does NMF")
+    assert "which is rounding" in answer(sections, "low-rank")
+
+
+def changed(arrays, **hoyer):
+    """The answer about whole faces, if the median sparsity of the controls were these; the others are 0.5."""
+    values = np.full(arrays["control_hoyer"].shape, 0.5)
+    for k, name in enumerate(arrays["controls"]):
+        values[k] = hoyer.get(name, 0.5)
+    return answer(study.sections({**arrays, "control_hoyer": values}), "not give parts")
+
+
+def test_the_words_follow_the_numbers(arrays):
+    as_reported = changed(arrays, **{CBCL: 0.6, CBCL + MOVED: 0.7, OLIVETTI: 0.4})
+    assert "are less sparse than those of" in as_reported
+    assert "does not make components larger" in as_reported
+    assert "the larger part of the reason" in as_reported
+    other = changed(arrays, **{CBCL: 0.6, CBCL + MOVED: 0.5, OLIVETTI: 0.7})
+    assert "are not less sparse than those of" in other
+    assert "does make components larger" in other
+    assert "so it is not the reason" in changed(arrays, **{CBCL: 0.6, OLIVETTI: 0.4, CBCL + NO_FLOOR: 0.7})
+    assert "smaller part of the reason" in changed(arrays, **{CBCL: 0.6, OLIVETTI: 0.4, CBCL + NO_FLOOR: 0.65})
+
+    local = answer(
+        study.sections({**arrays, "support_lee_seung": np.array([[0.1], [0.1], [0.5], [0.5]])}), "Which facial"
+    )
+    assert "parts of a face" in local
+    same = answer(study.sections({**arrays, "support_lee_seung": np.full((4, 1), 0.5)}), "Which facial")
+    assert "not much more local" in same
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("face", 60), ("face", -1), ("rank", 0), ("rank", 61), ("olivetti_height", 65)]
+)
+def test_impossible_settings_are_named(name, value, monkeypatch):
+    monkeypatch.setattr(data, "cbcl", missing)
+    monkeypatch.setattr(data, "olivetti", missing)
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        study.compute(replace(study.TINY, **{name: value}))
+
+
+def test_of_the_real_faces_the_bounds_are_the_known_ones(data_folder):
+    P = data.cbcl().X
+    for form, length, bound in ((data.cbcl_book, 516.386417, 0.074280), (data.cbcl_lee_seung, 322.178590, 0.167820)):
+        X = form(P)
+        assert np.linalg.norm(X) == pytest.approx(length, abs=1e-6)
+        sigma = np.linalg.svd(X, compute_uv=False)
+        assert np.sqrt(np.sum(sigma[49:] ** 2) / np.sum(sigma**2)) == pytest.approx(bound, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_the_fits_of_the_real_faces_are_in_the_known_bands(data_folder, optimized):
+    """500 iterations, in bands around what HALS and MU in plain NumPy reach; starts differ by half a per cent."""
+    P = data.cbcl().X
+    settings = replace(study.FULL, num_iters=500)
+    for form, low, high in ((data.cbcl_book, 0.0805, 0.0815), (data.cbcl_lee_seung, 0.1978, 0.1996)):
+        X = form(P)
+        W, H = study.FACTORISE["hals"](X, settings)
+        assert low < study.relative_error(X, W @ H) < high
+    X = data.cbcl_lee_seung(P)
+    found = study.measured(X, study.FACTORISE["kl"](X, settings), 0)
+    assert found.divergence == pytest.approx(14544, rel=0.005)
+    means, prototypes = (study.FACTORISE[method](X, settings)[0] for method in ("pca", "vq"))
+    assert np.median(found.support) < 0.5 * min(np.median(study.support(A)) for A in (means, prototypes))

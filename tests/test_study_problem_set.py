@@ -1,0 +1,233 @@
+"""The problem set's study, tiny and on its stand-ins: the six identities hold on the arrays, the text follows them."""
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from experiments import data, problem_set
+
+
+def missing():
+    raise data.DataMissing("not here")
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    """TINY on the stand-ins, with or without real data on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "mnist_train", missing)
+        patch.setattr(data, "classic4", missing)
+        return problem_set.compute(problem_set.TINY)
+
+
+@pytest.fixture(scope="module")
+def sections(arrays):
+    return problem_set.sections(arrays)
+
+
+def test_the_arrays_are_plain_and_say_what_stood_in(arrays):
+    assert all(isinstance(array, np.ndarray) and array.dtype != object for array in arrays.values())
+    assert [note.startswith("These are") for note in arrays["notes"]] == [True, True]
+
+
+def test_als_obeys_the_rule_with_the_factor_2_and_not_without(arrays):
+    deviation = arrays["rule_deviation"]
+    compared = np.isfinite(deviation)
+    assert compared[:, :2].all()
+    assert deviation[compared].max() < 1e-9
+    without_2 = arrays["rule_deviation_without_2"]
+    assert without_2[0] < 1e-9  # α = 0
+    assert np.nanmin(without_2[1:]) > 1e-3
+
+
+def test_paths_start_without_a_penalty_and_end_without_components(arrays):
+    assert arrays["alphas"][0] == 0
+    assert np.all(np.diff(arrays["alphas"]) > 0)
+    for method in problem_set.METHODS:
+        error, alive = arrays[f"{method}.error"], arrays[f"{method}.alive"]
+        np.testing.assert_allclose(error[0, 0], error[1, 0], rtol=1e-12)
+        assert np.all(alive[:, 0] == problem_set.TINY.rank)
+        np.testing.assert_array_equal(alive[:, -1], 0)  # the last α is twice what leaves nothing of l2
+        np.testing.assert_allclose(error[:, -1], 1, atol=1e-5)
+        np.testing.assert_array_equal(np.isfinite(arrays[f"{method}.sparsity"]).sum(axis=2), alive)
+
+
+def test_sparsity_is_in_its_bounds_and_met_at_the_ends_alone(arrays):
+    np.testing.assert_allclose(arrays["single_sparsity"], 1, atol=1e-12)
+    np.testing.assert_allclose(arrays["alike_sparsity"], 0, atol=1e-12)
+    assert arrays["drawn_sparsity"].min() > 1e-6
+    assert arrays["drawn_sparsity"].max() < 1 - 1e-6
+    assert arrays["projection_deviation"] < 1e-12
+    np.testing.assert_array_equal(np.sum(arrays["vectors"] > 1e-9, axis=1)[[0, -1]], [24, 1])
+    np.testing.assert_allclose(np.ptp(arrays["images"][0]), 0, atol=1e-12)
+
+
+def test_the_multiplicative_update_is_the_gradient_step(arrays):
+    assert arrays["step_deviation"].max() < 1e-12
+    assert len(arrays["step_deviation"]) == problem_set.TINY.num_iters
+    for method in ("MU", "PGD"):
+        assert np.all(np.diff(arrays[f"{method}.loss"]) <= 1e-9 * arrays[f"{method}.loss"][0])
+    np.testing.assert_allclose(arrays["MU.loss"][0], arrays["PGD.loss"][0], rtol=1e-12)
+
+
+def test_each_column_has_steps_on_both_sides_of_projected_gradient(arrays):
+    assert arrays["step_column_smallest"].max() <= 1 + 1e-9
+    assert arrays["step_column_largest"].min() >= 1 - 1e-9
+    counted = arrays["step_histogram"].sum(axis=1) + arrays["step_below_bins"]
+    np.testing.assert_allclose(counted, 1, rtol=1e-12)  # none is above the bins
+
+
+def test_a_newton_step_lands_at_als_from_anywhere_and_a_gradient_step_does_not(arrays):
+    assert arrays["hessian_deviation"] < 1e-12
+    assert arrays["landing_deviation"].max() < 1e-10
+    assert arrays["distance_gradient"].min() > 1e-3
+    assert arrays["distance_before"].max() > 50
+    assert arrays["iterate_deviation"].max() < 1e-9
+    np.testing.assert_allclose(arrays["newton.loss"], arrays["ALS.loss"], rtol=1e-9)
+
+
+def test_the_smallest_example_ends_at_one_point_which_is_not_the_best(arrays):
+    ends = arrays["plane_ends"]
+    np.testing.assert_allclose(ends, np.broadcast_to(ends[0], ends.shape), atol=1e-9)
+    np.testing.assert_allclose(arrays["plane_truncated"], np.maximum(ends[0], 0), atol=1e-9)
+    assert ends[0].min() < 0
+    assert np.linalg.norm(arrays["plane_best"] - arrays["plane_truncated"]) > 1e-3
+    assert arrays["plane_best"].min() >= 0
+
+
+def test_k_means_is_the_semi_orthogonal_factorisation(arrays):
+    np.testing.assert_allclose(arrays["k_means_objective"], arrays["inertia"], rtol=1e-12)
+    assert arrays["orthogonality_deviation"].max() < 1e-12
+    np.testing.assert_array_equal(np.count_nonzero(arrays["G"], axis=1), 1)
+    assert np.all(arrays["nmf_objective"] <= arrays["inertia"] * (1 + 1e-9))
+    assert np.all(arrays["svd_objective"] <= arrays["nmf_objective"] * (1 + 1e-9))
+    np.testing.assert_allclose(np.linalg.norm(arrays["nmf_W"], axis=0), 1, rtol=1e-12)
+
+
+def test_cluster_means_are_means_of_the_images(arrays):
+    X = data.digits().X[:, : problem_set.TINY.num_images]
+    labels = arrays["cluster_labels"]
+    means = [X[:, labels == c].mean(axis=1) for c in range(problem_set.TINY.num_clusters[-1])]
+    np.testing.assert_allclose(arrays["means"], means, atol=1e-12)
+
+
+def test_divergence_and_likelihood_move_in_lockstep(arrays):
+    assert problem_set.lockstep(arrays).max() < 1e-12
+    assert np.all(np.diff(arrays["divergence"], axis=1) < 0)
+    np.testing.assert_allclose(arrays["weight_sum"][:, 1:], 1, rtol=1e-12)
+    assert np.abs(arrays["weight_sum"][:, 0] - 1).min() > 1e-4  # it is the update that makes it one
+    assert arrays["divergence"][arrays["best_start"], -1] == arrays["divergence"][:, -1].min()
+
+
+def test_topics_are_those_that_were_planted(arrays):
+    members = arrays["topic_members"]
+    assert members.sum() == arrays["documents_terms"][0]
+    assert members.max(axis=0).sum() / members.sum() > 0.8
+    np.testing.assert_array_equal(arrays["topic_collections"].argmax(axis=0), np.arange(4))
+    np.testing.assert_allclose(arrays["topic_collections"].sum(axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(arrays["topic_weight"].sum(), 1, rtol=1e-12)
+
+
+def test_documents_without_terms_are_dropped_and_so_are_terms_without_documents():
+    counts = sparse.csr_array(np.array([[0, 3, 0, 1], [0, 0, 0, 0], [2, 1, 0, 0], [0, 0, 0, 5], [4, 0, 1, 0]], float))
+    names = data.Documents(counts, np.array(list("abcd")), np.array([0, 1, 0, 1, 1]), np.array(["x", "y"]))
+    settings = replace(problem_set.TINY, num_documents=5, num_terms=2)
+    X, terms, labels = problem_set.selected(names, settings)
+    np.testing.assert_array_equal(terms, ["a", "b"])  # two documents have each, as have d; the first ones win
+    np.testing.assert_array_equal(X.toarray(), [[0, 3], [2, 1], [4, 0]])
+    np.testing.assert_array_equal(labels, [0, 0, 1])
+
+
+def test_abstracts_are_selected_without_empty_lines(data_folder):
+    documents = data.classic4()
+    X, terms, labels = problem_set.selected(documents, problem_set.Settings())
+    assert X.shape == (len(labels), len(terms))
+    assert X.sum(axis=1).min() > 0
+    assert X.sum(axis=0).min() > 0
+    assert set(labels.tolist()) == {0, 1, 2, 3}
+
+
+def test_records_must_fit_into_the_iterations():
+    with pytest.raises(ValueError, match="topic_iters: expected a multiple of record_every = 10, got 25"):
+        problem_set.compute(replace(problem_set.TINY, topic_iters=25))
+
+
+# The page
+
+
+def test_every_question_is_answered_with_its_statement_and_its_deviation(sections):
+    assert len(sections) == 6
+    for i, section in enumerate(sections):
+        assert section.question.startswith(f"Problem {i + 1}. ")
+        assert f"statement {15 + i} (proofs/" in section.answer
+        assert "The largest deviation: " in section.answer
+        assert "more than rounding" not in section.answer
+        assert "nan" not in section.answer
+
+
+def test_statements_are_where_the_text_says():
+    for number, name in problem_set.PROOFS.items():
+        module = importlib.import_module(f"proofs.{name}")
+        assert [s.number for s in module.STATEMENTS] == [number]
+        assert f"problem {number - 14}" in module.STATEMENTS[0].source
+
+
+def test_figures_are_those_that_the_sections_name(arrays, sections):
+    figures = problem_set.plot(arrays)
+    assert sorted(figures) == sorted(name for section in sections for name in section.figures)
+    for figure in figures.values():
+        figure.draw_without_rendering()
+
+
+def test_numbers_in_the_text_are_those_of_the_arrays(arrays, sections):
+    answers = [section.answer for section in sections]
+    assert f"{np.nanmax(arrays['rule_deviation']):.1e}" in answers[0]
+    assert f"{arrays['ALS.error'][0, 0]:.3f} without a penalty" in answers[0]
+    assert f"{arrays['projection_deviation']:.1e}" in answers[1]
+    assert f"is {arrays['MU.loss'][-1]:.1f} for MU and {arrays['PGD.loss'][-1]:.1f} for" in answers[2]
+    assert f"{arrays['step_deviation'].max():.1e}" in answers[2]
+    assert f"{arrays['landing_deviation'].max():.1e}" in answers[3]
+    objectives = f"from {arrays['inertia'][-1]:.5g} to {arrays['nmf_objective'][-1]:.5g} at k = 3"
+    assert objectives in answers[4]
+    assert f"{problem_set.lockstep(arrays).max():.1e}" in answers[5]
+    assert "150 documents × 60 terms" in answers[5]
+
+
+def test_tables_have_a_cell_for_each_column(arrays, sections):
+    tables = [table for section in sections for table in section.tables]
+    assert len(tables) == 4
+    for table in tables:
+        assert all(len(row) == len(table.columns) for row in table.rows)
+    terms, members = tables[2:]
+    assert [row[2].split(", ")[0] for row in terms.rows] == arrays["topic_terms"][:, 0].tolist()
+    assert [list(map(int, row[1:])) for row in members.rows] == arrays["topic_members"].tolist()
+
+
+def test_the_text_follows_the_numbers_where_they_come_out_otherwise(arrays):
+    changed = arrays | {
+        "rule_deviation": arrays["rule_deviation"] + 0.1,
+        "step_deviation": arrays["step_deviation"] + 0.1,
+        "iterate_deviation": arrays["iterate_deviation"] + 0.1,
+        "plane_ends": np.abs(arrays["plane_ends"]),
+        "PGD.loss": arrays["MU.loss"] / 2,
+        "digits": np.full_like(arrays["digits"], -1),
+        "log_likelihood": arrays["log_likelihood"][:, ::-1],
+        "topic_collections": arrays["topic_collections"][[0, 2, 1, 3]] * np.array([[1], [1], [1], [0]]),
+    }
+    answers = [section.answer for section in problem_set.sections(changed)]
+    assert "more than rounding" in answers[0]
+    assert "1.0e-01, which is more than rounding" in answers[2]
+    assert "projected gradient is lower" in answers[2]
+    assert "do not cover each other" in answers[3]
+    assert "nothing is cut off" in answers[3]
+    assert "commonest digit" not in answers[4]
+    assert "both fall or both rise 15 times" in answers[5]
+    assert "topic 4 is the largest of no topic" in answers[5]
+
+
+def test_mean_cosine_is_one_for_columns_that_are_alike_and_zero_for_those_that_share_nothing():
+    np.testing.assert_allclose(problem_set.mean_cosine(np.outer([1.0, 2, 3], [1, 5])), 1, rtol=1e-12)
+    assert problem_set.mean_cosine(np.eye(3)) == 0

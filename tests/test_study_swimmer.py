@@ -1,0 +1,244 @@
+"""The study of the swimmer: what must hold of its parts, and that the page says what the numbers say."""
+
+import io
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+import jnmf
+from experiments import data
+from experiments import swimmer as study
+from experiments.swimmer import EXACT, LIMBS, PENALTIES, PLACES, RANKS, TORSO, WHOLE, WIDTH
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return study.compute(study.TINY)
+
+
+@pytest.fixture(scope="module")
+def problem():
+    swimmer = data.swimmer()
+    lit = np.any(swimmer.X > 0, axis=1)
+    return study.Problem(swimmer.X[lit], swimmer.parts[lit])
+
+
+@pytest.fixture(scope="module")
+def sections(arrays):
+    return study.sections(arrays)
+
+
+def answer(sections, word: str) -> str:
+    (found,) = [section.answer for section in sections if word in section.question]
+    return found
+
+
+def test_the_arrays_can_be_kept(arrays):
+    for name, array in arrays.items():
+        assert isinstance(array, np.ndarray | np.generic), name
+        assert array.dtype != object, name
+
+
+def test_the_pictures_are_sums_of_parts_with_rank_13_and_need_16(arrays, problem):
+    np.testing.assert_array_equal(problem.parts @ problem.weights, problem.X)
+    assert study.rank_of(arrays["singular_values"]) == np.linalg.matrix_rank(problem.X) == 13
+    assert arrays["num_combinations"] == arrays["num_pictures"] == 4 ** len(LIMBS)
+    F = arrays["fooling"]
+    assert np.all(np.diag(F) == 1)
+    assert np.all((F * F.T)[~np.eye(TORSO, dtype=bool)] == 0)
+    # F is made of rows and columns of X, so that it says something of X.
+    pixels = [int(np.flatnonzero(problem.parts[:, k])[0]) for k in range(TORSO)]
+    columns = {tuple(column) for column in problem.X[pixels].astype(int).T}
+    assert all(tuple(column) in columns for column in F.T)
+
+
+def test_only_the_torso_is_free(arrays, problem):
+    room = arrays["room"]
+    assert np.all(room[TORSO, :TORSO] == 1)
+    assert np.all(room[:TORSO] == 0)
+    assert arrays["absent"][TORSO] == 0
+    assert np.all(arrays["absent"][:TORSO] > 0)
+    # The move itself, by statement 13 (c): half of the torso into the first limb part.
+    W, H = problem.parts.copy(), problem.weights.copy()
+    W[:, 0] += 0.5 * W[:, TORSO]
+    H[TORSO] -= 0.5 * H[0]
+    assert H.min() >= 0
+    np.testing.assert_allclose(W @ H, problem.X, atol=1e-14)
+
+
+def test_the_three_answers_are_exact_and_recognised(arrays, problem):
+    assert np.all(arrays["residual"] == 0)
+    draw = np.random.default_rng(0)
+    seen = []
+    for W, H in study.exact_answers(problem):
+        assert min(W.min(), H.min()) >= 0
+        shuffle, scale = draw.permutation(W.shape[1]), draw.uniform(0.1, 10, W.shape[1])
+        W, H = study.padded(((W * scale)[:, shuffle])[None], ((H / scale[:, None])[shuffle])[None])
+        seen.append(study.recovered(W[0], H[0], problem))
+    assert [int(found.found) for found in seen] == [TORSO] * 3
+    assert [int(found.clean) for found in seen] == [TORSO, TORSO - 4, 0]
+    assert [int(found.dead) for found in seen] == [0, 1, 1]
+    np.testing.assert_allclose([found.own for found in seen], [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(seen[0].alike, 1)
+    np.testing.assert_allclose(seen[1].by_limb, [1, 0, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(seen[2].by_limb, [0.25] * 4)
+    np.testing.assert_allclose([found.error for found in seen], 0, atol=1e-12)
+
+
+def test_a_zero_fit_recovers_nothing(problem):
+    m, n = problem.X.shape
+    found = study.recovered(np.zeros((m, WIDTH)), np.zeros((WIDTH, n)), problem)
+    assert (found.found, found.clean, found.dead) == (0, 0, WIDTH)
+    assert (found.own, found.alike, found.error) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_the_price_is_the_least_over_the_scales(name, problem):
+    """The library's own penalty, of one component over many scales; X is that component, so the loss is 0."""
+    weights, (W, H) = PENALTIES[name], study.exact_answers(problem)[0]
+    w, h = W[:, TORSO:], H[TORSO:]
+    algorithm = jnmf.HALS(**dict(zip(("l1_W", "l1_H", "l2_W", "l2_H"), map(float, weights), strict=True)))
+    penalty = jax.vmap(lambda c: jnmf.objective(w @ h, jnmf.Factors(c * w, h / c), algorithm))
+    least = float(penalty(np.exp(np.linspace(-4, 4, 2001))).min())
+    assert study.price(weights, w, h) == pytest.approx(least, rel=1e-5)
+    assert study.price(weights, w, h) <= least * (1 + 1e-12)
+
+
+def test_l1_on_W_wants_the_torso_alone_and_l1_on_H_wants_it_spread(arrays):
+    prices = dict(zip(PENALTIES, np.argmin(arrays["prices"], axis=1), strict=True))
+    assert prices == {"l1 on W, l1 on H": 0, "l1 on W, l2 on H": 0, "l2 on W, l1 on H": 2}
+
+
+def test_every_exact_fit_has_every_limb(arrays):
+    exact = arrays["start_error"] < EXACT
+    assert exact[RANKS.index(WIDTH)].any()
+    assert np.all(arrays["start_found"][exact] == TORSO)
+    assert np.all(arrays["start_alike_off_torso"][exact] > 0.999)
+    assert np.all(arrays["start_clean"][exact] == 0)  # and the torso on all of them
+    np.testing.assert_allclose(arrays["start_by_limb"][0][exact[0]].sum(axis=1), 1)
+
+
+def test_a_penalty_chooses_where_the_torso_goes(arrays):
+    (level,) = np.flatnonzero(arrays["penalties"] > 0)
+    found = arrays["path_found"][:, level] == TORSO
+    assert found.any(axis=1).all()
+    for kind, name in enumerate(PENALTIES):
+        places = {study.torso_place(arrays, kind, level, int(k)) for k in np.flatnonzero(found[kind])}
+        assert places <= ({PLACES[0], PLACES[1]} if "l1 on W" in name else {PLACES[2]})
+    spread = arrays["path_by_limb"][2, level][found[2]]
+    np.testing.assert_allclose(spread, 0.25, atol=0.02)
+
+
+def test_without_penalty_the_paths_are_the_same(arrays):
+    first = arrays["path_by_limb"][:, 0]
+    np.testing.assert_allclose(first, np.broadcast_to(first[0], first.shape), rtol=1e-6)
+
+
+def test_zeros_of_nndsvd_stay(arrays):
+    rank = study.rank_of(arrays["singular_values"])
+    assert np.all(arrays["fill_dead"][0] >= WIDTH - rank)
+    assert np.all(arrays["fill_found"][0] < TORSO)
+
+
+def test_a_start_from_the_svd_is_in_the_order_of_the_pictures():
+    X = np.random.default_rng(0).random((30, 40))  # singular values that differ: the start does not depend on the order
+    for start in study.svd_starts(X, "zero", replace(study.TINY, fill_repeats=2)):
+        W, H = jnmf.init.nndsvd(X, WIDTH)
+        np.testing.assert_allclose(start.W, W, atol=1e-9)
+        np.testing.assert_allclose(start.H, H, atol=1e-9)
+
+
+def test_batches_of_any_size_give_each_fit_its_own_penalty(problem):
+    settings = replace(study.TINY, num_iters=3)
+    starts = study.random_starts(problem.X, 3, 0)
+    jobs = [(start, np.array([0.0, 0, level, level])) for start, level in zip(starts, (0.0, 0.1, 1.0), strict=True)]
+    W, H = study.fit_each(problem.X, jobs, replace(settings, batch_size=2), False)
+    for k, (start, (_, _, l2, _)) in enumerate(jobs):
+        expected, _ = jnmf.run(problem.X, start, jnmf.HALS(inner=study.INNER, l2_W=l2, l2_H=l2), num_iters=3)
+        np.testing.assert_allclose(W[k], expected.W, atol=1e-12)
+        np.testing.assert_allclose(H[k], expected.H, atol=1e-12)
+
+
+def test_the_projection_gives_the_sparsity_that_is_asked_for(problem):
+    (start,) = study.random_starts(problem.X, 1, 0)
+    W, H = study.projected(problem.X, start.W[None], start.H[None], np.array([0.7]), 2)
+    np.testing.assert_allclose(jnmf.hoyer_sparsity(W[0], axis=0), 0.7, atol=1e-9)
+    assert W.min() >= 0
+    assert H.min() >= 0
+
+
+def test_dark_pixels_are_put_back(arrays):
+    dark = ~arrays["parts"].any(axis=1)
+    assert dark.any()
+    for name in ("best_16", "best_17", "penalised"):
+        assert arrays[name].shape == arrays["parts"].shape
+        assert not arrays[name][dark].any()
+        assert arrays[name].max() == 1
+    limbs = arrays["parts"][:, :TORSO]
+    off_torso = (arrays["parts"][:, TORSO] == 0)[:, None]
+    assert np.all(study.cosines(limbs, (arrays["best_17"] * off_torso)[:, :TORSO]) > study.ALIKE)
+
+
+def test_every_question_is_answered_and_every_figure_drawn(arrays, sections):
+    figures = study.plot(arrays)
+    assert sorted(figures) == sorted(name for section in sections for name in section.figures)
+    for section in sections:
+        assert section.question.endswith("?")
+        assert len(section.answer) > 100
+        assert "nan" not in section.answer
+    for figure in figures.values():
+        figure.savefig(io.BytesIO(), dpi=20)
+
+
+def test_the_text_has_the_numbers(arrays, sections):
+    limbs = answer(sections, "find the limbs")
+    for i, rank in enumerate(RANKS):
+        exact = arrays["start_error"][i] < EXACT
+        assert f"Rank {rank}: {exact.sum()} of {len(exact)} random starts" in limbs
+    assert "has rank 13," in answer(sections, "What is in the pictures")
+    assert "at least 16." in answer(sections, "What is in the pictures")
+    assert f"Of the {WIDTH} parts only the torso can" in answer(sections, "identifiable")
+    at = tuple(arrays["penalised_at"])
+    assert f"{arrays['path_clean'][at]} of {TORSO}, and with" in answer(sections, "sparsity penalty")
+
+
+def test_the_words_follow_the_numbers(arrays):
+    def text(word, **changes):
+        return answer(study.sections({**arrays, **changes}), word)
+
+    poor = np.ones_like(arrays["start_error"])
+    assert "0 of 3 random starts" in text("find the limbs", start_error=poor)
+    assert "no start was exact" in text("torso go", start_error=poor)
+    good, own = np.zeros_like(poor), np.full_like(arrays["start_own"], 0.999)
+    assert "Mostly into a component of its own" in text("torso go", start_error=good, start_own=own)
+    assert "3 of 3 starts find it" in text("torso go", start_error=good, start_own=own)
+    fewer = np.full_like(arrays["start_found"], 8)
+    assert "even exact fits miss limbs" in text("find the limbs", start_error=good, start_found=fewer)
+    all_limbs, whole = np.full_like(arrays["fill_found"], TORSO), np.full_like(arrays["fill_own"], 1)
+    complete = {"fill_found": all_limbs, "fill_clean": all_limbs, "fill_own": whole}
+    assert "nndsvdar at rank 17 with λ = 0.02. NNDSVD starts" in text("start", **complete)
+    assert "None of them gives all" in text("start", fill_found=0 * all_limbs)
+    assert "certificate" not in text("What is in")
+    assert "which should not be" in text("What is in", fooling=np.ones((TORSO, TORSO)))
+
+
+def test_where_the_torso_is(arrays):
+    def place(found, own, by_limb):
+        at = (slice(0, 1),) * 3
+        changed = {f"path_{name}": arrays[f"path_{name}"][at].copy() for name in ("found", "own", "by_limb")}
+        changed["path_found"][0, 0, 0], changed["path_own"][0, 0, 0] = found, own
+        changed["path_by_limb"][0, 0, 0] = by_limb
+        return study.torso_place(changed, 0, 0, 0)
+
+    assert place(TORSO, 1, 0) == PLACES[0]
+    assert place(TORSO, 0, [0, 1, 0, 0]) == PLACES[1]
+    assert place(TORSO, 0, [0.5, 0.5, 0, 0]) == PLACES[2]
+    assert place(TORSO - 1, 1, 0) == PLACES[3]
+    assert WHOLE > 0.5
+
+
+def test_the_ranks_of_the_limbs_and_of_all_parts_are_needed():
+    with pytest.raises(ValueError, match="ranks: expected 16 and 17"):
+        study.compute(replace(study.TINY, ranks=(16,)))
