@@ -86,7 +86,7 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
     }
     return {
         "notes": np.array([f"{name}: {one.note}" for name, one in sets.items() if one.note], dtype=str),
-        "names": np.array([f"stand-in for {name}" if one.note else name for name, one in sets.items()]),
+        "names": np.array([f"drawn {name}" if one.note else name for name, one in sets.items()]),
         "sizes": np.array([[*one.X.shape, one.shape[0]] for one in images.values()]),
         "num_iters": np.array(settings.num_iters),
         "face": np.array(settings.face),
@@ -281,9 +281,10 @@ def controls(cbcl: data.Images, olivetti: data.Images, settings: Settings) -> Ar
     C, A = (evenly(one.X, num_faces) for one in (cbcl, shrunk(olivetti, cbcl.shape)))
     pictures = {
         CBCL: C,
-        CBCL + MOVED: moved(C, cbcl, settings),
         CBCL + OTHER_FLOOR: with_floor(C, mean_floor(A)),
         CBCL + NO_FLOOR: with_floor(C, 0),
+        CBCL + MOVED: moved(C, cbcl, settings),
+        CBCL + MOVED + NO_FLOOR: with_floor(moved(C, cbcl, settings), 0),
         CBCL + STRETCHED: data.cbcl_lee_seung(255 * C),
         OLIVETTI: A,
         OLIVETTI + NO_FLOOR: with_floor(A, 0),
@@ -618,13 +619,14 @@ def errors_answer(arrays: Arrays) -> str:
         )
     kl, hals = (of(arrays, "divergence", "lee_seung", method) for method in ("kl", "hals"))
     other = f"{hals:.1f}" if np.isfinite(hals) else "infinite (its model is 0 at pixels where X is not)"
+    unfinished = " More iterations of the first would bring it below the second." if kl > hals else ""
     return (
         "\n\n".join(paragraphs) + "\n\n"
         "PCA has the error of the bound, below which no factorisation of this rank can come. The constraints of NMF "
         "and of k-means, which is a factorisation with a single 1 in each column of H, cost the rest. NMF had "
         f"{int(arrays['num_iters'])} iterations.\n\n"
         f"The two NMFs minimise different losses. Of {title_of(arrays, 'lee_seung')}, the KL divergence is {kl:.1f} "
-        f"for the one that minimises it, and {other} for the one that minimises the Frobenius norm."
+        f"for the one that minimises it, and {other} for the one that minimises the Frobenius norm.{unfinished}"
     )
 
 
@@ -698,42 +700,47 @@ def holistic_answer(arrays: Arrays) -> str:
     gap = hoyer[CBCL] - hoyer[OLIVETTI]
     left = hoyer[CBCL + NO_FLOOR] - hoyer[OLIVETTI + NO_FLOOR]
 
-    def compared(name: str, change: str) -> str:
+    def compared(before: str, after: str) -> str:
         """What a change to the pictures did to the sparsity."""
-        before, after = hoyer[name], hoyer[name + change]
-        if abs(after - before) <= noise:
-            return f"leaves the sparsity about where it was ({before:.2f} → {after:.2f})"
-        return f"makes the components {'sparser' if after > before else 'less sparse'} ({before:.2f} → {after:.2f})"
+        change = hoyer[after] - hoyer[before]
+        done = "leaves the components as sparse as they were" if abs(change) <= noise else "makes the components "
+        done += "" if abs(change) <= noise else "sparser" if change > 0 else "less sparse"
+        return f"{done} ({hoyer[before]:.2f} → {hoyer[after]:.2f})"
 
     if gap > noise:
         first = f"The components of {olivetti} are less sparse than those of {cbcl}"
-        reason = "larger part" if left < gap / 2 else "smaller part"
+        reason = "larger" if left < gap / 2 else "smaller"
         floors = f"the gap of {gap:.2f} between the two becomes {left:.2f}" + (
-            f", so the floor is the {reason} of the reason. What else there is, these controls do not tell."
+            f", so the floor is the {reason} part of the reason. What else there is, these controls do not tell."
             if left < gap - noise
             else ", so it is not the reason."
         )
     else:
         first = f"Here the components of {olivetti} are not less sparse than those of {cbcl}"
         floors = f"the difference of {gap:.2f} between the two becomes {left:.2f}."
-    aligned = "" if hoyer[CBCL + MOVED] < hoyer[CBCL] - noise else "not "
+    aligned = "does" if hoyer[CBCL + MOVED + NO_FLOOR] < hoyer[CBCL + NO_FLOOR] - noise else "does not"
+    stretched = max(hoyer[name + STRETCHED] - hoyer[name] for name in (CBCL, OLIVETTI)) > noise
+    lesson = " Whether NMF gives parts depends on what is done to the pictures before it." if stretched else ""
     return (
         f"{first}: with as many pictures and pixels of both, the median Hoyer sparsity is {hoyer[OLIVETTI]:.2f} "
         f"against {hoyer[CBCL]:.2f}, and half of the components cover at most {percent(cover[OLIVETTI])} of the pixels "
         f"against {percent(cover[CBCL])}. (From start to start a median moves by {noise:.2f} at most.) The first "
-        "figure shows the components of all its pictures beside those of PCA and k-means.\n\n"
-        "NMF is said to need faces that are aligned. The controls in the second figure change the pictures to test "
-        f"this and another reason. Moving each face of {cbcl} by up to {int(arrays['shift'])} pixels "
-        f"{compared(CBCL, MOVED)}. So a lack of alignment does {aligned}make components larger here.\n\n"
-        "The other is the floor, the light that never goes away: of each pixel the least value over the pictures, "
-        f"relative to its mean. On average it is {percent(floor[OLIVETTI])} for {olivetti} and {percent(floor[CBCL])} "
-        f"for {cbcl}. What is always there needs no component of its own. It can be spread over any, as the study of "
-        f"the swimmer shows, and then they cover the whole picture. Giving {cbcl} the floor of {olivetti} "
-        f"{compared(CBCL, OTHER_FLOOR)}. Taking the floor off {olivetti} {compared(OLIVETTI, NO_FLOOR)}. With the "
-        f"floor taken off both, {floors}\n\n"
-        "Lee and Seung's form takes the floor away too: it stretches the contrast of each picture and cuts at 0. For "
-        f"{cbcl} it {compared(CBCL, STRETCHED)}, for {olivetti} it {compared(OLIVETTI, STRETCHED)}. Whether NMF gives "
-        "parts depends on what is done to the pictures before it."
+        "figure shows the components of all its pictures beside those of PCA and k-means. The second figure and the "
+        "table change the pictures to test reasons.\n\n"
+        "One is the floor, the light that never goes away: of each pixel the least value over the pictures, relative "
+        f"to its mean. On average it is {percent(floor[OLIVETTI])} for {olivetti} and {percent(floor[CBCL])} for "
+        f"{cbcl}. What is always there needs no component of its own. It can be spread over any, as the study of the "
+        f"swimmer shows, and then they cover the whole picture. Giving {cbcl} the floor of {olivetti} "
+        f"{compared(CBCL, CBCL + OTHER_FLOOR)}. Taking the floor off {olivetti} "
+        f"{compared(OLIVETTI, OLIVETTI + NO_FLOOR)}. With the floor taken off both, {floors}\n\n"
+        f"NMF is said to need faces that are aligned. Moving each face of {cbcl} by up to {int(arrays['shift'])} "
+        f"pixels {compared(CBCL, CBCL + MOVED)}. With the floor taken off before and after, moving "
+        f"{compared(CBCL + NO_FLOOR, CBCL + MOVED + NO_FLOOR)}. So a lack of alignment {aligned} make components "
+        "larger here.\n\n"
+        "Lee and Seung's form stretches the contrast of each picture and cuts at 0, which leaves a floor of "
+        f"{percent(floor[CBCL + STRETCHED])} for {cbcl} and {percent(floor[OLIVETTI + STRETCHED])} for {olivetti}. For "
+        f"{cbcl} it {compared(CBCL, CBCL + STRETCHED)}, for {olivetti} it "
+        f"{compared(OLIVETTI, OLIVETTI + STRETCHED)}.{lesson}"
     )
 
 

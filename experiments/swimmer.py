@@ -50,7 +50,7 @@ class Settings:
     path_restarts: int = 8
     fill_repeats: int = 5
     fill_penalties: tuple[float, ...] = (0.0, 0.02, 0.1)
-    sparsities: tuple[float, ...] = (0.55, 0.6, 0.65, 0.7, 0.8, 0.9)
+    sparsities: tuple[float, ...] = (0.6, 0.65, 0.7, 0.8, 0.9)
     sparsity_restarts: int = 5
     batch_size: int = 59
     seed: int = 0
@@ -98,6 +98,7 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
     swimmer = data.swimmer()
     lit = np.any(swimmer.X > 0, axis=1)
     problem = Problem(swimmer.X[lit], swimmer.parts[lit])  # pixels that are always dark have zero rows of W
+    random = random_starts(problem.X, max(settings.path_restarts, settings.sparsity_restarts), settings.seed)
     whole = lambda W: np.where(lit[:, None], W[np.maximum(np.cumsum(lit) - 1, 0)], 0)
     arrays = {
         "shape": np.array(swimmer.shape),
@@ -105,8 +106,8 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         "parts": swimmer.parts,
         **of_the_pictures(problem),
         **by_starts(swimmer.X, problem, settings, progress),
-        **by_penalty(problem, settings, progress),
-        **by_projection(problem, settings),
+        **by_penalty(problem, random[: settings.path_restarts], settings, progress),
+        **by_projection(problem, random[: settings.sparsity_restarts], settings),
     }
     return arrays | {name: whole(arrays[name]) for name in ("best_16", "best_17", "penalised")}
 
@@ -285,10 +286,9 @@ def padded(W, H):
 # The penalties, from random starts and from those of the SVD
 
 
-def by_penalty(problem: Problem, settings: Settings, progress: bool) -> Arrays:
+def by_penalty(problem: Problem, random: list[Factors], settings: Settings, progress: bool) -> Arrays:
     """One list of starts and penalties, fitted in batches of one program."""
     levels, kinds = settings.penalties, [np.array(kind, float) for kind in PENALTIES.values()]
-    random = random_starts(problem.X, settings.path_restarts, settings.seed)
     paths = [(start, level * kind) for kind in kinds for level in levels for start in random]
     fill_penalties = [level * np.array(PENALTIES[FILL_PENALTY], float) for level in settings.fill_penalties]
     fills = [
@@ -360,8 +360,7 @@ def fitted(X, W, H, penalties, num_iters: int) -> Factors:
 # Hoyer's sparsity by projection
 
 
-def by_projection(problem: Problem, settings: Settings) -> Arrays:
-    starts = random_starts(problem.X, settings.sparsity_restarts, settings.seed)
+def by_projection(problem: Problem, starts: list[Factors], settings: Settings) -> Arrays:
     jobs = list(product(settings.sparsities, starts))
     W, H = (np.stack([getattr(start, name) for _, start in jobs]) for name in ("W", "H"))
     W, H = projected(problem.X, W, H, np.array([sparsity for sparsity, _ in jobs]), settings.num_iters)

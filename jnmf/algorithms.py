@@ -18,9 +18,17 @@ from jax import Array, lax
 
 from jnmf import multiplicative, nonnegative_least_squares, solvers
 from jnmf.factors import Factors
-from jnmf.losses import for_beta
 from jnmf.masked import Masked, product, square
-from jnmf.objective import Objective, gradient, penalty, projected_gradient_norm, pytree, static, with_penalty
+from jnmf.objective import (
+    Objective,
+    gradient,
+    objective,
+    penalty,
+    projected_gradient_norm,
+    pytree,
+    static,
+    with_penalty,
+)
 
 
 class Info(NamedTuple):
@@ -95,8 +103,7 @@ def alternate(X, state: GramState, algorithm):
 
 def residual_info(X, factors, algorithm) -> Info:
     """`Info` from W H itself."""
-    loss = for_beta(algorithm.beta)(X, *factors) + penalty(factors, algorithm)
-    return Info(loss, projected_gradient_norm(factors, gradient(X, factors, algorithm)))
+    return Info(objective(X, factors, algorithm), projected_gradient_norm(factors, gradient(X, factors, algorithm)))
 
 
 def ridge(G, l2):
@@ -135,14 +142,8 @@ class MU(Frobenius):
             return super().step(X, state)
         W, H = state
         H = multiplicative.half_step(X, W, H, self.beta, self.l1_H, self.l2_H)
-        W = multiplicative.half_step(X.T, H.T, W.T, self.beta, self.l1_W, self.l2_W).T
+        W = multiplicative.half_step_W(X, W, H, self.beta, self.l1_W, self.l2_W)
         return Factors(W, H), residual_info(X, Factors(W, H), self)
-
-    def half_step(self, X, W, H, l1, l2):
-        """H from W, by the one or the other."""
-        if self.uses_normal_equations(X):
-            return solvers.multiplicative(H, ridge(W.T @ W, l2), product(X, W, H) - l1)
-        return multiplicative.half_step(X, W, H, self.beta, l1, l2)
 
 
 @pytree

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jnmf import multiplicative
 from jnmf.algorithms import ALS, MU, Frobenius, Info, alternate, residual_info, ridge
 from jnmf.factors import Factors, project_nonnegative
 from jnmf.masked import Masked, product, square
@@ -194,8 +195,7 @@ class Extrapolated(Combinator):
         t = 0.5 * (1 + jnp.sqrt(1 + 4 * s.t**2))
         w = (s.t - 1) / t
         ahead = Factors(*(A + w * project_nonnegative(A - old) for A, old in zip(s.factors, s.previous, strict=True)))
-        half_step = self.algorithm.half_step
-        H = half_step(X, s.factors.W, ahead.H, self.l1_H, self.l2_H)
-        W = half_step(X.T, H.T, ahead.W.T, self.l1_W, self.l2_W).T
+        H = multiplicative.half_step(X, s.factors.W, ahead.H, self.beta, self.l1_H, self.l2_H)
+        W = multiplicative.half_step_W(X, ahead.W, H, self.beta, self.l1_W, self.l2_W)
         factors = Factors(W, H)
         return MomentumState(factors, s.factors, t), residual_info(X, factors, self)

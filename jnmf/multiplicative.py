@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from jnmf.blocks import in_blocks
 from jnmf.factors import project_nonnegative
 from jnmf.losses import divide, power
 from jnmf.masked import Masked, weighted
@@ -18,19 +19,32 @@ def half_step(X, W, H, beta: float, l1=0.0, l2=0.0):
     A `Masked` X weighs the entries under both products. β = 2 takes l1 from the numerator, as `solvers.multiplicative`.
     An entry of H that is 0 stays 0; where the quotient is 0/0, H has no effect on the loss and becomes 0.
     """
-    Z = W @ H
+    sums = jnp.sum(W, axis=0)[:, None]
+    step = lambda X, H: _update(H, X, W @ H, lambda A: W.T @ A, sums, beta, l1, l2)
+    return in_blocks(step, X, H, axis=1)
+
+
+def half_step_W(X, W, H, beta: float, l1=0.0, l2=0.0):
+    """half_step(Xᵀ, Hᵀ, Wᵀ)ᵀ, the update of W, without transposing X, which takes as long as a product."""
+    sums = jnp.sum(H, axis=1)[None, :]
+    step = lambda X, W: _update(W, X, W @ H, lambda A: A @ H.T, sums, beta, l1, l2)
+    return in_blocks(step, X, W, axis=0)
+
+
+def _update(H, X, Z, pulled_back, sums, beta, l1, l2):
+    """The formula, for either factor: `pulled_back(A)` is WᵀA or A Hᵀ, `sums` that of a matrix of ones."""
     if beta == 2:
-        numerator, denominator = W.T @ weighted(lambda x, z: x, X, Z), W.T @ weighted(lambda x, z: z, X, Z)
+        numerator, denominator = (pulled_back(weighted(f, X, Z)) for f in (lambda x, z: x, lambda x, z: z))
         numerator, l1 = project_nonnegative(numerator - l1), 0  # as solvers.multiplicative has it
     elif beta == 1:
-        numerator = W.T @ weighted(divide, X, Z)
-        denominator = W.T @ X.M if isinstance(X, Masked) else jnp.sum(W, axis=0)[:, None]
+        numerator = pulled_back(weighted(divide, X, Z))
+        denominator = pulled_back(X.M) if isinstance(X, Masked) else sums
     else:
         # The powers are taken of Z in units of its largest entry: the quotient is the same, and nothing overflows.
         unit = jnp.max(Z)
         z = divide(Z, unit)
-        numerator = W.T @ weighted(lambda x, z: divide(x, unit) * power(z, beta - 2), X, z)
-        denominator = W.T @ weighted(lambda x, z: power(z, beta - 1), X, z)
+        numerator = pulled_back(weighted(lambda x, z: divide(x, unit) * power(z, beta - 2), X, z))
+        denominator = pulled_back(weighted(lambda x, z: power(z, beta - 1), X, z))
         # A penalty can outgrow the loss beyond the range of the dtype (unit → 0, β > 1); it then wins, and is not lost.
         limits = jnp.finfo(Z.dtype)
         unit = jnp.maximum(unit ** (beta - 1), limits.tiny)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnmf import checks, losses
+from jnmf.blocks import in_blocks
 from jnmf.factors import Factors, normalize
 from jnmf.losses import divide
 
@@ -83,7 +84,9 @@ def gradient(X, factors: Factors, algorithm) -> Factors:
     """(∇_W, ∇_H) of the full objective, with the shapes of W and H."""
     W, H = factors
     D = losses.for_beta(algorithm.beta)
-    return with_penalty(Factors(D.grad_W(X, W, H), D.grad_H(X, W, H)), factors, algorithm)
+    grad_W = in_blocks(lambda X, W: D.grad_W(X, W, H), X, W, axis=0)
+    grad_H = in_blocks(lambda X, H: D.grad_H(X, W, H), X, H, axis=1)
+    return with_penalty(Factors(grad_W, grad_H), factors, algorithm)
 
 
 def with_penalty(gradients: Factors, factors: Factors, algorithm) -> Factors:

@@ -1,0 +1,170 @@
+"""Other packages behind one signature, for the race: run(X, W, H, num_iters) -> (W, H).
+
+X (m, n), W (m, r), H (r, n) are NumPy arrays of one dtype; the run starts from W and H, leaves them as they are, makes
+`num_iters` iterations with no stopping rule, and returns new factors. Each adapter uses the public functions of its
+package as a user would, with two exceptions that the comments name. The order of the half-steps is the package's own.
+A package is imported when its adapter first runs, so that one that is not installed is missing and nothing else.
+"""
+
+import contextlib
+import importlib
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Run = Callable[[np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
+
+class Peer(NamedTuple):
+    """An adapter, and what to type after `pip install` to have its package."""
+
+    run: Run
+    install: str
+
+
+def scikit_learn(solver: str, beta_loss: str = "frobenius") -> Run:
+    """`non_negative_factorization`: coordinate descent ("cd") or multiplicative updates ("mu")."""
+
+    def run(X, W, H, num_iters):
+        decomposition = importlib.import_module("sklearn.decomposition")
+        options = {"solver": solver, "beta_loss": beta_loss, "tol": 0, "max_iter": num_iters}
+        # It writes into the factors that it is given.
+        W, H, _ = decomposition.non_negative_factorization(
+            X, W=W.copy(), H=H.copy(), n_components=len(H), init="custom", **options
+        )
+        return W, H
+
+    return run
+
+
+def torchnmf(beta: float) -> Run:
+    """`torchnmf.nmf.NMF`: multiplicative updates by automatic differentiation. It evaluates the loss every 10 times."""
+
+    def run(X, W, H, num_iters):
+        torch, nmf = importlib.import_module("torch"), importlib.import_module("torchnmf.nmf")
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(getattr(torch, str(X.dtype)))  # its parameters have the default dtype
+        try:  # X ≈ H Wᵀ in its letters
+            model = nmf.NMF(W=torch.from_numpy(H.T), H=torch.from_numpy(W))
+            model.fit(torch.from_numpy(X), beta=beta, tol=float("-inf"), max_iter=num_iters)
+        finally:
+            torch.set_default_dtype(before)
+        return model.H.detach().numpy(), model.W.detach().numpy().T
+
+    return run
+
+
+def nmf_torch(model: str, **options) -> Run:
+    """nmf-torch's batch models. X ≈ H W in its letters; it evaluates the loss every 10 iterations."""
+
+    def run(X, W, H, num_iters):
+        torch, models = importlib.import_module("torch"), importlib.import_module("nmf.nmf_models")
+        Model: Any = getattr(models, model)
+
+        class FromGivenFactors(Model):
+            """Its public function takes no start and always has a stopping rule: these two are replaced."""
+
+            def _initialize_H_W(self, eps=0.0):
+                self.H, self.W = torch.tensor(W), torch.tensor(H)
+
+            def _is_converged(self, prev_err, cur_err, init_err):
+                return False
+
+        unpenalised = {"alpha_W": 0.0, "l1_ratio_W": 0.0, "alpha_H": 0.0, "l1_ratio_H": 0.0}
+        precision = {"fp_precision": getattr(torch, str(X.dtype)), "device_type": "cpu"}
+        start = {"n_components": len(H), "init": None, "beta_loss": 2, "tol": 0.0, "random_state": 0}
+        fitted = FromGivenFactors(**start, **unpenalised, **precision, max_iter=num_iters, **options)
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints its loss
+            fitted.fit(X)
+        return fitted.H.numpy(), fitted.W.numpy()
+
+    return run
+
+
+def tensorly_hals(X, W, H, num_iters):
+    """`non_negative_parafac_hals` of the matrix as a tensor of two modes. A half-step is up to five sweeps."""
+    decomposition = importlib.import_module("tensorly.decomposition")
+    start = (np.ones(len(H), X.dtype), [W, H.T])
+    _, (W, Ht) = decomposition.non_negative_parafac_hals(X, len(H), n_iter_max=num_iters, init=start, tol=0)
+    return W, Ht.T
+
+
+def nimfa(update: str) -> Run:
+    """`nimfa.Nmf`, multiplicative updates, in float64 whatever X is."""
+
+    def run(X, W, H, num_iters):
+        package = importlib.import_module("nimfa")
+        # A test of convergence after more iterations than are made is none.
+        stop = {"max_iter": num_iters, "test_conv": num_iters + 1, "min_residuals": None}
+        fitted = package.Nmf(X, W=W.copy(), H=H.copy(), rank=len(H), update=update, **stop)()
+        return np.asarray(fitted.basis()), np.asarray(fitted.coef())
+
+    return run
+
+
+def scipy_nnls(X, W, H, num_iters):
+    """Exact alternating least squares as a loop over `scipy.optimize.nnls`, a column of H or a row of W at a time."""
+    nnls = importlib.import_module("scipy.optimize").nnls
+    for _ in range(num_iters):
+        H = np.stack([nnls(W, x)[0] for x in X.T], axis=1)
+        W = np.stack([nnls(H.T, x)[0] for x in X])
+    return W.astype(X.dtype), H.astype(X.dtype)
+
+
+def numpy_products(X, W, H, num_iters):
+    """No factorisation: Wᵀ X and H Xᵀ, the floor of an iteration. Each product is of the one before, scaled."""
+    for _ in range(num_iters):
+        WtX = W.T @ X
+        H = WtX / WtX.max()
+        HXt = H @ X.T
+        W = (HXt / HXt.max()).T
+    return W, H
+
+
+HALS, BPP = "NMFBatchHALS", "NMFBatchNnlsBpp"
+TORCH = "torch==2.13.0"
+
+PEERS = {
+    "scikit-learn CD": Peer(scikit_learn("cd"), "scikit-learn"),
+    "scikit-learn MU": Peer(scikit_learn("mu"), "scikit-learn"),
+    "scikit-learn MU KL": Peer(scikit_learn("mu", "kullback-leibler"), "scikit-learn"),
+    "torchnmf MU": Peer(torchnmf(2), f"{TORCH} torchnmf"),
+    "torchnmf MU KL": Peer(torchnmf(1), f"{TORCH} torchnmf"),
+    "nmf-torch HALS": Peer(nmf_torch(HALS, hals_max_iter=1), f"{TORCH}; pip install --no-deps nmf-torch"),
+    "nmf-torch HALS variant": Peer(nmf_torch(HALS), f"{TORCH}; pip install --no-deps nmf-torch"),
+    "nmf-torch BPP": Peer(nmf_torch(BPP), f"{TORCH}; pip install --no-deps nmf-torch"),
+    "TensorLy HALS": Peer(tensorly_hals, "tensorly"),
+    "nimfa MU": Peer(nimfa("euclidean"), "nimfa"),
+    "nimfa MU KL": Peer(nimfa("divergence"), "nimfa"),
+    "SciPy nnls": Peer(scipy_nnls, "scipy"),
+    "NumPy products": Peer(numpy_products, "numpy"),
+}
+
+
+def run(name: str, X, W, H, num_iters: int) -> tuple[np.ndarray, np.ndarray]:
+    """The peer's factors after `num_iters` iterations from W and H."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is deprecated in a package, and that nothing has converged
+        return PEERS[name].run(X, W, H, num_iters)
+
+
+def missing(name: str, dtype="float64") -> str | None:
+    """Why this peer cannot take part, or None if it can: it is tried on a small matrix."""
+    draw = np.random.default_rng(0)
+    X, W, H = (draw.random(shape).astype(dtype) for shape in ((6, 5), (6, 2), (2, 5)))
+    try:
+        run(name, X, W, H, 1)
+    except ImportError as error:
+        return f"not installed (pip install {PEERS[name].install}): {error}"
+    except Exception as error:  # whatever a package raises is its reason
+        return f"fails: {type(error).__name__}: {error}"
+    return None
+
+
+def use_threads(count: int) -> None:
+    """PyTorch counts its threads itself; the other libraries read the environment."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("torch").set_num_threads(count)

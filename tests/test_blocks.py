@@ -1,0 +1,47 @@
+"""Steps in blocks are the steps on the whole."""
+
+import jax
+import numpy as np
+import pytest
+from support import problem
+
+from jnmf import MU, Factors, blocks, multiplicative
+from jnmf.masked import Masked
+from jnmf.objective import gradient
+
+X, (W, H) = problem()
+
+
+@pytest.mark.parametrize("numbers", [1, 20, 50])  # one row or column at a time; some, with a remainder; most
+@pytest.mark.parametrize("beta", [1.0, 0.5, 2.0])
+def test_half_steps_in_blocks(monkeypatch, numbers, beta):
+    steps = [
+        lambda A: multiplicative.half_step(A, W, H, beta, 0.1),
+        lambda A: multiplicative.half_step_W(A, W, H, beta, 0.1),
+    ]
+    masked = Masked(X, (X > 1).astype(X.dtype))
+    whole = [step(A) for step in steps for A in (X, masked)]
+    monkeypatch.setattr(blocks, "NUMBERS", numbers)
+    for found, expected in zip([step(A) for step in steps for A in (X, masked)], whole, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5, 2.0])
+def test_the_step_of_W_is_that_of_H_transposed(beta):
+    step = multiplicative.half_step(X.T, H.T, W.T, beta, 0.1, 0.2).T
+    np.testing.assert_allclose(multiplicative.half_step_W(X, W, H, beta, 0.1, 0.2), step, rtol=1e-12)
+
+
+@pytest.mark.parametrize("beta", [2.0, 1.0])
+def test_gradients_in_blocks(monkeypatch, beta):
+    whole = gradient(X, Factors(W, H), MU(beta=beta))
+    monkeypatch.setattr(blocks, "NUMBERS", 30)
+    for found, expected in zip(gradient(X, Factors(W, H), MU(beta=beta)), whole, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_blocks_are_differentiable(monkeypatch):
+    slope = jax.grad(lambda A: multiplicative.half_step(A, W, H, 1.0).sum())
+    whole = slope(X)
+    monkeypatch.setattr(blocks, "NUMBERS", 30)
+    np.testing.assert_allclose(slope(X), whole, rtol=1e-12)
