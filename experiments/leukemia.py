@@ -359,7 +359,7 @@ def on_settling(arrays: Arrays) -> str:
         + (f"{late} of {settled.size} runs" if late else "No run")
         + " still changed in the last quarter"
         + (", so that a longer run may change more." if late else ".")
-        + f"\n\nAn update for the divergence forms X ⊘ W H, a matrix as large as X, which has {size / 1e6:.1f} MB. As "
+        + f"\n\nAn update for the divergence needs X ⊘ W H, a matrix as large as X, which has {size / 1e6:.1f} MB. As "
         f"compiled, an iteration works in {kl / 1e6:.2f} MB beside X, W and H, {kl / size:.1f} times X. One for the "
         f"Frobenius loss needs only WᵀX and HXᵀ, and works in {frobenius / 1e6:.2f} MB. Restarts that run side by side "
         "need as many times that."

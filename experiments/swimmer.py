@@ -57,12 +57,12 @@ class Settings:
 
 
 FULL = Settings(
-    num_restarts=100,
-    num_iters=3000,
+    num_restarts=50,
+    num_iters=1000,
     penalties=(0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
-    path_restarts=50,
-    fill_repeats=20,
-    sparsity_restarts=20,
+    path_restarts=20,
+    fill_repeats=10,
+    sparsity_restarts=10,
 )
 TINY = Settings(
     ranks=(16, 17),

@@ -20,7 +20,7 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from jnmf.factors import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
-BLOCK_NUMBERS = 2**16  # each column needs its own r × r system; a block of columns holds about this many numbers
+BLOCK_NUMBERS = 2**14  # each column needs its own r × r system; a block of columns holds about this many numbers
 
 
 def search(start, G, C):
@@ -34,8 +34,12 @@ def solve_passive(G, F, C):
     A ridge of the size of rounding keeps the Cholesky factor of a singular G finite; the refinement step takes it out
     again wherever G determines the solution. G has a diagonal of about 1; the map is linear in C.
     """
-    solve = lambda column: _solve_passive(G, *column)
-    return lax.map(solve, (F.T, C.T), batch_size=min(_block(len(G)), F.shape[1])).T
+    r, n = C.shape
+    width = min(_block(r), n)
+    blocks = lambda A: jnp.pad(A.T, ((0, -n % width), (0, 0))).reshape(-1, width, r)
+    solve = jax.vmap(lambda F, c: _solve_passive(G, F, c))
+    # Whole blocks: with a remainder beside them XLA runs two batched Cholesky at once, which lock each other on a CPU.
+    return lax.map(lambda block: solve(*block), (blocks(F), blocks(C))).reshape(-1, r)[:n].T
 
 
 def _solve_passive(G, F, c):
@@ -73,13 +77,14 @@ def _search(F, G, C):
     padding = -N % block
     rows = lambda A: jnp.pad(A.swapaxes(1, 2).reshape(N, r), ((0, padding), (0, 0)))
     F, c = rows(F), rows(C)
+    gram = lambda member: G[0] if B == 1 else G[member]
 
     def one_block(at, carry):
         s, place = carry
         mine, i = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, at * block, block), (s, place))
         mine, g = _exchanged(mine), jnp.minimum(i, N - 1) // n
-        h = jax.vmap(lambda g, F, c: _solve_passive(G[g], F, c))(g, mine.F, c[i])
-        mine = _judged(mine, h, jax.vmap(lambda g, h: G[g] @ h)(g, h), c[i])
+        h = jax.vmap(lambda g, F, c: _solve_passive(gram(g), F, c))(g, mine.F, c[i])
+        mine = _judged(mine, h, jax.vmap(lambda g, h: gram(g) @ h)(g, h), c[i])
         return jax.tree.map(lambda a, new: lax.dynamic_update_slice_in_dim(a, new, at * block, 0), s, mine), place
 
     def one_round(carry):

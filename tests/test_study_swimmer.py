@@ -192,6 +192,7 @@ def test_every_question_is_answered_and_every_figure_drawn(arrays, sections):
         assert section.question.endswith("?")
         assert len(section.answer) > 100
         assert "nan" not in section.answer
+        assert "{" not in section.answer
     for name in ("starts", "torso", "penalties"):  # the others are jnmf.plot's, and slow
         figures[name].savefig(io.BytesIO(), dpi=20)
 
