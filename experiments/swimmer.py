@@ -481,7 +481,7 @@ def penalties_figure(arrays: Arrays) -> Figure:
         above.set(title=name, ylim=(-0.5, TORSO + 0.7))
         above.grid(alpha=0.3)
         below.set(xlabel="penalty λ", ylim=(0, 100))
-        below.set_xticks(x, [f"{level:g}" for level in levels], fontsize=8)
+        below.set_xticks(x, [f"{level:g}" for level in levels], fontsize=8, rotation=45)
     axes[0, 0].set_ylabel(f"limb parts, of {TORSO}")
     axes[1, 0].set_ylabel("starts, %")
     axes[0, -1].legend(fontsize="small", loc="center left")

@@ -32,6 +32,11 @@ def on_host(value):
         return value().item()
 
 
+@jax.jit  # fused: no second array of the size of X
+def _all_finite(X):
+    return jnp.all(jnp.isfinite(X))
+
+
 def matrix(X, name: str = "X") -> jax.Array:
     """X as a finite, nonempty, two-dimensional jax array of a floating dtype (integers become the default float)."""
     if hasattr(X, "toarray"):
@@ -49,7 +54,7 @@ def matrix(X, name: str = "X") -> jax.Array:
     if X.size == 0:
         raise ValueError(f"{name}: expected at least one row and one column, got shape {X.shape}")
     X = jnp.asarray(X) if jnp.issubdtype(X.dtype, jnp.floating) else jnp.asarray(X, jnp.result_type(float))
-    if not is_traced(X) and not on_host(lambda: jnp.all(jnp.isfinite(X))):
+    if not is_traced(X) and not on_host(lambda: _all_finite(X)):
         finite = np.isfinite(np.asarray(X, float))
         row, column = (int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(

@@ -161,6 +161,7 @@ def initial_factors(X, rank, init, key) -> Factors:
     return zero_where_empty(X, start)
 
 
+@jax.jit
 def zero_where_empty(X, factors: Factors) -> Factors:
     """Rows of W and columns of H that belong to empty rows and columns of X are zero at every optimum: start there."""
     used = (X.M > 0) & (X.X != 0) if isinstance(X, Masked) else X != 0
