@@ -21,7 +21,7 @@ demo: setup  ## every study at its quick size; the page is results/index.html
 proofs: setup  ## check every statement and print the table
 	$(BIN)/python -m proofs
 
-bench: setup  ## race the algorithms against other packages (many minutes); results/race.html
+bench: setup  ## race against other packages (an hour); missing ones are named, pip install '.[bench]' has them all
 	$(BIN)/python -m experiments.race
 
 figures: demo  ## renew the figures that the README shows

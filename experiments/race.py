@@ -285,7 +285,7 @@ def _fit(X, start) -> Ready:
 
     def call(num_iters):
         fit = jnmf.fit(X, init=start, tol=0, max_iters=num_iters, check_every=num_iters)
-        return jax.block_until_ready(fit.factors)
+        return jax.block_until_ready(fit).factors
 
     first, second = elapsed(partial(call, 1)), elapsed(partial(call, 1))
     return Ready(call, max(0.0, first - second), program_per_count=True)
@@ -647,6 +647,7 @@ def print_memory(name: str, shape: tuple[int, int], rank: int, dtype: str, num_i
     call = ready(name, *problem(shape, rank, dtype)).call
     call(num_iters)
     gc.collect()
+    time.sleep(1)  # until other threads have given back what they held
     before = peak_memory(reset=True)
     returned = sum(np.asarray(A).nbytes for A in call(num_iters))
     print(json.dumps(max(0, peak_memory() - before - returned)))
