@@ -76,9 +76,11 @@ def nmf_torch(model: str, **options) -> Run:
         unpenalised = {"alpha_W": 0.0, "l1_ratio_W": 0.0, "alpha_H": 0.0, "l1_ratio_H": 0.0}
         precision = {"fp_precision": getattr(torch, str(X.dtype)), "device_type": "cpu"}
         start = {"n_components": len(H), "init": None, "beta_loss": 2, "tol": 0.0, "random_state": 0}
+        threads = torch.get_num_threads()
         fitted = FromGivenFactors(**start, **unpenalised, **precision, max_iter=num_iters, **options)
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its loss
             fitted.fit(X)
+        torch.set_num_threads(threads)  # n_jobs is for all that comes after
         return fitted.H.numpy(), fitted.W.numpy()
 
     return run
@@ -136,6 +138,7 @@ PEERS = {
     "nmf-torch HALS": Peer(nmf_torch(HALS, hals_max_iter=1), f"{TORCH} nmf-torch"),
     "nmf-torch HALS variant": Peer(nmf_torch(HALS), f"{TORCH} nmf-torch"),
     "nmf-torch BPP": Peer(nmf_torch(BPP), f"{TORCH} nmf-torch"),
+    "nmf-torch BPP, n_jobs=1": Peer(nmf_torch(BPP, n_jobs=1), f"{TORCH} nmf-torch"),
     "TensorLy HALS": Peer(tensorly_hals, "tensorly"),
     "nimfa MU": Peer(nimfa("euclidean"), "nimfa"),
     "nimfa MU KL": Peer(nimfa("divergence"), "nimfa"),

@@ -176,8 +176,10 @@ class Extrapolated(Combinator):
             loss = jnp.maximum(loss, 0) + penalty(Factors(Wt.T, ahead_H), self)
 
         # Below its rounding a rise is not seen; the least loss stays the measure, so that such rises do not add up.
-        accepted = loss <= s.loss + jnp.finfo(loss.dtype).eps * s.half_square
+        eps = jnp.finfo(loss.dtype).eps
+        accepted = loss <= s.loss + eps * s.half_square
         loss = jnp.minimum(loss, s.loss)
+        moved = accepted | (s.weight**2 < eps)  # with no weight left it was a plain step, and the fit has settled
         ahead = ExtrapolatedState(
             Wt, ahead_H, H, ahead_Wt, HXt, WtX, ahead_WtX, s.half_square, loss,
             jnp.minimum(s.cap, self.growth * s.weight), jnp.minimum(1, self.cap_growth * s.cap),
@@ -186,10 +188,10 @@ class Extrapolated(Combinator):
         new = ExtrapolatedState(*(jnp.where(accepted, a, b) for a, b in zip(ahead, back, strict=True)))
         if isinstance(X, Masked):  # what is imputed depends on where the next half-step starts
             new = new._replace(start_WtX=product(X, new.start_Wt.T, new.H))
-            return new, residual_info(X, self.factors(new), self)._replace(moved=accepted)
+            return new, residual_info(X, self.factors(new), self)._replace(moved=moved)
         factors, W, H = self.factors(new), new.Wt, new.H
         gradients = with_penalty(Factors((H @ H.T @ W - new.HXt).T, W @ W.T @ H - new.WtX), factors, self)
-        return new, Info(new.loss, projected_gradient_norm(factors, gradients), accepted)
+        return new, Info(new.loss, projected_gradient_norm(factors, gradients), moved)
 
     def _momentum(self, X, s):
         t = 0.5 * (1 + jnp.sqrt(1 + 4 * s.t**2))

@@ -91,7 +91,8 @@ def test_the_plain_exponent_would_not_descend(beta, monkeypatch):
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 @pytest.mark.parametrize("penalties", [{}, PENALTIES], ids=["plain", "penalised"])
-def test_the_trace_is_of_the_factors_of_its_iteration(name, penalties, dtype="float64"):
+@pytest.mark.parametrize("dtype", ["float64"])
+def test_the_trace_is_of_the_factors_of_its_iteration(name, penalties, dtype):
     X, start = problem(dtype)
     algorithm = penalised(ALGORITHMS[name], **penalties)
     after, trace = run(X, start, algorithm, num_iters=ITERATIONS)
@@ -158,7 +159,8 @@ def test_the_half_steps_are_transposes_of_each_other(name):
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_scaling_X_scales_the_factors(name, dtype="float32"):
+@pytest.mark.parametrize("dtype", ["float32"])
+def test_scaling_X_scales_the_factors(name, dtype):
     X, start = problem(dtype)
     plain, _ = run(X, start, ALGORITHMS[name], num_iters=ITERATIONS)
     for c in (2.0**-40, 2.0**40):  # about 1e-12 and 1e12

@@ -56,7 +56,7 @@ def test_extrapolated_hals_is_the_algorithm_of_the_paper(penalties):
     np.testing.assert_allclose(trace.loss, losses, rtol=1e-9)
     np.testing.assert_allclose(objective(X, factors, algorithm), losses[-1], rtol=1e-9)
     assert (np.diff(trace.loss) <= 1e-12 * trace.loss[0]).all()
-    assert (np.asarray(trace.delta) == 0).sum() == drops
+    assert (np.asarray(trace.delta) < 1e-14).sum() == drops
 
 
 def test_without_weight_it_is_the_plain_algorithm():
@@ -131,8 +131,8 @@ def test_a_dropped_iteration_does_not_end_a_fit():
     for stop in ("delta", "loss"):
         found = fit(X, algorithm=algorithm, init=START, tol=1e-9, stop=stop, max_iters=400)
         moves = np.asarray(found.trace.delta)[: found.num_iters]
-        assert (moves == 0).any()  # it dropped some
-        assert moves[-1] > 0
+        dropped = np.flatnonzero(moves < 1e-14)
+        assert dropped[0] + 10 < found.num_iters  # it went on
         assert found.status == Status.CONVERGED
 
 

@@ -10,7 +10,7 @@ import pooch
 import pytest
 import requests
 
-from experiments import data, sweep_race
+from experiments import data
 
 # The lab's generator
 
@@ -162,15 +162,3 @@ def test_the_real_file_is_the_published_one(nmfdata):
     np.testing.assert_array_equal(X, nmfdata)
     assert X.shape == (150, 105)
     assert np.sum(X < 0) == 5183
-
-
-def test_the_sweep_race_at_a_tiny_setting(capsys):
-    small = {"num_restarts": 2, "num_iters": 3, "num_exact_iters": 1, "loop_restarts": 1, "repeats": 1}
-    settings = sweep_race.Settings(ranks=(2, 3), **small)
-    result = sweep_race.compute(settings)
-    assert set(result["seconds"]) == {"jnmf.sweep, HALS", "scikit-learn, CD", "jnmf.sweep, ANLS", "scipy nnls"}
-    assert all(seconds > 0 for seconds in result["seconds"].values())
-    # one exact iteration from the same starts: the same factors, so nearly the same error (other restarts in the mean)
-    np.testing.assert_allclose(result["rmse"]["jnmf.sweep, ANLS"], result["rmse"]["scipy nnls"], rtol=0.1)
-    sweep_race.Console().print(sweep_race.table(result, settings))
-    assert "×" in capsys.readouterr().out

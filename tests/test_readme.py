@@ -23,6 +23,7 @@ def test_the_example_runs(capsys):
     assert (jnp.diff(jnp.sum(names["path"], axis=(1, 2))) < 0).all()
     assert jnp.linalg.norm(names["new_W"] @ names["fit"].H - X[:3]) < 0.05 * jnp.linalg.norm(X[:3])
     assert isinstance(names["kl"].W, jax.Array)
+    plt.close("all")
     exec(study.replace("range(1, 11), num_restarts=20", "(3, 4), num_restarts=3"), names)
     assert names["chosen"] == 4
     assert len(plt.get_fignums()) == 3

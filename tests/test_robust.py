@@ -116,7 +116,8 @@ def test_rank_above_both_sides():
 
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_empty_rows_and_columns_and_an_empty_matrix(name, dtype="float32"):
+@pytest.mark.parametrize("dtype", ["float32"])
+def test_empty_rows_and_columns_and_an_empty_matrix(name, dtype):
     A = GOOD.astype(dtype)
     A[4], A[:, [0, 7]] = 0, 0
     fitted = fit(A, R, ALGORITHMS[name], max_iters=20)
@@ -143,7 +144,8 @@ def test_an_empty_row_becomes_zero_from_any_start(name):
 
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS if name not in ("MU -1", "MU 3", "MU Itakura-Saito")])
-def test_a_dead_component_never_makes_nan(name, dtype="float32"):
+@pytest.mark.parametrize("dtype", ["float32"])
+def test_a_dead_component_never_makes_nan(name, dtype):
     _, (W, H) = problem(dtype)
     dead = Factors(W.at[:, 1].set(0), H.at[1].set(0))
     factors, trace = run(X.astype(dtype), dead, ALGORITHMS[name], num_iters=4)
@@ -165,7 +167,8 @@ def test_hals_brings_a_component_back_whose_row_became_zero():
 
 @pytest.mark.filterwarnings("ignore:.*components are dead")  # ALS and ANLS lose one in twenty iterations
 @pytest.mark.parametrize("name", ["MU", "MU KL", "MU Itakura-Saito", "HALS", "ALS", "PGD", "ANLS pivoting"])
-def test_scale_of_X_changes_nothing(name, dtype="float32"):
+@pytest.mark.parametrize("dtype", ["float32"])
+def test_scale_of_X_changes_nothing(name, dtype):
     A = GOOD.astype(dtype)
     plain = fit(A, R, ALGORITHMS[name], max_iters=20)
     for exponent in (-40, 40):  # powers of two near 1e-12 and 1e12: the scaling itself makes no rounding

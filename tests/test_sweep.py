@@ -8,7 +8,22 @@ import numpy as np
 import pytest
 from support import ALGORITHMS, problem
 
-from jnmf import ANLS, HALS, MU, PGD, Factors, Status, cross_validate, cross_validation, fit, init, run, sweep
+from jnmf import (
+    ANLS,
+    HALS,
+    MU,
+    PGD,
+    Accelerated,
+    Extrapolated,
+    Factors,
+    Status,
+    cross_validate,
+    cross_validation,
+    fit,
+    init,
+    run,
+    sweep,
+)
 from jnmf.cross_validation import choose
 from jnmf.init import as_key
 from jnmf.loops import zero_where_empty
@@ -60,7 +75,7 @@ def test_a_sweep_of_twenty_ranks_compiles_one_program_a_bucket(monkeypatch):
     assert (study.status == Status.MAX_ITERS).all()
     assert (study.num_iters == 3).all()
     assert study.factors(20, 1).H.shape == (20, 9)
-    sweep(2 * X, ranks[::-1], num_restarts=2, num_iters=3, key=7, algorithm=HALS(inner=3, l1_H=0.1))
+    sweep(2 * X, ranks[::-1], num_restarts=2, num_iters=3, key=7, algorithm=Extrapolated(Accelerated(HALS(l1_H=0.1))))
     assert BATCH._batch._cache_size() - before <= len(groups)
 
 
@@ -75,19 +90,20 @@ def test_batches_of_any_size_give_the_same(capsys):
 def test_inits_masks_and_single_components():
     mask = np.random.default_rng(0).random(X.shape) < 0.8
     spoiled = np.where(mask, X, np.nan)
-    study = sweep(spoiled, [1, 2], num_restarts=2, num_iters=5, mask=mask)
+    algorithm = HALS(inner=3)
+    study = sweep(spoiled, [1, 2], num_restarts=2, algorithm=algorithm, num_iters=5, mask=mask)
     single, _ = run(
         spoiled,
         fit(spoiled, 2, key=jax.random.split(as_key(0), 2)[1], max_iters=0, mask=mask).factors,
-        HALS(inner=3),
+        algorithm,
         num_iters=5,
         mask=mask,
     )
     np.testing.assert_allclose(study.factors(2, 1).W, single.W, rtol=1e-8, atol=1e-11)
     residual = np.where(mask, X - single.W @ single.H, 0)
     np.testing.assert_allclose(study.rmse[1, 1], np.sqrt(np.sum(residual**2) / mask.sum()), rtol=1e-8)
-    spectral = sweep(X, [2, 3], num_restarts=1, init="nndsvd", num_iters=5)
-    expected, _ = run(X, zero_where_empty(X, init.nndsvd(X, 3)), HALS(inner=3), num_iters=5)
+    spectral = sweep(X, [2, 3], num_restarts=1, algorithm=algorithm, init="nndsvd", num_iters=5)
+    expected, _ = run(X, zero_where_empty(X, init.nndsvd(X, 3)), algorithm, num_iters=5)
     np.testing.assert_allclose(spectral.factors(3, 0).W, expected.W, rtol=1e-8, atol=1e-11)
 
 
@@ -135,6 +151,7 @@ def planted(seed):
     return np.maximum(A + 0.05 * A.mean() * rng.standard_normal(A.shape), 0)
 
 
+@pytest.mark.slow
 def test_cross_validation_finds_the_planted_rank_over_ten_data_seeds():
     for seed in range(10):
         result = cross_validate(planted(seed), [3, 4, 5, 6, 7], num_restarts=4, key=seed, max_iters=300)
