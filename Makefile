@@ -26,7 +26,8 @@ bench: setup  ## race against other packages (an hour); missing ones are named, 
 
 figures: demo  ## renew the figures that the README shows
 	mkdir -p docs
-	cp results/williams-scree.png results/williams-similarity.png results/williams-heatmaps.png docs/
+	for name in scree similarity heatmaps; do cp results/williams-$$name.png docs/$$name.png; done
+	cp results/faces-lee_seung.png docs/faces.png
 
 page: demo  ## open the page in a headless browser (Debian: apt-get install chromium) and photograph it
 	chromium --headless --no-sandbox --disable-gpu --disable-background-networking --window-size=1100,30000 \
