@@ -1,6 +1,6 @@
 """jnmf: nonnegative matrix factorisation X ≈ W H as pure JAX functions."""
 
-from jnmf import init, losses, plot, solvers
+from jnmf import init, losses, plot, solvers, warm_start
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
 from jnmf.combinators import Accelerated, Extrapolated
 from jnmf.consensus import Consensus, consensus
@@ -58,4 +58,5 @@ __all__ = [
     "sweep",
     "sweep_similarity",
     "transform",
+    "warm_start",
 ]

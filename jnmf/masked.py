@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from jnmf.low_rank import LowRank
+
 
 class Masked(NamedTuple):
     """X (m, n) of which entry (i, j) counts with weight M_ij in [0, 1]. Where M is 0, X must be finite but is not used.
@@ -43,11 +45,13 @@ def product(X, W, H):
     """
     if isinstance(X, Masked):
         return W.T @ (X.M * X.X + (1 - X.M) * (W @ H))
-    return W.T @ X
+    return (W.T @ X.A) @ X.B if isinstance(X, LowRank) else W.T @ X
 
 
 def square(X):
     """Σ M x², which is ‖X‖² without a mask."""
+    if isinstance(X, LowRank):
+        return jnp.vdot(X.A.T @ X.A, X.B @ X.B.T)
     return jnp.sum(X.M * X.X * X.X) if isinstance(X, Masked) else jnp.sum(X * X)
 
 

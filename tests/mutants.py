@@ -165,8 +165,13 @@ def survives(file: str, old: str, new: str) -> bool:
         (copy / "jnmf" / file).write_text(source.replace(old, new))
         command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
         for tests in (NEAREST.get(file, []), CHECKS):
-            if tests and subprocess.run([*command, *tests], cwd=copy, capture_output=True, check=False).returncode:
+            if not tests:
+                continue
+            done = subprocess.run([*command, *tests], cwd=copy, capture_output=True, text=True, check=False)
+            if done.returncode == 1:  # a test failed
                 return False
+            if done.returncode:  # the tests could not run, which says nothing
+                raise SystemExit(f"{file}: {old!r} -> {new!r}: pytest ended with {done.returncode}\n{done.stdout}")
         return True
 
 
