@@ -49,4 +49,4 @@ constraints: setup  ## pin what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:  ## remove what the other targets made
-	rm -rf .venv results
+	rm -rf .venv results .cache

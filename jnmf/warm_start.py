@@ -17,12 +17,12 @@ from jnmf.init import as_key, random
 from jnmf.low_rank import compress
 
 
-def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, power_iters: int = 1):
+def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, power_iters: int = 1, init=random):
     """An init (key, X, rank) -> Factors: `num_iters` iterations on a randomised QB compression of X.
 
     X ≈ Q B with Q (m, l), B (l, n), l = rank + oversampling (`low_rank.compress`), so that the products of an iteration
     cost (m + n) l r instead of m n r: worth it where l is far below min(m, n). Any Frobenius method or combinator on
-    one, by default that of `fit`; not MU, since Q B can have negative entries. The random start and Q come from `key`.
+    one, by default that of `fit`; not MU, since Q B can have negative entries. They start from init(key, X, rank).
     Erichson, Mendible, Wihlborn and Kutz 2018, who stop there and keep the error of the compression.
     """
     algorithm = loops.DEFAULT if algorithm is None else algorithm
@@ -37,7 +37,7 @@ def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, pow
         for_start, for_sketch = jax.random.split(as_key(key))
         widest = X.astype(checks.compute_dtype(X.dtype))
         QB = compress(for_sketch, widest, rank + oversampling, power_iters)
-        found = _iterations(QB, random(for_start, widest, rank), algorithm, num_iters=num_iters)
+        found = _iterations(QB, init(for_start, widest, rank), algorithm, num_iters=num_iters)
         return Factors(*(A.astype(X.dtype) for A in found))
 
     return start
@@ -49,10 +49,10 @@ def _iterations(X, factors, algorithm, *, num_iters):
     return algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(X, factors)))
 
 
-def rounded(algorithm=None, *, dtype="float32", products: str | None = None, init=random, **options):
+def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **options):
     """An init (key, X, rank) -> Factors: a fit to X rounded to `dtype`, for a finish in the dtype of X.
 
-    algorithm, init and options (tol, stop, max_iters, …) are those of `fit`, for the rounded fit. The squares of X
+    algorithm and options (init, tol, stop, max_iters, …) are those of `fit`, for the rounded fit. The squares of X
         have to be in the range of `dtype`, 1e-38 to 1e38 for float32.
     products: the precision of matrix products on an accelerator, "bfloat16" say: a name that JAX knows as
         `jax_default_matmul_precision`. CPUs multiply float32 as float32 whatever it is.
@@ -60,7 +60,7 @@ def rounded(algorithm=None, *, dtype="float32", products: str | None = None, ini
 
     def start(key, X, rank: int) -> Factors:
         with jax.default_matmul_precision(products):
-            fit = loops.fit(X.astype(dtype), rank, algorithm, init=init, key=key, **options)
+            fit = loops.fit(X.astype(dtype), rank, algorithm, key=key, **options)
         return Factors(*(A.astype(X.dtype) for A in fit.factors))
 
     return start

@@ -1,6 +1,7 @@
 """float64 is switched on here, never by the library; mixed ranks and dtypes are errors."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -12,6 +13,10 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # The tests compile hundreds of tiny programs, and most of their time is the optimiser's. Real data: see `optimized`.
 jax.config.update("jax_disable_most_optimizations", True)
+# Programs are kept between runs: a second one takes a third of the time.
+if not jax.config.values["jax_compilation_cache_dir"]:
+    jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".cache" / "programs"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 
 @pytest.fixture

@@ -3,22 +3,12 @@
 import json
 from types import SimpleNamespace
 
-import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from experiments import __main__ as command
 from experiments import data, page, study, williams
-
-
-@pytest.fixture(autouse=True, scope="module")
-def programs_of_its_own(tmp_path_factory):
-    """The command line switches on a cache of programs on the disk; not the user's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def planted_blocks():

@@ -13,8 +13,6 @@ from jnmf import (
     HALS,
     MU,
     PGD,
-    Accelerated,
-    Extrapolated,
     Factors,
     Status,
     cross_validate,
@@ -70,12 +68,12 @@ def test_a_sweep_of_twenty_ranks_compiles_one_program_a_bucket(monkeypatch):
     assert [rank for group in groups for rank in group] == ranks
     assert len(groups) <= 7
     before = BATCH._batch._cache_size()
-    study = sweep(X, ranks, num_restarts=2, num_iters=3)
+    study = sweep(X, ranks, num_restarts=2, num_iters=3, algorithm=HALS())
     assert BATCH._batch._cache_size() - before <= len(groups)
     assert (study.status == Status.MAX_ITERS).all()
     assert (study.num_iters == 3).all()
     assert study.factors(20, 1).H.shape == (20, 9)
-    sweep(2 * X, ranks[::-1], num_restarts=2, num_iters=3, key=7, algorithm=Extrapolated(Accelerated(HALS(l1_H=0.1))))
+    sweep(2 * X, ranks[::-1], num_restarts=2, num_iters=3, key=7, algorithm=HALS(l1_H=0.1))
     assert BATCH._batch._cache_size() - before <= len(groups)
 
 
