@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     fresh, size = options.pop("fresh"), options.pop("size")
     make_writable(out)
     jax.config.update("jax_enable_x64", True)
-    if not jax.config.values["jax_compilation_cache_dir"]:  # programs compiled once are read from the disk the next time
+    if not jax.config.values["jax_compilation_cache_dir"]:  # programs are compiled once and read from the disk
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", os.path.join(cache, "jnmf", "programs"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
