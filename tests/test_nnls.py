@@ -75,6 +75,18 @@ def test_float32(method):
     np.testing.assert_allclose(Z, scipy_nnls(A.astype(float), B.astype(float)), atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_ridge_of_the_cholesky_factor_is_taken_out_again(dtype):
+    """G has the eigenvalue λ in the direction of ones, where a ridge ρ alone leaves the relative error ρ/λ."""
+    r, eps = 20, float(jnp.finfo(dtype).eps)
+    smallest = 100 * eps**0.5
+    G = jnp.asarray(np.eye(r) - (1 - smallest) / r * np.ones((r, r)), dtype)
+    C = jnp.full((r, 1), smallest, dtype)
+    solution = np.linalg.solve(np.asarray(G, float), np.asarray(C, float))
+    error = np.abs(pivoting.solve_passive(G, jnp.ones((r, 1), bool), C) - solution).max()
+    assert error < 4 * r * eps / smallest / 100
+
+
 def test_many_columns_go_in_blocks(monkeypatch):
     rng = np.random.default_rng(2)
     A, B = rng.random((9, 4)), rng.standard_normal((9, 23))
