@@ -140,4 +140,5 @@ def make_writable(out: Path) -> None:
 
 
 if __name__ == "__main__":
+    jax.config.update("jax_num_cpu_devices", os.cpu_count())  # sweeps take one each
     sys.exit(main())

@@ -7,9 +7,10 @@ float64, from the factors that came back. jnmf compiles before the clock starts,
 took; X and the start are then where each package takes them from, JAX arrays for jnmf and NumPy arrays for the others.
 
 Threads: the process starts itself again with its cores limited (where the system can) and the environment variables of
-OpenMP, BLAS and XLA set, before anything is imported; PyTorch is told too. Threads of OpenMP that have no work sleep
-(OMP_WAIT_POLICY, unless it is set): those of one library would else keep the cores from the next, and from each other
-on a machine that is not idle. The results hold what each library says.
+OpenMP, BLAS and XLA set, before anything is imported; PyTorch is told too. JAX has a device for each core, which only
+sweeps use. Threads of OpenMP that have no work sleep (OMP_WAIT_POLICY, unless it is set): those of one library would
+else keep the cores from the next, and from each other on a machine that is not idle. The results hold what each library
+says.
 
 A case is a line of the table CASES. Each (case, dtype) leaves race-CASE-DTYPE.json and its figure in the folder, and
 race.html shows all that are there.
@@ -782,7 +783,7 @@ def pin(threads: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.update({variable: str(threads) for variable in (*THREAD_VARIABLES, PINNED)})
+    os.environ.update({variable: str(threads) for variable in (*THREAD_VARIABLES, "JAX_NUM_CPU_DEVICES", PINNED)})
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 

@@ -185,7 +185,7 @@ class Extrapolated(Combinator):
             jnp.minimum(s.cap, self.growth * s.weight), jnp.minimum(1, self.cap_growth * s.cap),
         )  # fmt: skip
         back = s._replace(previous_H=s.H, start_Wt=s.Wt, start_WtX=s.WtX, weight=s.weight / self.decay, cap=s.weight)
-        new = ExtrapolatedState(*(jnp.where(accepted, a, b) for a, b in zip(ahead, back, strict=True)))
+        new = lax.cond(accepted, lambda: ahead, lambda: back)
         if isinstance(X, Masked):  # what is imputed depends on where the next half-step starts
             new = new._replace(start_WtX=product(X, new.start_Wt.T, new.H))
             return new, residual_info(X, self.factors(new), self)._replace(moved=moved)

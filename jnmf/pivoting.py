@@ -21,6 +21,7 @@ from jnmf.factors import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
 BLOCK_NUMBERS = 2**14  # each column needs its own r × r system; a block of columns holds about this many numbers
+ELIMINATE_UP_TO = 16  # the rank up to which a loop over all columns of a block is faster than LAPACK for each
 
 
 def search(start, G, C):
@@ -50,6 +51,48 @@ def _solve_passive(G, F, c):
     return jnp.where(F, h + cho_solve(factor, c_F - G_FF @ h), 0)
 
 
+def _eliminates(r: int) -> bool:
+    # Not Cholesky where the devices of a CPU run side by side: two batched ones lock each other in XLA's thread pool.
+    side_by_side = jax.default_backend() == "cpu" and not jax.sharding.get_abstract_mesh().empty
+    return r <= ELIMINATE_UP_TO or side_by_side
+
+
+def eliminate(A):
+    """G⁻¹C (r, k, …) of A = [G | C] (r, r + k, …) by Gaussian elimination, along any axes that follow the first two.
+
+    G is positive semidefinite with a diagonal of about 1, so no pivots are searched. A pivot at rounding level belongs
+    to a column that depends on those before it: its unknown is set to 0.
+    """
+    r = A.shape[0]
+    tiny = 4 * r * jnp.finfo(A.dtype).eps
+    index = jnp.arange(r).reshape(-1, *[1] * (A.ndim - 2))
+
+    def forward(k, A):
+        pivot = A[k, k][None]
+        dependent = pivot <= tiny
+        row = A[k] / jnp.where(dependent, 1, pivot)
+        below = jnp.where(index < k, 0, A[:, k] - (index == k))
+        return A - jnp.where(dependent, index == k, below)[:, None] * row[None]
+
+    U = lax.fori_loop(0, r, forward, A)
+
+    def backward(i, Y):
+        k = r - 1 - i
+        return Y - jnp.where(index < k, U[:, k], 0)[:, None] * Y[k][None]
+
+    return lax.fori_loop(0, r, backward, U[:, r:])
+
+
+def _solve_each(G, F, c):
+    """h (N, r) with G_FF h_F = c_F and h = 0 elsewhere, for G (N, r, r), F (N, r), c (N, r) or one G (r, r) for all."""
+    if not _eliminates(F.shape[1]):
+        return jax.vmap(_solve_passive, in_axes=(0 if G.ndim == 3 else None, 0, 0))(G, F, c)
+    G, F, c = jnp.atleast_3d(jnp.moveaxis(G, 0, -1) if G.ndim == 3 else G), F.T, c.T  # columns side by side
+    unit = jnp.eye(len(F), dtype=G.dtype)[:, :, None]
+    system = jnp.where(F[:, None] & F[None, :], G, unit)
+    return eliminate(jnp.concatenate([system, jnp.where(F, c, 0)[:, None]], axis=1))[:, 0].T
+
+
 def _ridged(G_FF, F):
     ridge = 4 * len(F) * jnp.finfo(G_FF.dtype).eps
     return G_FF + jnp.diag(jnp.where(F, ridge, 1).astype(G_FF.dtype))
@@ -77,20 +120,20 @@ def _search(F, G, C):
     padding = -N % block
     rows = lambda A: jnp.pad(A.swapaxes(1, 2).reshape(N, r), ((0, padding), (0, 0)))
     F, c = rows(F), rows(C)
-    gram = lambda member: G[0] if B == 1 else G[member]
 
     def one_block(at, carry):
         s, place = carry
         mine, i = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, at * block, block), (s, place))
         mine, g = _exchanged(mine), jnp.minimum(i, N - 1) // n
-        h = jax.vmap(lambda g, F, c: _solve_passive(gram(g), F, c))(g, mine.F, c[i])
-        mine = _judged(mine, h, jax.vmap(lambda g, h: gram(g) @ h)(g, h), c[i])
+        own = G[0] if B == 1 else G[g]
+        h = _solve_each(own, mine.F, c[i])
+        mine = _judged(mine, h, h @ G[0] if B == 1 else jnp.einsum("nij,nj->ni", own, h), c[i])
         return jax.tree.map(lambda a, new: lax.dynamic_update_slice_in_dim(a, new, at * block, 0), s, mine), place
 
     def one_round(carry):
         s, place, todo, number = carry
-        # Those that are left come first. Sorting and slicing, since scattering is slow on a CPU.
-        order = jnp.argsort(~todo, stable=True)
+        # Those that are left come first, so that blocks are slices: scattering rows is slow on a CPU.
+        order = _first(todo)
         s, place = jax.tree.map(lambda a: a[order], (s, place))
         num_blocks = -(-jnp.sum(todo) // block)
         s, _ = lax.fori_loop(0, num_blocks, one_block, (s, place))
@@ -105,7 +148,19 @@ def _search(F, G, C):
     start, todo = _all_passive(start, rows, G, C, c)
     todo = todo & (jnp.arange(total) < N)
     s, place, _, _ = lax.while_loop(unfinished, one_round, (start, jnp.arange(total), todo, jnp.array(0)))
-    return s.h[jnp.argsort(place)][:N].reshape(B, n, r).swapaxes(1, 2)
+    return s.h[_inverse(place)][:N].reshape(B, n, r).swapaxes(1, 2)
+
+
+def _first(chosen):
+    """The indices of the chosen, then those of the others, each in order. A sort would take ten times as long."""
+    number, before = jnp.sum(chosen), jnp.cumsum(chosen)
+    index = jnp.arange(len(chosen))
+    return _inverse(jnp.where(chosen, before - 1, number + index - before))
+
+
+def _inverse(permutation):
+    index = jnp.arange(len(permutation))
+    return index.at[permutation].set(index, unique_indices=True, mode="promise_in_bounds")
 
 
 @_search.def_vmap
@@ -123,6 +178,8 @@ def _all_passive(s, rows, G, C, c):
     everything = jnp.ones(r, bool)
 
     def solution(G, C):
+        if _eliminates(r):
+            return eliminate(jnp.concatenate([G, C], axis=1))
         factor = cho_factor(_ridged(G, everything), lower=True)
         H = cho_solve(factor, C)
         return H + cho_solve(factor, C - G @ H)

@@ -31,18 +31,16 @@ def multiplicative(H, G, C):
 
 
 def hals(H, G, C):
-    """One sweep over the rows, each set to the exact minimiser of q in that row: [H_k + (C_k − G_k H) / G_kk]₊.
+    """One sweep over the rows, each set to the exact minimiser of q in that row: [(C_k − Σ_{j≠k} G_kj H_j) / G_kk]₊.
 
     Cichocki, Zdunek and Amari 2007; Gillis and Glineur 2012, eq. 2.5. A row with G_kk = 0 (its column of W is zero)
     has no effect on the fit and is left as it is, so that it can come back; an l1 penalty makes it 0.
     """
-
-    def update_row(k, H):
-        slope = C[k] - G[k] @ H
-        minimiser = jnp.where(G[k, k] > 0, H[k] + divide(slope, G[k, k]), jnp.where(slope < 0, 0, H[k]))
-        return H.at[k].set(project_nonnegative(minimiser))
-
-    return lax.fori_loop(0, H.shape[0], update_row, H)
+    d = jnp.diag(G)[:, None]
+    # The row less its own term is C_k/G_kk − A_k H, with A_kk = 0. Where G_kk = 0, A_k = −e_k and C_k ≤ 0.
+    A = divide(G, d) - jnp.eye(len(G), dtype=G.dtype)
+    D = jnp.where(d > 0, divide(C, d), jnp.where(C < 0, -jnp.inf, 0))
+    return lax.fori_loop(0, len(G), lambda k, H: H.at[k].set(project_nonnegative(D[k] - A[k] @ H)), H)
 
 
 def least_squares(H, G, C):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.sharding import Mesh, PartitionSpec
 
 from jnmf import checks, loops
 from jnmf import init as inits
@@ -78,7 +79,8 @@ def sweep(
     X, algorithm, init, mask: as in `fit`. Restart s is the fit with key=jax.random.split(jax.random.key(key), S)[s],
         for every rank; it equals that single fit up to rounding, since a member that has converged is frozen.
     batch_size: how many members are computed at a time. A member takes about 8 (m + n) r numbers, for β ≠ 2 or with a
-        mask 6 m n more; left out, a batch takes about 512 MiB.
+        mask 6 m n more; left out, a batch takes about 512 MiB. All local devices share it: on a CPU, a device for each
+        core, `jax.config.update("jax_num_cpu_devices", os.cpu_count())` before anything else, keeps all cores busy.
     progress: show a bar over the batches (needs rich).
 
     Ranks share programs: they are padded with zero components, which every algorithm keeps at zero, to the largest
@@ -117,16 +119,19 @@ def members(X, masks, ranks, keys, algorithm, init, stop, batch_size, progress) 
     for bucket in buckets(ranks):
         pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
         size = min(batch_size or automatic_batch_size(X, masks is not None, algorithm, bucket[-1]), len(pairs))
-        parts = -(-size // members_at_a_time(X, bucket[-1]))
-        jobs += [(bucket[-1], -(-size // parts), parts, batch) for batch in batched(pairs, size)]
+        num_devices = min(jax.local_device_count(), size)
+        parts = -(-size // (num_devices * members_at_a_time(X, bucket[-1])))
+        at_a_time = -(-size // (num_devices * parts))
+        jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
 
     start, found = _single_starts(X, masks, ranks, keys, init), {}
-    for width, at_a_time, parts, batch in _tracked(jobs, progress):
-        padded = batch + batch[-1:] * (at_a_time * parts - len(batch))  # all batches have one size: one program
+    for width, at_a_time, parts, num_devices, batch in _tracked(jobs, progress):
+        missing = at_a_time * parts * num_devices - len(batch)
+        padded = batch + batch[-1:] * missing  # all batches have one size: one program
         own = None if masks is None else masks[np.array([restart for _, restart in padded])]
         W, H = zip(*(_padded(start(*pair), width) for pair in padded), strict=True)
         starts = Factors(jnp.asarray(np.stack(W)), jnp.asarray(np.stack(H)))
-        fits = _batch(*_widened(X, own, starts, algorithm, stop), at_a_time)
+        fits = _batch(*_widened(X, own, starts, algorithm, stop), at_a_time, num_devices)
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
         for i, (rank, restart) in enumerate(batch):
             found[rank, restart] = jax.tree.map(lambda a, i=i: a[i], fits)
@@ -178,28 +183,45 @@ def _widened(X, masks, starts, algorithm, stop):
     return *arrays, stop["num_iters"], stop["max_iters"]
 
 
-@partial(jax.jit, static_argnames=("num_iters", "max_iters", "at_a_time"))
-def _batch(X, masks, starts: Factors, algorithm, tol, num_iters: int | None, max_iters: int, at_a_time: int) -> Member:
+@partial(jax.jit, static_argnames=("num_iters", "max_iters", "at_a_time", "num_devices"))
+def _batch(
+    X, masks, starts: Factors, algorithm, tol, num_iters: int | None, max_iters: int, at_a_time: int, num_devices: int
+) -> Member:
     """All members of a batch, starts W (B, m, r), H (B, r, n); `masks` (B, m, n) gives each its own weights.
 
-    `at_a_time` of them, which divides B, are one array program, one such group after the other.
+    Each device takes its part of them, `at_a_time` as one array program, one such group after the other.
     """
 
-    def member(own):
-        mask, start = own
-        A = X if mask is None else Masked(X, mask)
-        start = loops.zero_where_empty(A, start)
-        if num_iters is None:
-            fit = loops._fit(A, start, algorithm, tol, stop="delta", max_iters=max_iters, check_every=1)
-            factors, taken, status = fit.factors, fit.num_iters, fit.status
-        else:
-            step = lambda _, state: algorithm.step(A, state)[0]  # without the trace, which costs as much as the step
-            factors = algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(A, start)))
-            finite = jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
-            taken, status = jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE)
-        return Member(factors, objective(A, factors, algorithm), rmse(A, factors), taken, status)
+    def on_one_device(X, masks, starts, algorithm, tol):
+        def member(own):
+            mask, start = own
+            A = X if mask is None else Masked(X, mask)
+            return _fitted(A, loops.zero_where_empty(A, start), algorithm, tol, num_iters, max_iters)
 
-    return lax.map(member, (masks, starts), batch_size=at_a_time)
+        return lax.map(member, (masks, starts), batch_size=at_a_time)
+
+    if num_devices == 1:
+        return on_one_device(X, masks, starts, algorithm, tol)
+    everywhere, divided = PartitionSpec(), PartitionSpec("members")
+    return jax.shard_map(
+        on_one_device,
+        mesh=Mesh(np.array(jax.local_devices()[:num_devices]), "members"),
+        in_specs=(everywhere, divided, divided, everywhere, everywhere),
+        out_specs=divided,
+        check_vma=False,  # no member needs anything of another
+    )(X, masks, starts, algorithm, tol)
+
+
+def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
+    if num_iters is None:
+        fit = loops._fit(X, start, algorithm, tol, stop="delta", max_iters=max_iters, check_every=1)
+        factors, taken, status = fit.factors, fit.num_iters, fit.status
+    else:
+        step = lambda _, state: algorithm.step(X, state)[0]  # without the trace, which costs as much as the step
+        factors = algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(X, start)))
+        finite = jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
+        taken, status = jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE)
+    return Member(factors, objective(X, factors, algorithm), rmse(X, factors), taken, status)
 
 
 def rmse(X, factors: Factors):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_num_cpu_devices", 2)  # sweeps are spread over them
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # The tests compile hundreds of tiny programs, and most of their time is the optimiser's. Real data: see `optimized`.
 jax.config.update("jax_disable_most_optimizations", True)

@@ -19,6 +19,7 @@ from jnmf import (
     cross_validation,
     fit,
     init,
+    pivoting,
     run,
     sweep,
 )
@@ -186,3 +187,15 @@ def test_choosing_by_one_standard_error():
 def test_bad_holdouts(holdout):
     with pytest.raises(ValueError, match="holdout: expected"):
         cross_validate(X, [2], num_restarts=2, holdout=holdout)
+
+
+@pytest.mark.parametrize("algorithm", [HALS(), ANLS()], ids=["HALS", "ANLS"])
+def test_a_batch_on_two_devices_is_that_on_one(algorithm, monkeypatch):
+    """A number of members that the devices do not divide; ANLS by elimination on two, by Cholesky factors on one."""
+    assert jax.local_device_count() == 2
+    monkeypatch.setattr(pivoting, "ELIMINATE_UP_TO", 0)
+    both = sweep(X, [3], num_restarts=3, algorithm=algorithm, num_iters=6)
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    one = sweep(X, [3], num_restarts=3, algorithm=algorithm, num_iters=6)
+    np.testing.assert_allclose(both.loss, one.loss, rtol=1e-10)
+    np.testing.assert_allclose(both.factors(3, 2).H, one.factors(3, 2).H, rtol=1e-8, atol=1e-10)
