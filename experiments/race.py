@@ -479,7 +479,12 @@ def race_to(target: float, case: Race, contenders: dict[str, Ready], rows: list[
             twice = 2 * case.num_iters  # one that comes less far an iteration may still be faster
             if min(known.values()) > target and case.num_iters in known and 2 * row["seconds"][-1] <= LIMIT:
                 known[twice] = loss_after(twice)
-            count = case.num_iters if name == case.reference else fewest_iterations(loss_after, target, known)
+            if name == case.reference:
+                count = case.num_iters
+            elif contenders[name].program_per_count:  # only of those that are compiled
+                count = min((k for k, found in known.items() if found <= target), default=None)
+            else:
+                count = fewest_iterations(loss_after, target, known)
             row["target_iterations"] = count
             if count is not None:
                 runs[name, count] = partial(contenders[name].call, count)

@@ -13,7 +13,6 @@ ALGORITHMS = {
     "MU": MU(),
     "MU KL": MU(beta=1.0),
     "MU Itakura-Saito": MU(beta=0.0),
-    "MU 1.5": MU(beta=1.5),
     "MU 0.5": MU(beta=0.5),
     "MU -1": MU(beta=-1.0),
     "MU 3": MU(beta=3.0),
