@@ -6,7 +6,8 @@ Statement.  Let F(H) = ½‖X − WH‖² + l1 ΣH + ½ l2 ‖H‖², G = WᵀW 
 H_k, G_k, C_k for row k. With all other rows of H kept, and G_kk > 0, the minimiser of F over rows H_k ≥ 0 is
 
 $$ H_k \leftarrow \left[ \frac{W_k^\top R_k - l_1}{W_k^\top W_k + l_2} \right]_+
-   = \left[ H_k + \frac{C_k - G_k H}{G_{kk}} \right]_+, \qquad R_k = X - \sum_{i \ne k} W_i H_i. $$
+   = \left[ H_k + \frac{C_k - G_k H}{G_{kk}} \right]_+
+   = \left[ \frac{C_k - \sum_{j \ne k} G_{kj} H_j}{G_{kk}} \right]_+, \qquad R_k = X - \sum_{i \ne k} W_i H_i. $$
 
 Derivation.
 1. WH is the sum of the r matrices W_i H_i (column times row). Only one of them holds H_k, so X − WH = R_k − W_k H_k,
@@ -25,7 +26,9 @@ Derivation.
 
    $$ W_k^\top R_k - l_1 = C_k - G_k H + l_2 H_k + (W_k^\top W_k) H_k = C_k - G_k H + G_{kk} H_k. $$
 
-   Dividing by G_kk gives the second form. ∎
+   Dividing by G_kk gives the second form.
+5. G_k H is the sum of G_kj H_j over all j, and the term with j = k cancels G_kk H_k. That leaves the third form, which
+   is the one that the library computes. ∎
 
 If G_kk = 0, then W_k = 0 and l2 = 0, and what is left of F is l1 Σh: the minimiser is 0 for l1 > 0; for l1 = 0 every
 row is one, and the row stays.
