@@ -1,6 +1,5 @@
 import sys
 from collections import Counter
-from functools import partial
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -9,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnmf import MU, Factors, Status, init, run
+from jnmf import MU, Factors, Status, sweep
 from jnmf.consensus import consensus
-from jnmf.objective import objective
 
 RANKS, S, N = (3, 1, 2), 4, 7  # the shapes of most tests, for one compilation
 
@@ -199,10 +197,10 @@ def test_a_missing_package_is_an_error_that_says_how_to_install_it(monkeypatch, 
 def test_leukemia(data_folder):
     """ALL/AML, KL by MU, 50 restarts for each of k = 2 … 5, against values computed independently.
 
-    What differs is the seeds and, a little, the number of iterations. The dispersion for k = 2 … 5 is
+    What differs is the seeds and the number of iterations. After 500 the labels at k = 4 have not settled: the
+    dispersion there is .904, after 1000 .943 (Brunet et al. go on until 40 checks find no other labels). For k = 2 … 5
 
-        H as it comes, as in Brunet et al.               1.000   .972  .910  .862
-        the same, until 40 checks find no other labels   1.000   .972  .937  .875
+        H as it comes, as in Brunet et al., 40 checks    1.000   .972  .937  .875
         reference                                         .996   .948  .945  .875
         scaled=True, rows of H at unit length            1.000  1.000  .941  .864
         the same, 2000 iterations                        1.000  1.000 1.000  .891
@@ -213,28 +211,13 @@ def test_leukemia(data_folder):
     """
     with np.load(f"{data_folder}/all_aml.npz") as archive:
         X, samples = jnp.asarray(archive["X"].astype(float)), archive["samples"]
-    ranks, algorithm = (2, 3, 4, 5), MU(beta=1.0)
+    study = sweep(X, (2, 3, 4, 5), num_restarts=50, algorithm=MU(beta=1.0), num_iters=1000)
+    found = consensus(study)
 
-    @partial(jax.jit, static_argnums=1)
-    def restarts(keys, rank):
-        starts = jax.vmap(lambda key: init.random(key, X, rank))(keys)
-        ends = jax.vmap(lambda start: run(X, start, algorithm, num_iters=500)[0])(starts)
-        return ends, jax.lax.map(lambda end: objective(X, end, algorithm), ends)
-
-    members, losses = [], []
-    for rank in ranks:
-        batches = [restarts(keys, rank) for keys in np.arange(50).reshape(5, 10)]
-        ends, loss = jax.tree.map(lambda *parts: np.concatenate(parts), *batches)
-        members.append(ends)
-        losses.append(loss)
-    loss = np.stack(losses)
-    sweep = SimpleNamespace(ranks=ranks, loss=loss, status=np.ones(loss.shape, int), members=tuple(members))
-    found = consensus(sweep)
-
-    np.testing.assert_allclose(loss.min(axis=1), [16272282.1, 13806533.0, 12453723.2, 11338478.6], rtol=5e-5)
+    np.testing.assert_allclose(study.loss.min(axis=1), [16272282.1, 13806533.0, 12453723.2, 11338478.6], rtol=5e-5)
     np.testing.assert_allclose(found.cophenetic, [1.0000, 0.9918, 0.9882, 0.9563], atol=0.03)
     np.testing.assert_allclose(found.dispersion, [0.9960, 0.9476, 0.9452, 0.8751], atol=0.04)
-    assert (consensus(sweep, scaled=True).dispersion[:2] > 0.99).all()
+    assert (consensus(study, scaled=True).dispersion[:2] > 0.99).all()
 
     kind = np.array(["B" if "B-cell" in s else "T" if "T-cell" in s else "AML" for s in samples])
     clusters = [Counter(kind[found.labels[1] == k].tolist()) for k in range(3)]

@@ -37,7 +37,7 @@ def test_kl_on_faces(data_folder):
     """CBCL in Lee and Seung's form, r = 49: 500 multiplicative updates for KL reach D = 14544, within a per cent."""
     with np.load(f"{data_folder}/cbcl_faces.npz") as archive:
         P = archive["X"].astype(float)
-    z = (P - P.mean(axis=0)) / P.std(axis=0)
+    z = (P - P.mean(axis=0)) / P.std(axis=0, ddof=1)
     X = jnp.asarray(np.floor(255 * np.clip(0.25 + 0.25 * z, 0, 1)) / 255)
     np.testing.assert_allclose(jnp.linalg.norm(X), 322.178590, rtol=1e-8)
     _, trace = jax.block_until_ready(run(X, init.random(0, X, 49), MU(beta=1.0), num_iters=500))
