@@ -7,8 +7,11 @@ NUMBERS = 2**20  # entries of X in a block
 
 
 def in_blocks(f, X, A, axis: int):
-    """f(X, A), of the shape of A, for an f that takes each row (axis 0) or column (axis 1) of X and of A by itself."""
-    size, width = X.shape[axis], max(1, NUMBERS // X.shape[1 - axis])
+    """f(X, A), of the shape of A, for an f that takes each row (axis 0) or column (axis 1) of X and of A by itself.
+
+    X is a matrix or a tree of matrices, the first of which says how many rows or columns make a block.
+    """
+    size, width = A.shape[axis], max(1, NUMBERS // jax.tree.leaves(X)[0].shape[1 - axis])
     if size <= width:
         return f(X, A)
 

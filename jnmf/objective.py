@@ -1,12 +1,10 @@
 """The objective D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², its gradient and its optimality."""
 
 from dataclasses import dataclass, field, fields
-from functools import partial
 from typing import Any, ClassVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jnmf import checks, losses
 from jnmf.blocks import in_blocks
@@ -67,16 +65,16 @@ def penalty(factors: Factors, algorithm):
     return l1 + 0.5 * (algorithm.l2_W * jnp.sum(W * W) + algorithm.l2_H * jnp.sum(H * H))
 
 
-@partial(jax.jit, static_argnames="block")
-def objective(X, factors: Factors, algorithm, *, block: int = 256):
+@jax.jit
+def objective(X, factors: Factors, algorithm):
     """The full objective that `algorithm` lowers, a scalar, from the residual itself.
 
-    X (m, n) is taken `block` rows at a time, so W H is never held whole. No cancellation: exact fits give 0.
+    X (m, n) is taken in blocks of rows, so W H is never held whole. No cancellation: exact fits give 0.
     """
     W, H = factors
     D = losses.for_beta(algorithm.beta)
     one_row = lambda row: D(*jax.tree.map(lambda a: a[None, :], row), H)
-    rows = lax.map(one_row, (X, W), batch_size=block)
+    rows = in_blocks(lambda rows, _: jax.vmap(one_row)(rows), (X, W), jnp.zeros(len(W), W.dtype), axis=0)
     return jnp.sum(rows) + penalty(factors, algorithm)
 
 
