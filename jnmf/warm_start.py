@@ -6,6 +6,7 @@
 The cheap iterations only choose the start, so the final error and the stopping rule are those of the full method.
 """
 
+from contextlib import nullcontext
 from functools import partial
 
 import jax
@@ -59,7 +60,7 @@ def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **o
     """
 
     def start(key, X, rank: int) -> Factors:
-        with jax.default_matmul_precision(products):
+        with jax.default_matmul_precision(products) if products else nullcontext():
             fit = loops.fit(X.astype(dtype), rank, algorithm, key=key, **options)
         return Factors(*(A.astype(X.dtype) for A in fit.factors))
 
