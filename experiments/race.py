@@ -46,6 +46,7 @@ from rich.table import Table as RichTable
 
 import jnmf
 from experiments import data, page, peers, study
+from jnmf.loops import last_factors
 
 TITLE = "The race against other packages"
 SOURCE = "Everyone from the same start on the same machine; medians of whole runs, compile time apart."
@@ -250,8 +251,7 @@ class Ready(NamedTuple):
 @jax.jit
 def _iterations(X, factors, num_iters, algorithm):
     """The factors after `num_iters` steps. That number is an argument, so that one program serves all."""
-    step = lambda _, state: algorithm.step(X, state)[0]
-    return algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(X, factors)))
+    return last_factors(X, factors, algorithm, num_iters)
 
 
 @jax.jit

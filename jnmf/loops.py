@@ -81,6 +81,12 @@ def _run(X, factors, algorithm, *, num_iters):
     return algorithm.factors(state), trace
 
 
+def last_factors(X, factors: Factors, algorithm, num_iters) -> Factors:
+    """The factors after `num_iters` steps (a traced number too): `run` without its costly trace."""
+    step = lambda _, state: algorithm.step(X, state)[0]
+    return algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(X, factors)))
+
+
 def fit(
     X,
     rank: int | None = None,

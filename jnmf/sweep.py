@@ -217,8 +217,7 @@ def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> 
         fit = loops._fit(X, start, algorithm, tol, stop="delta", max_iters=max_iters, check_every=1)
         factors, taken, status = fit.factors, fit.num_iters, fit.status
     else:
-        step = lambda _, state: algorithm.step(X, state)[0]  # without the trace, which costs as much as the step
-        factors = algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(X, start)))
+        factors = loops.last_factors(X, start, algorithm, num_iters)
         finite = jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
         taken, status = jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE)
     return Member(factors, objective(X, factors, algorithm), rmse(X, factors), taken, status)

@@ -7,10 +7,8 @@ The cheap iterations only choose the start, so the final error and the stopping 
 """
 
 from contextlib import nullcontext
-from functools import partial
 
 import jax
-from jax import lax
 
 from jnmf import checks, loops
 from jnmf.factors import Factors
@@ -38,16 +36,13 @@ def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, pow
         for_start, for_sketch = jax.random.split(as_key(key))
         widest = X.astype(checks.compute_dtype(X.dtype))
         QB = compress(for_sketch, widest, rank + oversampling, power_iters)
-        found = _iterations(QB, init(for_start, widest, rank), algorithm, num_iters=num_iters)
+        found = _iterations(QB, init(for_start, widest, rank), algorithm, num_iters)
         return Factors(*(A.astype(X.dtype) for A in found))
 
     return start
 
 
-@partial(jax.jit, static_argnames="num_iters")
-def _iterations(X, factors, algorithm, *, num_iters):
-    step = lambda _, state: algorithm.step(X, state)[0]
-    return algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(X, factors)))
+_iterations = jax.jit(loops.last_factors)
 
 
 def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **options):
