@@ -17,15 +17,21 @@ from jax import Array, lax
 from jax.custom_batching import custom_vmap
 from jax.scipy.linalg import cho_factor, cho_solve
 
+from jnmf import solvers
 from jnmf.factors import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
-BLOCK_NUMBERS = 2**14  # each column needs its own r × r system; a block of columns holds about this many numbers
 ELIMINATE_UP_TO = 16  # the rank up to which a loop over all columns of a block is faster than LAPACK for each
+SWEEPS = 8  # of HALS before the search, where a system is dear
 
 
 def search(start, G, C):
-    """The minimiser of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0; G (r, r) with diagonal 1 (or 0), C (r, n), start (r, n) ≥ 0."""
+    """The minimiser of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0; G (r, r) with diagonal 1 (or 0), C (r, n), start (r, n) ≥ 0.
+
+    Sweeps of HALS come first: they leave a quarter fewer systems to solve (CBCL, rank 49), and cost less than those.
+    """
+    if not _eliminates(len(G)):
+        start = lax.fori_loop(0, SWEEPS, lambda _, H: solvers.hals(H, G, C), start)
     return project_nonnegative(_search(start[None] > 0, G[None], C[None])[0])
 
 
@@ -36,7 +42,7 @@ def solve_passive(G, F, C):
     again wherever G determines the solution. G has a diagonal of about 1; the map is linear in C.
     """
     r, n = C.shape
-    width = min(_block(r), n)
+    width = min(_block(r, n), n)
     blocks = lambda A: jnp.pad(A.T, ((0, -n % width), (0, 0))).reshape(-1, width, r)
     solve = jax.vmap(lambda F, c: _solve_passive(G, F, c))
     # Whole blocks: with a remainder beside them XLA runs two batched Cholesky at once, which lock each other on a CPU.
@@ -98,8 +104,9 @@ def _ridged(G_FF, F):
     return G_FF + jnp.diag(jnp.where(F, ridge, 1).astype(G_FF.dtype))
 
 
-def _block(r: int) -> int:
-    return max(16, BLOCK_NUMBERS // r**2)
+def _block(r: int, num_columns: int) -> int:
+    """How many columns to solve at a time: each has its own r × r system, and the last block is partly idle."""
+    return max(16, 2**14 // r**2 if _eliminates(r) else min(num_columns // 8, 2**18 // r**2))
 
 
 class _Columns(NamedTuple):
@@ -116,7 +123,7 @@ class _Columns(NamedTuple):
 def _search(F, G, C):
     """F (B, r, n), G (B, r, r), C (B, r, n) -> the solutions (B, r, n) of B independent problems."""
     B, r, n = C.shape
-    N, block = B * n, min(_block(r), B * n)
+    N, block = B * n, min(_block(r, B * n), B * n)
     padding = -N % block
     rows = lambda A: jnp.pad(A.swapaxes(1, 2).reshape(N, r), ((0, padding), (0, 0)))
     F, c = rows(F), rows(C)
