@@ -37,6 +37,11 @@ def _all_finite(X):
     return jnp.all(jnp.isfinite(X))
 
 
+@jax.jit
+def _any_nonzero(X):
+    return jnp.any(X != 0)
+
+
 def matrix(X, name: str = "X") -> jax.Array:
     """X as a finite, nonempty, two-dimensional jax array of a floating dtype (integers become the default float)."""
     if hasattr(X, "toarray"):
@@ -186,10 +191,10 @@ def factors(value, shape: tuple[int, ...], rank_: int | None) -> Factors:
 
 def some_positive(value: Factors, X) -> None:
     """No update can leave factors that are all zero, unless X is."""
-    if is_traced(value, X) or on_host(lambda: jnp.all((X.X if isinstance(X, Masked) else X) == 0)):
+    if is_traced(value, X) or not on_host(lambda: _any_nonzero(X.X if isinstance(X, Masked) else X)):
         return
     for name, A in (("W", value.W), ("H", value.H)):
-        if on_host(A.max) == 0:
+        if not on_host(lambda A=A: _any_nonzero(A)):
             raise ValueError(
                 f"init {name}: expected a positive entry, got all zeros, which no update leaves; try init.random"
             )

@@ -70,17 +70,20 @@ class Accelerated(Combinator):
 
         def solve(H, G, C):
             r = jnp.maximum(jnp.sum(jnp.diag(G) > 0), 1)
-            count = 1 + (self.effort * m * (n + r)) // (n * r)
-            once = self.algorithm.solve(H, G, C)
-            first_move = jnp.linalg.norm(once - H)
+            repeats = self.effort * m * (n + r) / (n * r)
 
-            def again(carry):
-                H, k, _ = carry
+            def once(carry):
+                H, k, _, first_move = carry
                 new = self.algorithm.solve(H, G, C)
-                return new, k + 1, jnp.linalg.norm(new - H)
+                move = jnp.linalg.norm(new - H)
+                return new, k + 1, move, jnp.where(k == 0, move, first_move)
 
-            helps = lambda carry: (carry[1] < count) & (carry[2] > self.tol * first_move)
-            return lax.while_loop(helps, again, (once, 1, first_move))[0]
+            def helps(carry):
+                _, k, move, first_move = carry
+                return (k == 0) | ((k <= repeats) & (move > self.tol * first_move))
+
+            none = jnp.zeros((), H.dtype)
+            return lax.while_loop(helps, once, (H, 0, none, none))[0]
 
         return solve
 

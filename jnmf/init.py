@@ -25,9 +25,13 @@ def random(key, X, rank: int) -> Factors:
     E (WH)_ij = r s²/4, so s = 2 sqrt(mean |X| / r). Each component has a key of its own: the start of rank r is, up to
     s, the first r components of the start of any larger rank with the same key.
     """
-    X, rank = checks.matrix(X), checks.rank(rank)
+    return _random(as_key(key), checks.matrix(X), checks.rank(rank))
+
+
+@partial(jax.jit, static_argnames="rank")  # one program, without a second array of the size of X
+def _random(key, X, rank: int) -> Factors:
     compute = checks.compute_dtype(X.dtype)
-    W, H = uniform(as_key(key), X.shape, rank, compute)
+    W, H = uniform(key, X.shape, rank, compute)
     s = 2 * jnp.sqrt(jnp.mean(jnp.abs(X.astype(compute))) / rank)
     return Factors((s * W).astype(X.dtype), (s * H).astype(X.dtype))
 

@@ -141,29 +141,26 @@ def fit(
     start = initial_factors(X, rank, init, key)
 
     *compute, tol = _widened(X, start, algorithm, tol)
-    found = _fit(*compute, tol, stop=stop, max_iters=max_iters, check_every=check_every)
-    factors = Factors(found.W.astype(X.dtype), found.H.astype(X.dtype))
-    loss = objective(compute[0], Factors(*(A.astype(compute[0].dtype) for A in factors)), compute[2])
-    found = found._replace(W=factors.W, H=factors.H, loss=loss)
+    found = _fit(*compute, tol, dtype=X.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
     if checks.is_traced(found):
         return found
-    _warn_of_dead_components(factors, X)
+    _warn_of_dead_components(found.factors, X)
     return found._replace(num_iters=int(found.num_iters), status=Status(int(found.status)))
 
 
 def initial_factors(X, rank, init, key) -> Factors:
     """The start that `init` names, makes or is."""
-    if isinstance(init, tuple):
-        start = checks.factors(init, X.shape, None if rank is None else checks.rank(rank))
-    else:
-        if rank is None:
-            raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
+    if rank is not None:
         rank = checks.rank(rank)
-        if not callable(init):
-            checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
-        make = init if callable(init) else inits.NAMED[init]
-        start = checks.factors(make(inits.as_key(key), filled(X), rank), X.shape, rank)
-    checks.some_positive(start, X)
+    elif not isinstance(init, tuple):
+        raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
+    if isinstance(init, tuple) or callable(init):
+        start = init(inits.as_key(key), filled(X), rank) if callable(init) else init
+        start = checks.factors(start, X.shape, rank)
+        checks.some_positive(start, X)
+    else:
+        checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
+        start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
     return zero_where_empty(X, start)
 
 
@@ -184,16 +181,16 @@ class _Progress(NamedTuple):
     state: Any
     num_iters: Array
     status: Array
-    loss: Array  # at the last check, which the rule "loss" compares with
+    loss: Array  # at the last check, for the rule "loss" alone
     trace: Trace
 
 
-@partial(jax.jit, static_argnames=("stop", "max_iters", "check_every"))
-def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
-    dtype = X.dtype
-    nan = jnp.full(max_iters, jnp.nan, dtype)
-    noise = jnp.finfo(dtype).eps * 0.5 * square(X) if algorithm.beta == 2 else 0
-    first_loss = objective(X, factors, algorithm)
+@partial(jax.jit, static_argnames=("dtype", "stop", "max_iters", "check_every"))
+def _fit(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> Fit:
+    """`fit` in the dtype of X; the factors, and the loss of them, in `dtype`."""
+    nan = jnp.full(max_iters, jnp.nan, X.dtype)
+    noise = jnp.finfo(X.dtype).eps * 0.5 * square(X) if algorithm.beta == 2 else 0
+    first_loss = objective(X, factors, algorithm) if stop == "loss" else jnp.zeros((), X.dtype)
     if stop == "kkt":
         first_kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm))
 
@@ -203,7 +200,7 @@ def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
         finite = jnp.all(jnp.isfinite(new.W)) & jnp.all(jnp.isfinite(new.H))
         running = p.status == Status.MAX_ITERS
         return p._replace(
-            state=jax.tree.map(lambda a, b: jnp.where(running & finite, a, b), state, p.state),
+            state=lax.cond(running & finite, lambda: state, lambda: p.state),
             num_iters=p.num_iters + (running & finite),
             status=jnp.where(running & ~finite, Status.NONFINITE, p.status),
         )
@@ -244,12 +241,18 @@ def _fit(X, factors, algorithm, tol, *, stop, max_iters, check_every) -> Fit:
         end = lax.while_loop(unfinished, one_round, end)
     if max_iters % check_every:
         end = lax.fori_loop(0, max_iters % check_every, unrecorded, end)
-    W, H = algorithm.factors(end.state)
-    return Fit(W, H, end.loss, end.num_iters, end.status, end.trace)
+    W, H = (A.astype(dtype) for A in algorithm.factors(end.state))
+    loss = objective(X, Factors(W.astype(X.dtype), H.astype(X.dtype)), algorithm)
+    return Fit(W, H, loss, end.num_iters, end.status, end.trace)
+
+
+@jax.jit
+def _num_dead(factors: Factors):
+    return jnp.sum(~(jnp.any(factors.W > 0, axis=0) & jnp.any(factors.H > 0, axis=1)))
 
 
 def _warn_of_dead_components(factors: Factors, X) -> None:
-    dead = int(jnp.sum(~(jnp.any(factors.W > 0, axis=0) & jnp.any(factors.H > 0, axis=1))))
+    dead = int(_num_dead(factors))
     if dead and bool(square(X) > 0):
         warnings.warn(
             f"{dead} of {factors.H.shape[0]} components are dead (a zero column of W or row of H): "

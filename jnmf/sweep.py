@@ -214,7 +214,7 @@ def _batch(
 
 def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
     if num_iters is None:
-        fit = loops._fit(X, start, algorithm, tol, stop="delta", max_iters=max_iters, check_every=1)
+        fit = loops._fit(X, start, algorithm, tol, dtype=X.dtype, stop="delta", max_iters=max_iters, check_every=1)
         factors, taken, status = fit.factors, fit.num_iters, fit.status
     else:
         factors = loops.last_factors(X, start, algorithm, num_iters)
@@ -245,6 +245,7 @@ def _single_starts(X, masks, ranks, keys, init):
     return start
 
 
+@jax.jit
 def _mean_size(X):
     return jnp.mean(jnp.abs(filled(X)))
 
