@@ -129,8 +129,7 @@ def members(X, masks, ranks, keys, algorithm, init, stop, batch_size, progress) 
         missing = at_a_time * parts * num_devices - len(batch)
         padded = batch + batch[-1:] * missing  # all batches have one size: one program
         own = None if masks is None else masks[np.array([restart for _, restart in padded])]
-        W, H = zip(*(_padded(start(*pair), width) for pair in padded), strict=True)
-        starts = Factors(jnp.asarray(np.stack(W)), jnp.asarray(np.stack(H)))
+        starts = _padded([start(*pair) for pair in padded], width)
         fits = _batch(*_widened(X, own, starts, algorithm, stop), at_a_time, num_devices)
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
         for i, (rank, restart) in enumerate(batch):
@@ -250,11 +249,13 @@ def _mean_size(X):
     return jnp.mean(jnp.abs(filled(X)))
 
 
-def _padded(factors, width: int):
-    """(W, H) with zero components up to `width`."""
-    W, H = factors
-    missing = width - W.shape[1]
-    return np.pad(W, ((0, 0), (0, missing))), np.pad(H, ((0, missing), (0, 0)))
+def _padded(starts: list[Any], width: int) -> Factors:
+    """The starts W (m, r), H (r, n), each of its own rank, as W (B, m, width), H (B, width, n) with zero components."""
+    (m, _), (_, n), dtype = starts[0][0].shape, starts[0][1].shape, starts[0][0].dtype
+    W, H = np.zeros((len(starts), m, width), dtype), np.zeros((len(starts), width, n), dtype)
+    for i, (Wi, Hi) in enumerate(starts):
+        W[i, :, : Wi.shape[1]], H[i, : len(Hi)] = Wi, Hi
+    return Factors(jnp.asarray(W), jnp.asarray(H))
 
 
 def _collect(found: dict, ranks, num_restarts: int) -> Sweep:

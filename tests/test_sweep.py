@@ -34,7 +34,7 @@ BATCH = sys.modules["jnmf.sweep"]  # the module; jnmf.sweep is the function
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_padding_with_zero_components_changes_nothing(name):
-    start = Factors(*map(jnp.asarray, BATCH._padded(init.random(1, X, 3), 5)))
+    start = Factors(*(A[0] for A in BATCH._padded([init.random(1, X, 3)], 5)))
     assert start.W.shape == (12, 5)
     padded, trace = run(X, start, ALGORITHMS[name], num_iters=4)
     single, single_trace = run(X, init.random(1, X, 3), ALGORITHMS[name], num_iters=4)

@@ -90,6 +90,19 @@ def test_rounded_starts_in_the_dtype_asked_for(X):
     np.testing.assert_array_equal(coarse.W, coarse.W.astype(jnp.bfloat16).astype(float))
 
 
+def test_products_is_the_precision_during_the_rounded_fit_alone(X):
+    """A CPU multiplies the same whatever it is, so what is looked at is the setting."""
+    seen = []
+
+    def spy(key, X, rank):
+        seen.append(jax.config.jax_default_matmul_precision)
+        return init.random(key, X, rank)
+
+    for products in ("bfloat16", None):
+        warm_start.rounded(products=products, init=spy, max_iters=1)(jax.random.key(0), X, 4)
+    assert seen == ["bfloat16", jax.config.jax_default_matmul_precision]
+
+
 def test_the_penalties_and_the_algorithm_reach_the_cheap_fit(X):
     sparse = Extrapolated(Accelerated(HALS(l1_H=0.3)))
     for make in (warm_start.sketched, warm_start.rounded):
