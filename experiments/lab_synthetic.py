@@ -1200,7 +1200,7 @@ def plot_least_squares(a):
     )
     right.set(yscale="log", ylabel=ERROR, xlabel="noise level (exact fits are not shown)")
     right.set_xticks(places, [f"{level:g}" for level in a.levels])
-    right.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     for axes in (left, right):
         axes.grid(alpha=0.3)
     return figure
@@ -1432,5 +1432,5 @@ def plot_ranks(a):
     right.grid(alpha=0.3)
     for axes in (left, right):
         axes.axvline(RANK, color="0.8", linewidth=3, zorder=0)
-        axes.set_xticks(a.rank_ranks)
+        axes.set_xticks(a.rank_ranks, minor=True)  # labels at all of them would overlap
     return figure
