@@ -58,7 +58,9 @@ def matrix(X, name: str = "X") -> jax.Array:
         raise ValueError(f"{name}: expected a two-dimensional matrix, got shape {X.shape}; a vector is {name}[:, None]")
     if X.size == 0:
         raise ValueError(f"{name}: expected at least one row and one column, got shape {X.shape}")
-    X = jnp.asarray(X) if jnp.issubdtype(X.dtype, jnp.floating) else jnp.asarray(X, jnp.result_type(float))
+    if not jnp.issubdtype(X.dtype, jnp.floating):
+        X = X.astype(jnp.result_type(float))
+    X = X if isinstance(X, jax.Array) else jax.device_put(X)  # jnp.asarray would make two copies
     if not is_traced(X) and not on_host(lambda: _all_finite(X)):
         finite = np.isfinite(np.asarray(X, float))
         row, column = (int(i) for i in np.argwhere(~finite)[0])

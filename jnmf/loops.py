@@ -179,6 +179,7 @@ def _widened(X, *others):
 
 class _Progress(NamedTuple):
     state: Any
+    factors: Factors  # of the state, or the last ones when the fit has ended
     num_iters: Array
     status: Array
     loss: Array  # at the last check, for the rule "loss" alone
@@ -195,12 +196,13 @@ def _fit(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> 
         first_kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm))
 
     def moved(p, state):
-        """p at the new state; if that is not finite, at the old one, which ends the fit; an ended fit stays."""
+        """p at the new state; one that is not finite ends the fit, and an ended fit keeps its factors."""
         new = algorithm.factors(state)
         finite = jnp.all(jnp.isfinite(new.W)) & jnp.all(jnp.isfinite(new.H))
         running = p.status == Status.MAX_ITERS
         return p._replace(
-            state=lax.cond(running & finite, lambda: state, lambda: p.state),
+            state=state,
+            factors=Factors(*(jnp.where(running & finite, a, b) for a, b in zip(new, p.factors, strict=True))),
             num_iters=p.num_iters + (running & finite),
             status=jnp.where(running & ~finite, Status.NONFINITE, p.status),
         )
@@ -210,7 +212,7 @@ def _fit(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> 
 
     def recorded(p):
         state, info = algorithm.step(X, p.state)
-        delta = relative_change(algorithm.factors(p.state), algorithm.factors(state))
+        delta = relative_change(p.factors, algorithm.factors(state))
         if stop == "delta":
             small = delta <= tol
         elif stop == "loss":
@@ -236,12 +238,12 @@ def _fit(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> 
         return recorded(lax.fori_loop(0, check_every - 1, unrecorded, p) if check_every > 1 else p)
 
     status, trace = jnp.array(Status.MAX_ITERS), Trace(nan, nan, nan)
-    end = _Progress(algorithm.init(X, factors), jnp.array(0), status, first_loss, trace)
+    end = _Progress(algorithm.init(X, factors), factors, jnp.array(0), status, first_loss, trace)
     if max_iters >= check_every:
         end = lax.while_loop(unfinished, one_round, end)
     if max_iters % check_every:
         end = lax.fori_loop(0, max_iters % check_every, unrecorded, end)
-    W, H = (A.astype(dtype) for A in algorithm.factors(end.state))
+    W, H = (A.astype(dtype) for A in end.factors)
     loss = objective(X, Factors(W.astype(X.dtype), H.astype(X.dtype)), algorithm)
     return Fit(W, H, loss, end.num_iters, end.status, end.trace)
 

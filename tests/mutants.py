@@ -121,7 +121,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("transform.py", "(H @ (one.M * one.X))", "(H @ one.X)"),
     ("loops.py", "small = p.loss - info.loss <= jnp.maximum(tol * p.loss, noise)", "small = p.loss - info.loss <= tol"),
     ("loops.py", "small = info.kkt <= tol * first_kkt", "small = info.kkt <= tol"),
-    ("loops.py", "lax.cond(running & finite, lambda: state", "lax.cond(running, lambda: state"),
+    ("loops.py", "jnp.where(running & finite, a, b)", "jnp.where(running, a, b)"),
 ]
 
 CHECKS = [
