@@ -5,6 +5,7 @@ penalty factor, a dropped guard. The checks run on a copy of the project and sto
 With TEXT, only the mutants whose file or text contains it.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -186,7 +187,10 @@ def survives(file: str, old: str, new: str) -> bool:
 
 
 def main() -> int:
-    chosen = [m for m in MUTANTS if len(sys.argv) < 2 or any(sys.argv[1] in text for text in m)]
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("text", nargs="?", default="", help="only the mutants in whose file or texts it occurs")
+    text = parser.parse_args().text
+    chosen = [m for m in MUTANTS if any(text in part for part in m)]
     survivors = []
     for number, (file, old, new) in enumerate(chosen, 1):
         start = time.perf_counter()
