@@ -60,7 +60,9 @@ def matrix(X, name: str = "X") -> jax.Array:
         raise ValueError(f"{name}: expected at least one row and one column, got shape {X.shape}")
     if not jnp.issubdtype(X.dtype, jnp.floating):
         X = X.astype(jnp.result_type(float))
-    X = X if isinstance(X, jax.Array) else jax.device_put(X)  # jnp.asarray would make two copies
+    if not isinstance(X, jax.Array):
+        native = np.dtype(float) if X.dtype.itemsize > 8 else X.dtype.newbyteorder("=")  # of long double, of >f8
+        X = jax.device_put(X.astype(native, copy=False))  # jnp.asarray would make two copies
     if not is_traced(X) and not on_host(lambda: _all_finite(X)):
         finite = np.isfinite(np.asarray(X, float))
         row, column = (int(i) for i in np.argwhere(~finite)[0])
@@ -124,7 +126,7 @@ def count(value, name: str, least: int) -> None:
 
 
 def choice(value, name: str, known) -> None:
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")
 
 

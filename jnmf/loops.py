@@ -157,10 +157,11 @@ def initial_factors(X, rank, init, key) -> Factors:
     if isinstance(init, tuple) or callable(init):
         start = init(inits.as_key(key), filled(X), rank) if callable(init) else init
         start = checks.factors(start, X.shape, rank)
-        checks.some_positive(start, X)
     else:
         checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
         start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
+    if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
+        checks.some_positive(start, X)
     return zero_where_empty(X, start)
 
 

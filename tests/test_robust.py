@@ -154,6 +154,23 @@ def test_a_dead_component_never_makes_nan(name, dtype):
     assert (factors.H[1] == 0).all()
 
 
+@pytest.mark.parametrize("kind", [">f8", "longdouble"])
+def test_floats_that_jax_has_not_are_converted(kind):
+    np.testing.assert_array_equal(fit(GOOD.astype(kind), R, max_iters=3).W, fit(GOOD, R, max_iters=3).W)
+
+
+def test_a_named_init_that_leaves_nothing_is_an_error():
+    """All parts of the singular vectors of -1 that nndsvd could keep are zero."""
+    with pytest.raises(ValueError, match="init W: expected a positive entry, got all zeros"):
+        fit(-np.ones((4, 3)), 1, HALS(), init="nndsvd")
+
+
+def test_an_init_of_the_wrong_kind_is_an_error_that_names_the_known():
+    for wrong in ([GOOD, GOOD], GOOD):
+        with pytest.raises(ValueError, match=r"init .*expected one of 'random'"):
+            fit(GOOD, R, init=wrong)
+
+
 def test_dead_components_are_reported():
     with pytest.warns(UserWarning, match="3 of 3 components are dead"):
         fit(GOOD, R, HALS(l1_W=100.0), max_iters=20)
