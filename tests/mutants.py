@@ -101,6 +101,8 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("pivoting.py", "Gh - c < -slack", "Gh + c < -slack"),
     ("pivoting.py", "jnp.where((s.exchanges >= 0)[:, None], s.infeasible, only_last)", "s.infeasible"),
     ("pivoting.py", "h + cho_solve(factor, c_F - G_FF @ h)", "h"),
+    ("pivoting.py", "lambda: (h, Gh), anew)", "lambda: (h, Gh), lambda: (h, Gh))"),
+    ("pivoting.py", "jnp.where(complement, u - V @ z, z)", "jnp.where(complement, u, z)"),
     ("pivoting.py", "dependent = pivot <= tiny", "dependent = pivot < 0"),
     ("pivoting.py", "jnp.where(index < k, 0, A[:, k] - (index == k))", "jnp.where(index < k, 0, A[:, k])"),
     ("pivoting.py", "jnp.where(index < k, U[:, k], 0)", "jnp.where(index <= k, U[:, k], 0)"),

@@ -1,5 +1,7 @@
 """Exact nonnegative least squares: against SciPy, on degenerate problems, and its derivative."""
 
+from itertools import product
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,13 +91,44 @@ def test_the_ridge_of_the_cholesky_factor_is_taken_out_again(dtype):
     assert error < 4 * r * eps / smallest / 100
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("r", [4, 5])
+def test_the_smaller_side_serves_every_passive_set(r, dtype):
+    A, c = np.random.default_rng(0).random((9, r)), np.random.default_rng(1).random(r)
+    A /= np.linalg.norm(A, axis=0)
+    G = A.T @ A
+    sets = np.array(list(product([False, True], repeat=r)))
+    solve = jax.vmap(pivoting.solve_on_smaller_side, in_axes=(None, None, 0, None))
+    found = solve(*(jnp.asarray(B, dtype) for B in (G, np.linalg.inv(G))), sets, jnp.asarray(c, dtype))
+    for F, h in zip(sets, found, strict=True):
+        assert (h[~F] == 0).all()
+        np.testing.assert_allclose(h[F], np.linalg.solve(G[np.ix_(F, F)], c[F]), atol=1e3 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(("dtype", "difference"), [("float64", 0), ("float64", 1e-7), ("float32", 0)])
+def test_a_singular_G_costs_no_digits_above_rank_16(dtype, difference):
+    """Its inverse has none; the residual shows that, and Cholesky on the passive set takes its place."""
+    rng = np.random.default_rng(0)
+    r, n = 20, 60
+    A = rng.random((40, r))
+    A[:, ::2] = A[:, 1::2] * (1 + difference * rng.random((40, 1)))
+    A /= np.linalg.norm(A, axis=0)
+    B = A @ np.where(rng.random((r, n)) < 0.8, rng.random((r, n)), 0) + 1e-3 * rng.standard_normal((40, n))
+    G, C = (A.T @ A).astype(dtype), (A.T @ B).astype(dtype)
+    H = np.asarray(exact(jnp.zeros_like(C), jnp.asarray(G), jnp.asarray(C)))
+    slope = G.astype(float) @ H - C
+    rounding = np.finfo(dtype).eps * (np.abs(C).max(axis=0) + H.sum(axis=0))
+    assert (H >= 0).all()
+    assert (np.where(H > 0, np.abs(slope), -slope) <= 10 * rounding).all()
+
+
 def test_many_columns_go_in_blocks(monkeypatch):
     rng = np.random.default_rng(2)
     A, B = rng.random((9, 4)), rng.standard_normal((9, 23))
     G, C = jnp.asarray(A.T @ A), jnp.asarray(A.T @ B)
     solve = lambda: jax.jit(lambda G, C: exact(jnp.zeros_like(C), G, C))(G, C)  # a new program each time
     whole = solve()
-    monkeypatch.setattr(pivoting, "_block", lambda r, num_columns: 16)  # and a remainder
+    monkeypatch.setattr(pivoting, "_block", lambda r: 16)  # and a remainder
     np.testing.assert_allclose(solve(), whole, atol=1e-13)
 
 
