@@ -4,10 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import PENALTIES, problem
+from hypothesis import given
+from hypothesis import strategies as st
+from support import PENALTIES, drawn, problem
 
 from jnmf import ALS, ANLS, HALS, MU, Accelerated, Extrapolated, Status, fit, init, objective, run
+from jnmf.combinators import ahead_of
 from jnmf.loops import _run
+from proofs.strategies import nonnegative
 
 X, START = problem()
 BOLD = {"weight": 0.7, "growth": 1.1, "cap_growth": 1.05, "decay": 1.5}  # so that some steps are dropped
@@ -69,22 +73,36 @@ def test_without_weight_it_is_the_plain_algorithm():
 
 
 @pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
-def test_extrapolated_mu_is_the_algorithm_of_the_paper(beta):
+def test_extrapolated_mu_is_multiplicative_steps_from_extrapolated_points(beta):
     def half_step(x, W, H):
         Z = W @ H
         return H * (W.T @ (x * Z ** (beta - 2))) / (W.T @ Z ** (beta - 1))
+
+    def ahead(A, old, w):
+        return np.where(A > old, A + w * (A - old), 1 / (1 / A + w * (1 / A - 1 / old)))
 
     x, (W, H), t = np.asarray(X), map(np.asarray, START), 1.0
     old_W, old_H = W, H
     for _ in range(8):
         t_next = (1 + np.sqrt(1 + 4 * t**2)) / 2
         w, t = (t - 1) / t_next, t_next
-        new_H = half_step(x, W, H + w * np.maximum(H - old_H, 0))
-        new_W = half_step(x.T, new_H.T, (W + w * np.maximum(W - old_W, 0)).T).T
+        new_H = half_step(x, W, ahead(H, old_H, w))
+        new_W = half_step(x.T, new_H.T, ahead(W, old_W, w).T).T
         old_W, old_H, W, H = W, H, new_W, new_H
     factors, _ = run(X, START, Extrapolated(MU(beta=beta)), num_iters=8)
     np.testing.assert_allclose(factors.W, W, rtol=1e-10)
     np.testing.assert_allclose(factors.H, H, rtol=1e-10)
+
+
+@drawn
+@given(A=nonnegative((3, 4)), old=nonnegative((3, 4)), w=st.floats(0, 1))
+def test_an_extrapolated_point_is_at_least_half_and_first_order_ahead(A, old, w):
+    ahead = np.asarray(ahead_of(A, old, w))
+    assert (ahead >= A / 2 * (1 - 1e-15)).all()
+    np.testing.assert_allclose(ahead[A >= old], (A + w * (A - old))[A >= old])
+    near = A * (1 - 1e-6)  # the two rules part at second order
+    np.testing.assert_allclose(ahead_of(near, A, w), near + w * (near - A), rtol=1e-11)
+    np.testing.assert_array_equal(ahead_of(0 * A, old, w), 0 * A)
 
 
 @pytest.mark.parametrize(
