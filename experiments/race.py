@@ -293,14 +293,15 @@ def ready(name: str, X, W, H) -> Ready:
 def _fit(name: str, X, start) -> Ready:
     """`jnmf.fit` as a user calls it, with its default algorithm or the one for KL, but for the stopping rule.
 
-    All but an eighth of the iterations are on the sketch if it is a sketched fit, in float32 if a rounded one.
+    All but an eighth of the iterations are on the sketch if it is a sketched fit, all but four in float32 if a rounded
+    one.
     """
     algorithm = ALGORITHMS["Extrapolated(MU(beta=1.0))"] if name == ROUNDED_KL else None
 
     def call(num_iters):
         init, last = start, num_iters
         if name in WARM:
-            last = -(-num_iters // 8)
+            last = -(-num_iters // 8) if name == SKETCHED else min(num_iters, 4)
             first = num_iters - last
             same = lambda key, X, rank: jnmf.Factors(*(A.astype(X.dtype) for A in start))
             if name == SKETCHED:

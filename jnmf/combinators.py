@@ -127,9 +127,9 @@ class Extrapolated(Combinator):
         matrices, eps·½‖X‖². Ang and Gillis 2019, algorithm 3. An iteration costs what one of `algorithm` does.
     algorithm: MU with β in [1, 2]: the half-step in H, and that in W after it, start at `ahead_of(H, H_previous, w)`
         with Nesterov's weights w = (t_{k−1} − 1)/t_k. No objective is needed; it may rise in between. Hien, Leplat and
-        Gillis 2024 (BMMe) extrapolate increases alone, which is safe but slower: of MU's iterations to the same
-        divergence their rule needs 0.4–0.7, this one 0.2–0.8 (docs/speed.md). Neither has their further bound on w,
-        which has the unit of the factors.
+        Gillis 2024 (BMMe) extrapolate increases alone: of MU's iterations to the same divergence that needs a half to
+        three quarters, this a quarter to four fifths (docs/speed.md). Their further bound on w, which has the unit of
+        the factors, is left out.
     weight: w at the start, for the first kind.
 
     Raises ValueError for ALS, which does not descend, and for MU with another β.
@@ -211,8 +211,8 @@ class Extrapolated(Combinator):
 def ahead_of(A, old, w):
     """Where an entry rose, A + w (A − old); where it fell, the same of the reciprocals, 1 / (1/A + w (1/A − 1/old)).
 
-    Both begin with A + w (A − old). For 0 ≤ w ≤ 1 the second stays above A/2, so that a multiplicative update can go
-    on from there; A + w (A − old) itself can be negative, and then the entry would be lost.
+    For 0 ≤ w ≤ 1 the second stays above A/2, so that a multiplicative update can go on from there, and agrees with the
+    first to first order: `proofs.extrapolation_by_reciprocals`.
     """
     rise = A - old
     return jnp.where(rise < 0, A * divide(old, old - w * rise), A + w * rise)
