@@ -98,7 +98,7 @@ def test_the_smaller_side_serves_every_passive_set(r, dtype):
     A /= np.linalg.norm(A, axis=0)
     G = A.T @ A
     sets = np.array(list(product([False, True], repeat=r)))
-    solve = jax.vmap(pivoting.solve_on_smaller_side, in_axes=(None, None, 0, None))
+    solve = jax.jit(jax.vmap(pivoting.solve_on_smaller_side, in_axes=(None, None, 0, None)))
     found = solve(*(jnp.asarray(B, dtype) for B in (G, np.linalg.inv(G))), sets, jnp.asarray(c, dtype))
     for F, h in zip(sets, found, strict=True):
         assert (h[~F] == 0).all()
