@@ -204,7 +204,7 @@ class ANLS(Frobenius):
     """Alternating nonnegative least squares: each factor to its exact minimiser with the other fixed.
 
     `solver` "pivoting" (block principal pivoting, exact) or "projected_gradient" (accelerated, jaxopt, to rounding
-    level). Pivoting is the default since it was the faster on every shape measured (10 to 43 times, see
+    level). Pivoting is the default since it was the faster on every shape measured (7 to 43 times, see
     docs/speed.md). The objective never rises, and every limit point is stationary. Kim and Park 2008, 2011.
     """
 
