@@ -104,6 +104,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("pivoting.py", "h + cho_solve(factor, c_F - G_FF @ h)", "h"),
     ("pivoting.py", "lambda: (h, Gh), anew)", "lambda: (h, Gh), lambda: (h, Gh))"),
     ("pivoting.py", "jnp.where(complement, u - V @ z, z)", "jnp.where(complement, u, z)"),
+    ("pivoting.py", "h + solution(jnp.where(F, c - G @ h, 0))", "h"),
     ("pivoting.py", "dependent = pivot <= tiny", "dependent = pivot < 0"),
     ("pivoting.py", "jnp.where(index < k, 0, A[:, k] - (index == k))", "jnp.where(index < k, 0, A[:, k])"),
     ("pivoting.py", "jnp.where(index < k, U[:, k], 0)", "jnp.where(index <= k, U[:, k], 0)"),
