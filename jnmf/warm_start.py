@@ -1,19 +1,66 @@
 """Starts that are cheap fits: an `init` for `fit` and `sweep`, which then make the iterations that count.
 
-    fit(X, 64, init=warm_start.sketched())        most iterations on a compressed X
-    fit(X, 64, init=warm_start.rounded())         most iterations in float32
+    fit(X, 64, init=warm_start.sampled())                      most iterations on a sample of the columns (or rows) of X
+    fit(X, 64, init=warm_start.sketched())                     on a compressed X
+    fit(X, 64, init=warm_start.rounded())                      in float32
+    fit(X, 64, MU(beta=1.0), init=warm_start.frobenius())      on least squares, for another divergence
 
-The cheap iterations only choose the start, so the final error and the stopping rule are those of the full method.
+The cheap iterations only choose the start, so the final error and the stopping rule are those of the full method. They
+compose: `rounded(init=sampled())` samples in float32, and `frobenius(init=sampled())` does without most of X twice.
 """
 
 from contextlib import nullcontext
 
 import jax
+import jax.numpy as jnp
 
-from jnmf import checks, loops
+from jnmf import checks, loops, solvers
+from jnmf.algorithms import HALS
+from jnmf.combinators import Accelerated
 from jnmf.factors import Factors
 from jnmf.init import as_key, random
 from jnmf.low_rank import compress
+
+
+def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, init=random):
+    """An init (key, X, rank) -> Factors: `num_iters` iterations on a random sample of X.
+
+    Of X (m, n), n ≥ m, a sample S of `size` different columns is factorised, X_S ≈ W H_S: once there are many for each
+    component, more of them tell little about W. Then H = [(WᵀW)⁺ WᵀX]₊, and some sweeps of HALS over it. With m > n the
+    sample is of rows, and W follows from H. Default size: 16 for each component; never more than there are.
+    Any Frobenius method or combinator on one, by default that of `fit`; not MU. They start from init(key, X_S, rank).
+    A sample is a cheap coarse level, as in the multilevel methods of Gillis and Glineur 2012 (J. Comput. Appl. Math.),
+    who average neighbouring pixels.
+    """
+    algorithm = _least_squares_method(algorithm, "sampled")
+    if size is not None:
+        checks.count(size, "size", 1)
+    checks.count(num_iters, "num_iters", 0)
+
+    def start(key, X, rank: int) -> Factors:
+        for_start, for_sample = jax.random.split(as_key(key))
+        X, dtype = _widest(X), X.dtype
+        rows = X.shape[0] > X.shape[1]
+        S = _sample(for_sample, max(X.shape), min(size or 16 * rank, max(X.shape)))
+        sample = X[S] if rows else X[:, S]
+        W, H = _iterations(sample, init(for_start, sample, rank), algorithm, num_iters)
+        found = Factors(_other_factor(X.T, H.T).T, H) if rows else Factors(W, _other_factor(X, W))
+        return _in(dtype, found)
+
+    return start
+
+
+def _sample(key, length: int, size: int):
+    """`size` different numbers below `length`, in order."""
+    return jnp.sort(jax.random.choice(key, length, (size,), replace=False))
+
+
+@jax.jit
+def _other_factor(X, W):
+    """H ≥ 0 of X ≈ W H, near its minimiser: what the products with X allow to sweep beside them."""
+    G, C = W.T @ W, W.T @ X
+    solve, _ = Accelerated(HALS()).solvers(X.shape)
+    return solve(solvers.least_squares(None, G, C), G, C)
 
 
 def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, power_iters: int = 1, init=random):
@@ -24,25 +71,38 @@ def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, pow
     one, by default that of `fit`; not MU, since Q B can have negative entries. They start from init(key, X, rank).
     Erichson, Mendible, Wihlborn and Kutz 2018, who stop there and keep the error of the compression.
     """
-    algorithm = loops.DEFAULT if algorithm is None else algorithm
-    checks.algorithm(algorithm)
-    if algorithm.nonnegative_data:
-        raise ValueError(f"sketched(…): expected HALS, PGD, ANLS, ALS or a combinator on one, got {algorithm!r}")
+    algorithm = _least_squares_method(algorithm, "sketched")
     checks.count(num_iters, "num_iters", 0)
     checks.count(oversampling, "oversampling", 0)
     checks.count(power_iters, "power_iters", 0)
 
     def start(key, X, rank: int) -> Factors:
         for_start, for_sketch = jax.random.split(as_key(key))
-        widest = X.astype(checks.compute_dtype(X.dtype))
-        QB = compress(for_sketch, widest, rank + oversampling, power_iters)
-        found = _iterations(QB, init(for_start, widest, rank), algorithm, num_iters)
-        return Factors(*(A.astype(X.dtype) for A in found))
+        X, dtype = _widest(X), X.dtype
+        QB = compress(for_sketch, X, rank + oversampling, power_iters)
+        return _in(dtype, _iterations(QB, init(for_start, X, rank), algorithm, num_iters))
 
     return start
 
 
-_iterations = jax.jit(loops.last_factors)
+def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
+    """An init (key, X, rank) -> Factors: `num_iters` iterations of least squares, for a fit by another divergence.
+
+    The half-problems of least squares are solved nearly exactly, where a multiplicative update makes a small step; and
+    what explains X by one measure nearly does by another. Multiplicative updates never leave a zero, so the least
+    entries of each component are raised to 1/100 of its mean.
+    Any Frobenius method or combinator on one, by default that of `fit`; not MU. They start from init(key, X, rank).
+    """
+    algorithm = _least_squares_method(algorithm, "frobenius")
+    checks.count(num_iters, "num_iters", 0)
+
+    def start(key, X, rank: int) -> Factors:
+        X, dtype = _widest(X), X.dtype
+        W, H = _iterations(X, init(as_key(key), X, rank), algorithm, num_iters)
+        raised = lambda A, axis: jnp.maximum(A, 0.01 * jnp.mean(A, axis=axis, keepdims=True))
+        return _in(dtype, Factors(raised(W, 0), raised(H, 1)))
+
+    return start
 
 
 def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **options):
@@ -57,6 +117,27 @@ def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **o
     def start(key, X, rank: int) -> Factors:
         with jax.default_matmul_precision(products) if products else nullcontext():
             fit = loops.fit(X.astype(dtype), rank, algorithm, key=key, **options)
-        return Factors(*(A.astype(X.dtype) for A in fit.factors))
+        return _in(X.dtype, fit.factors)
 
     return start
+
+
+_iterations = jax.jit(loops.last_factors)
+
+
+def _least_squares_method(algorithm, caller: str):
+    """The algorithm, or the default of `fit`, if it neither needs X ≥ 0 nor keeps zeros."""
+    algorithm = loops.DEFAULT if algorithm is None else algorithm
+    checks.algorithm(algorithm)
+    if algorithm.nonnegative_data:
+        raise ValueError(f"{caller}(…): expected HALS, PGD, ANLS, ALS or a combinator on one, got {algorithm!r}")
+    return algorithm
+
+
+def _widest(X):
+    """X in the dtype to compute in."""
+    return X.astype(checks.compute_dtype(X.dtype))
+
+
+def _in(dtype, factors: Factors) -> Factors:
+    return Factors(*(A.astype(dtype) for A in factors))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import FROBENIUS, rounding
 
-from jnmf import ANLS, HALS, MU, Accelerated, Extrapolated, Factors, fit, init, run, warm_start
+from jnmf import ANLS, HALS, MU, Accelerated, Extrapolated, Factors, fit, init, run, transform, warm_start
 from jnmf.low_rank import LowRank, compress
 from jnmf.masked import product, square
 
@@ -61,12 +61,16 @@ def test_without_compression_the_sketched_start_is_a_run(X, name):
         np.testing.assert_allclose(a, b, atol=1e-8)
 
 
-@pytest.mark.parametrize("start", [warm_start.sketched(), warm_start.rounded(tol=1e-5)], ids=["sketched", "rounded"])
-def test_a_cheap_start_saves_iterations_and_costs_no_accuracy(X, start):
+@pytest.mark.parametrize(
+    ("start", "near"),
+    [(warm_start.sampled(size=30), 2), (warm_start.sketched(), 1.1), (warm_start.rounded(tol=1e-5), 1.1)],
+    ids=["sampled", "sketched", "rounded"],
+)
+def test_a_cheap_start_saves_iterations_and_costs_no_accuracy(X, start, near):
     alone = fit(X, 4, tol=1e-6, max_iters=2000)
     warm = fit(X, 4, tol=1e-6, max_iters=2000, init=start)
     assert warm.num_iters < alone.num_iters
-    assert warm.trace.loss[0] < 1.1 * warm.loss < alone.trace.loss[0] / 10
+    assert warm.trace.loss[0] < near * warm.loss < alone.trace.loss[0] / 10
     assert error(X, warm.factors) == pytest.approx(error(X, alone.factors), rel=1e-3)
     assert warm.W.dtype == jnp.float64
 
@@ -105,27 +109,98 @@ def test_products_is_the_precision_during_the_rounded_fit_alone(X):
 
 def test_the_penalties_and_the_algorithm_reach_the_cheap_fit(X):
     sparse = Extrapolated(Accelerated(HALS(l1_H=0.3)))
-    for make in (warm_start.sketched, warm_start.rounded):
+    for make in (warm_start.sampled, warm_start.sketched, warm_start.frobenius, warm_start.rounded):
         assert jnp.sum(make(sparse)(jax.random.key(0), X, 4).H) < 0.9 * jnp.sum(make()(jax.random.key(0), X, 4).H)
 
 
-def test_cheap_starts_jit(X):
-    start = warm_start.sketched(HALS(), num_iters=5)
+@pytest.mark.parametrize("make", [warm_start.sampled, warm_start.sketched, warm_start.frobenius])
+def test_cheap_starts_jit(X, make):
+    start = make(HALS(), num_iters=5)
     eager = start(jax.random.key(0), X, 4)
     jitted = jax.jit(start, static_argnums=2)(jax.random.key(0), X, 4)
     assert isinstance(jitted, Factors)
     np.testing.assert_allclose(eager.W, jitted.W, rtol=1e-9)
 
 
-@pytest.mark.parametrize("setting", [{"num_iters": -1}, {"oversampling": 1.5}, {"power_iters": -1}])
-def test_bad_settings_of_a_sketch_are_named(setting):
+@pytest.mark.parametrize("transposed", [False, True], ids=["columns", "rows"])
+def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transposed):
+    """X is 60 × 40: rows of X, columns of Xᵀ, 16 for each component, and no more than there are."""
+    seen = []
+
+    def spy(key, sample, rank):
+        seen.append(sample.T if transposed else sample)
+        return init.random(key, sample, rank)
+
+    for size, rank in ((None, 2), (20, 2), (None, 5)):
+        start = warm_start.sampled(size=size, num_iters=1, init=spy)(jax.random.key(0), X.T if transposed else X, rank)
+        assert (start.W.shape, start.H.shape) == (((40, rank), (rank, 60)) if transposed else ((60, rank), (rank, 40)))
+    assert [len(sample) for sample in seen] == [32, 20, 60]
+    for sample in seen:
+        rows = [int(np.flatnonzero(np.all(np.asarray(X) == row, axis=1))[0]) for row in np.asarray(sample)]
+        assert rows == sorted(set(rows))
+
+
+@pytest.mark.parametrize("transposed", [False, True], ids=["columns", "rows"])
+def test_the_factor_of_the_sample_is_a_run_and_the_other_its_least_squares_answer(X, dtype, transposed):
+    X, key = (X.T if transposed else X).astype(dtype), jax.random.key(3)
+    found = warm_start.sampled(HALS(), size=60, num_iters=3)(key, X, 4)
+    expected, _ = run(X, init.random(jax.random.split(key)[0], X, 4), HALS(), num_iters=3)
+    if transposed:
+        same, exact = (found.W, expected.W), Factors(found.W, transform(X.T, found.W.T).T)
+    else:
+        same, exact = (found.H, expected.H), Factors(transform(X, found.H), found.H)
+    np.testing.assert_allclose(*same, atol=rounding(dtype))
+    assert error(X, found) < 1.05 * error(X, exact)
+    assert found.W.dtype == found.H.dtype == X.dtype
+
+
+def test_least_squares_come_near_another_divergence_and_leave_no_zero():
+    """Poisson counts of sparse factors: from the start of least squares KL needs a part of the iterations."""
+    draw = np.random.default_rng(0)
+    means = draw.gamma(0.3, size=(60, 5)) @ draw.gamma(0.3, size=(5, 80))
+    X = draw.poisson(30 * means).astype(float)
+    X = X[X.sum(axis=1) > 0][:, X.sum(axis=0) > 0]
+    method, options = Extrapolated(MU(beta=1.0)), {"tol": 1e-5, "max_iters": 3000}
+    alone = fit(X, 5, method, **options)
+    warm = fit(X, 5, method, init=warm_start.frobenius(), **options)
+    assert warm.trace.loss[9] < alone.trace.loss[9]
+    assert warm.num_iters < alone.num_iters
+    assert warm.loss < 1.01 * alone.loss
+
+
+def test_raised_entries_are_a_hundredth_of_the_mean_of_their_component_and_others_stay(X):
+    sparse, key = HALS(l1_H=0.5), jax.random.key(0)
+    W, H = warm_start.frobenius(sparse, num_iters=5)(key, X, 4)
+    (_, plain), _ = run(X, init.random(key, X, 4), sparse, num_iters=5)
+    assert jnp.any(plain == 0)
+    least = 0.01 * jnp.mean(plain, axis=1)
+    np.testing.assert_allclose(jnp.min(H, axis=1), jnp.maximum(least, jnp.min(plain, axis=1)), rtol=1e-12)
+    large = plain > least[:, None]
+    np.testing.assert_allclose(H[large], plain[large], rtol=1e-12)
+    assert jnp.all(W > 0)
+
+
+@pytest.mark.parametrize(
+    ("make", "setting"),
+    [
+        (warm_start.sketched, {"num_iters": -1}),
+        (warm_start.sketched, {"oversampling": 1.5}),
+        (warm_start.sketched, {"power_iters": -1}),
+        (warm_start.sampled, {"num_iters": -1}),
+        (warm_start.frobenius, {"num_iters": -1}),
+    ],
+)
+def test_bad_settings_are_named(make, setting):
     (name,) = setting
     with pytest.raises(ValueError, match=rf"{name}: expected an integer of at least 0"):
-        warm_start.sketched(**setting)
+        make(**setting)
+    with pytest.raises(ValueError, match="size: expected an integer of at least 1"):
+        warm_start.sampled(size=0)
 
 
-def test_an_algorithm_that_is_a_class_is_an_error():
+@pytest.mark.parametrize("make", [warm_start.sampled, warm_start.sketched, warm_start.frobenius])
+def test_an_algorithm_that_is_a_class_or_multiplicative_is_an_error(make):
     with pytest.raises(TypeError, match="an instance"):
-        warm_start.sketched(ANLS)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match="expected HALS"):
-        warm_start.sketched(MU())
+        make(ANLS)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=rf"^{make.__name__}\(…\): expected HALS"):
+        make(MU())
