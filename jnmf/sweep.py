@@ -125,15 +125,25 @@ def members(X, masks, ranks, keys, algorithm, init, stop, batch_size, progress) 
         jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
 
     start, found = _single_starts(X, masks, ranks, keys, init), {}
+
+    def keep(batch, fits):
+        fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
+        for i, (rank, restart) in enumerate(batch):
+            found[rank, restart] = Member(
+                Factors(fits.factors.W[i], fits.factors.H[i]), *(column[i] for column in fits[1:])
+            )
+
+    running = []  # the devices compute a batch while the host prepares the next one
     for width, at_a_time, parts, num_devices, batch in _tracked(jobs, progress):
         missing = at_a_time * parts * num_devices - len(batch)
         padded = batch + batch[-1:] * missing  # all batches have one size: one program
         own = None if masks is None else masks[np.array([restart for _, restart in padded])]
         starts = _padded([start(*pair) for pair in padded], width)
         fits = _batch(*_widened(X, own, starts, algorithm, stop), at_a_time, num_devices)
-        fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
-        for i, (rank, restart) in enumerate(batch):
-            found[rank, restart] = jax.tree.map(lambda a, i=i: a[i], fits)
+        running.append((batch, fits))
+        if len(running) > 1:
+            keep(*running.pop(0))
+    keep(*running[0])
     return found
 
 
