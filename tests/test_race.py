@@ -167,7 +167,7 @@ def test_the_process_starts_again_with_its_threads_set(monkeypatch):
 @pytest.mark.parametrize("name", race.CASES)
 def test_a_case_names_what_there_is(name):
     for case in (race.CASES[name], race.quick(race.CASES[name])):
-        known = {*race.ALGORITHMS, *peers.PEERS, race.FIT, race.FIT_NUMPY, *race.WARM, race.PRODUCTS}
+        known = {*race.ALGORITHMS, *peers.PEERS, race.FIT, race.FIT_NUMPY, *race.WARM, *race.WARM_KL, race.PRODUCTS}
         assert set(getattr(case, "contenders", ())) <= known
         if isinstance(case, race.Race):
             assert case.reference in case.contenders
