@@ -44,8 +44,7 @@ def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, ini
         S = _sample(for_sample, max(X.shape), min(size or 16 * rank, max(X.shape)))
         sample = X[S] if rows else X[:, S]
         W, H = _iterations(sample, init(for_start, sample, rank), algorithm, num_iters)
-        found = Factors(_other_factor(X.T, H.T).T, H) if rows else Factors(W, _other_factor(X, W))
-        return _in(dtype, found)
+        return _in(dtype, Factors(_rest_of_W(X, H), H) if rows else Factors(W, _rest_of_H(X, W)))
 
     return start
 
@@ -56,11 +55,16 @@ def _sample(key, length: int, size: int):
 
 
 @jax.jit
-def _other_factor(X, W):
-    """H ≥ 0 of X ≈ W H, near its minimiser: what the products with X allow to sweep beside them."""
+def _rest_of_H(X, W):
+    """H ≥ 0 of X ≈ W H, near its minimiser: as many sweeps as the product with X makes cheap."""
     G, C = W.T @ W, W.T @ X
     solve, _ = Accelerated(HALS()).solvers(X.shape)
     return solve(solvers.least_squares(None, G, C), G, C)
+
+
+@jax.jit  # outside of one program X.T would be a copy
+def _rest_of_W(X, H):
+    return _rest_of_H(X.T, H.T).T
 
 
 def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, power_iters: int = 1, init=random):

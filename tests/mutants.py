@@ -98,6 +98,11 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("combinators.py", "divide(old, old - w * rise)", "divide(old, old - rise)"),
     ("combinators.py", "self.effort * m * (n + r)", "self.effort * n * (m + r)"),
     ("combinators.py", "move > self.tol * first_move", "move > self.tol"),
+    ("warm_start.py", "rows = X.shape[0] > X.shape[1]", "rows = X.shape[0] < X.shape[1]"),
+    ("warm_start.py", "(size,), replace=False", "(size,), replace=True"),
+    ("warm_start.py", "solve(solvers.least_squares(None, G, C), G, C)", "solvers.least_squares(None, G, C)"),
+    ("warm_start.py", "raised(W, 0), raised(H, 1)", "raised(W, 1), raised(H, 0)"),
+    ("warm_start.py", "raised(W, 0), raised(H, 1)", "W, H"),
     ("loops.py", "done & small & info.moved & (tol > 0)", "done & small & (tol > 0)"),
     ("pivoting.py", "Gh - c < -slack", "Gh + c < -slack"),
     ("pivoting.py", "jnp.where((s.exchanges >= 0)[:, None], s.infeasible, only_last)", "s.infeasible"),
@@ -157,6 +162,7 @@ NEAREST = {  # what most likely fails, tried first
     "masked.py": ["tests/test_masks.py"],
     "combinators.py": ["tests/test_combinators.py"],
     "loops.py": ["tests/test_loops.py", "tests/test_combinators.py"],
+    "warm_start.py": ["tests/test_warm_start.py"],
 }
 
 
