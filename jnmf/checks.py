@@ -32,14 +32,15 @@ def on_host(value):
         return value().item()
 
 
-@jax.jit  # fused: no second array of the size of X
+@jax.jit
 def _all_finite(X):
-    return jnp.all(jnp.isfinite(X))
+    # NaN and inf reach the extremes. XLA on the CPU would hold isfinite(X) as an array of the shape of X.
+    return jnp.isfinite(jnp.min(X)) & jnp.isfinite(jnp.max(X))
 
 
 @jax.jit
 def _any_nonzero(X):
-    return jnp.any(X != 0)
+    return (jnp.min(X) != 0) | (jnp.max(X) != 0)
 
 
 def matrix(X, name: str = "X") -> jax.Array:
@@ -154,11 +155,12 @@ def domain(X, algorithm, name: str = "X") -> None:
     if is_traced(X) or not algorithm.nonnegative_data:
         return
     X, counts = (X.X, X.M > 0) if isinstance(X, Masked) else (X, True)
-    negative = on_host(lambda: jnp.sum(X < 0))
-    if negative:
+    least = on_host(X.min)
+    if least < 0:
+        negative = on_host(lambda: jnp.sum(X < 0))
         raise ValueError(
             f"{name}: MU expects nonnegative entries, got {negative} negative ones of {X.size}, "
-            f"the least {on_host(X.min):g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
+            f"the least {least:g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
             "which allow them"
         )
     if algorithm.beta <= 0:

@@ -13,6 +13,7 @@ from jax import Array, lax
 from jnmf import checks
 from jnmf import init as inits
 from jnmf.algorithms import HALS
+from jnmf.blocks import in_blocks
 from jnmf.combinators import Accelerated, Extrapolated
 from jnmf.factors import Factors
 from jnmf.masked import Masked, filled, square
@@ -141,7 +142,9 @@ def fit(
     start = initial_factors(X, rank, init, key)
 
     *compute, tol = _widened(X, start, algorithm, tol)
-    found = _fit(*compute, tol, dtype=X.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
+    own = start.W.dtype == compute[0].dtype and not checks.is_traced(compute)
+    program = _fit_in_place if own else _fit
+    found = program(*compute, tol, dtype=X.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
     if checks.is_traced(found):
         return found
     _warn_of_dead_components(found.factors, X)
@@ -168,8 +171,12 @@ def initial_factors(X, rank, init, key) -> Factors:
 @jax.jit
 def zero_where_empty(X, factors: Factors) -> Factors:
     """Rows of W and columns of H that belong to empty rows and columns of X are zero at every optimum: start there."""
-    used = (X.M > 0) & (X.X != 0) if isinstance(X, Masked) else X != 0
-    return Factors(factors.W * jnp.any(used, axis=1)[:, None], factors.H * jnp.any(used, axis=0)[None, :])
+
+    def kept(axis):  # a row (or column) of a factor, if that of X is used
+        used = lambda X: (X.M > 0) & (X.X != 0) if isinstance(X, Masked) else X != 0
+        return lambda X, A: A * jnp.any(used(X), axis=1 - axis, keepdims=True)
+
+    return Factors(in_blocks(kept(0), X, factors.W, axis=0), in_blocks(kept(1), X, factors.H, axis=1))
 
 
 def _widened(X, *others):
@@ -187,8 +194,7 @@ class _Progress(NamedTuple):
     trace: Trace
 
 
-@partial(jax.jit, static_argnames=("dtype", "stop", "max_iters", "check_every"))
-def _fit(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> Fit:
+def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> Fit:
     """`fit` in the dtype of X; the factors, and the loss of them, in `dtype`."""
     nan = jnp.full(max_iters, jnp.nan, X.dtype)
     noise = jnp.finfo(X.dtype).eps * 0.5 * square(X) if algorithm.beta == 2 else 0
@@ -247,6 +253,13 @@ def _fit(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> 
     W, H = (A.astype(dtype) for A in end.factors)
     loss = objective(X, Factors(W.astype(X.dtype), H.astype(X.dtype)), algorithm)
     return Fit(W, H, loss, end.num_iters, end.status, end.trace)
+
+
+_fit = jax.jit(_until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"))
+# The start is `fit`'s own (`zero_where_empty`) and gives its memory to the factors, unless these have another dtype.
+_fit_in_place = jax.jit(
+    _until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"), donate_argnames="factors"
+)
 
 
 @jax.jit

@@ -1,11 +1,12 @@
 """Steps in blocks are the steps on the whole."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from support import problem
 
-from jnmf import MU, Factors, blocks, multiplicative
+from jnmf import MU, Factors, blocks, checks, loops, multiplicative
 from jnmf.masked import Masked
 from jnmf.objective import gradient
 
@@ -45,3 +46,25 @@ def test_blocks_are_differentiable(monkeypatch):
     whole = slope(X)
     monkeypatch.setattr(blocks, "NUMBERS", 30)
     np.testing.assert_allclose(slope(X), whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("numbers", [1, 30])
+def test_empty_rows_and_columns_are_found_in_blocks(monkeypatch, numbers):
+    A = X.at[1].set(0).at[:, 2].set(0)
+    hidden = Masked(X, jnp.ones_like(X).at[1].set(0).at[:, 2].set(0))
+    monkeypatch.setattr(blocks, "NUMBERS", numbers)
+    for matrix in (A, hidden):
+        found = loops.zero_where_empty.__wrapped__(matrix, Factors(W, H))
+        np.testing.assert_array_equal(found.W, W.at[1].set(0))
+        np.testing.assert_array_equal(found.H, H.at[:, 2].set(0))
+
+
+@pytest.mark.parametrize("transposed", [False, True], ids=["wide", "tall"])
+def test_looking_at_the_data_makes_no_second_matrix(dtype, transposed):
+    """Booleans of the shape of X, or a copy of it, would be 12 to 100 % of X."""
+    m, n, r = (8192, 2048, 4) if transposed else (2048, 8192, 4)
+    shaped = lambda *shape: jax.ShapeDtypeStruct(shape, dtype)
+    start = Factors(shaped(m, r), shaped(r, n))
+    for program, arguments in ((checks._all_finite, ()), (checks._any_nonzero, ()), (loops.zero_where_empty, (start,))):
+        memory = program.lower(shaped(m, n), *arguments).compile().memory_analysis()
+        assert memory.temp_size_in_bytes < 0.07 * m * n * jnp.dtype(dtype).itemsize
