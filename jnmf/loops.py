@@ -110,7 +110,7 @@ def fit(
         for any X, has no step size to choose, and on the CBCL faces at rank 49 it reaches in 31 iterations the error
         for which HALS(inner=3) needs 140 and HALS() 383; the repeats cost less than the products with X.
     init: "random" (`init.random`), "nndsvd", "nndsvda", "nndsvdar" (`init.nndsvd`), Factors, or a function
-        (key, X, rank) -> Factors.
+        (key, X, rank) -> Factors, such as those of `warm_start`: cheap iterations first.
         Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end.
     key: an int seed or a `jax.random.key`; the same key gives the same bits.
     stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol`; "loss", the
