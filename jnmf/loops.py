@@ -142,7 +142,7 @@ def fit(
     start = initial_factors(X, rank, init, key)
 
     *compute, tol = _widened(X, start, algorithm, tol)
-    own = start.W.dtype == compute[0].dtype and not checks.is_traced(compute)
+    own = start.W.dtype == compute[0].dtype and not checks.is_traced(compute, tol)
     program = _fit_in_place if own else _fit
     found = program(*compute, tol, dtype=X.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
     if checks.is_traced(found):

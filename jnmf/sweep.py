@@ -84,7 +84,7 @@ def sweep(
     progress: show a bar over the batches (needs rich).
 
     The default algorithm is that of `fit`. `Accelerated` repeats in a batch as often as the member that repeats most;
-    for small X `Extrapolated(HALS(inner=8))` takes half the time to the same error (docs/speed.md).
+    for small X `Extrapolated(HALS(inner=8))` takes 0.6 of the time to the same error (docs/speed.md).
 
     Ranks share programs: they are padded with zero components, which every algorithm keeps at zero, to the largest
     rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little is computed for nothing, and twenty
