@@ -6,7 +6,7 @@
     fit(X, 64, MU(beta=1.0), init=warm_start.frobenius())      on least squares, for another divergence
 
 The cheap iterations only choose the start, so the final error and the stopping rule are those of the full method. They
-compose: `rounded(init=sampled())` samples in float32, and `frobenius(init=sampled())` does without most of X twice.
+compose: `rounded(init=sampled())` samples in float32, `frobenius(init=sampled())` comes to another divergence by both.
 """
 
 from contextlib import nullcontext

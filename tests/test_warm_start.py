@@ -180,6 +180,16 @@ def test_raised_entries_are_a_hundredth_of_the_mean_of_their_component_and_other
     assert jnp.all(W > 0)
 
 
+def test_cheap_starts_compose(X):
+    """Each starts where the one inside it ended: with no iterations of its own it returns that."""
+    key, inner = jax.random.key(1), warm_start.sampled(HALS(), num_iters=20)
+    rounded = warm_start.rounded(init=inner, max_iters=0)(key, X, 4)
+    for A, B in zip(rounded, inner(key, X.astype("float32"), 4), strict=True):
+        np.testing.assert_array_equal(A, B.astype(float))
+    squares = warm_start.frobenius(HALS(), num_iters=0, init=inner)(key, X, 4)
+    np.testing.assert_array_equal(squares.H, jnp.maximum(H := inner(key, X, 4).H, 0.01 * H.mean(axis=1, keepdims=True)))
+
+
 @pytest.mark.parametrize(
     ("make", "setting"),
     [
