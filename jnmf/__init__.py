@@ -1,12 +1,14 @@
 """jnmf: nonnegative matrix factorisation X ≈ W H as pure JAX functions."""
 
 from jnmf import init, losses, plot, solvers, warm_start
+from jnmf.accelerated import Accelerated
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
-from jnmf.combinators import Accelerated, Extrapolated
 from jnmf.consensus import Consensus, consensus
 from jnmf.cross_validation import CrossValidation, cross_validate
+from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, normalize, probabilities, project_nonnegative
 from jnmf.loops import Fit, Status, Trace, fit, run
+from jnmf.momentum import Momentum
 from jnmf.nonnegative_least_squares import nnls
 from jnmf.objective import kkt_residual, objective, relative_change
 from jnmf.ordering import clusters, order
@@ -28,6 +30,7 @@ __all__ = [
     "Extrapolated",
     "Factors",
     "Fit",
+    "Momentum",
     "Status",
     "Sweep",
     "SweepSimilarity",

@@ -34,11 +34,13 @@ from jnmf.objective import (
 class Info(NamedTuple):
     """What is recorded of an iteration: the objective and the projected-gradient norm of the factors it returns.
 
-    `moved` is False where the iteration was dropped and the factors are the old ones: no sign of convergence.
+    `rounding` is how far a loss from the Gram matrices may be from that of the residual. `moved` is False where the
+    iteration was dropped and the factors are the old ones: no sign of convergence.
     """
 
     loss: Array
     kkt: Array
+    rounding: Array | float = 0.0
     moved: Array | bool = True
 
 
@@ -53,6 +55,15 @@ class GramState(NamedTuple):
     WtX: Array
     half_square: Array
 
+    @property
+    def factors(self) -> Factors:
+        return Factors(self.Wt.T, self.H)
+
+
+def gram_state(X, factors: Factors) -> GramState:
+    W, H = factors
+    return GramState(W.T, H, product(X, W, H), 0.5 * square(X))
+
 
 @pytree
 class Frobenius(Objective):
@@ -61,44 +72,74 @@ class Frobenius(Objective):
     One iteration forms two products with X: H Xᵀ for W, and WᵀX for the next H. The loss and both gradients of the new
     factors follow from them:  ½‖X‖² − ⟨H Xᵀ, Wᵀ⟩ + ½⟨WᵀW, HHᵀ⟩. Near an exact fit the terms cancel: below eps·½‖X‖²
     this loss is rounding.
+
+    What a method declares, the least when it says nothing; combinators and `fit` ask for it:
     """
 
-    nonnegative_data: ClassVar[bool] = False  # whether X itself must be nonnegative
+    nonnegative_data: ClassVar[bool] = False  # X itself must be nonnegative
+    nonnegative_gram: ClassVar[bool] = False  # G and C must be nonnegative, entry by entry
+    descends: ClassVar[bool] = False  # from any H ≥ 0 the half-step ends at an H ≥ 0 of no larger objective
+    exact: ClassVar[bool] = False  # at the least objective: another half-step would change nothing
 
     def solve(self, H, G, C):
         raise NotImplementedError
 
+    def half_step(self, H, G, C, l1, l2):
+        """`solve` with the penalties put into G = WᵀW and C = WᵀX."""
+        return self.solve(H, ridge(G, l2), C - l1)
+
+    def half_steps(self, shape):
+        """The half-step for H and that for Wᵀ, for X of this shape."""
+        return self.half_step, self.half_step
+
     def init(self, X, factors):
-        W, H = factors
-        return GramState(W.T, H, product(X, W, H), 0.5 * square(X))
+        return gram_state(X, factors)
 
     def step(self, X, state):
         return alternate(X, state, self)
 
-    def solvers(self, shape):
-        """The solver for H and the one for Wᵀ, for X of this shape."""
-        return self.solve, self.solve
-
     def factors(self, state):
-        return Factors(state.Wt.T, state.H)
+        return state.factors
 
 
-def alternate(X, state: GramState, algorithm):
-    """One iteration: H, then W from the new H, each by the algorithm's solver on its normal equations."""
+class Combinator:
+    """An algorithm made of another one, whose objective it has."""
+
+    algorithm: Any
+    beta = property(lambda self: self.algorithm.beta)
+    l1_W = property(lambda self: self.algorithm.l1_W)
+    l1_H = property(lambda self: self.algorithm.l1_H)
+    l2_W = property(lambda self: self.algorithm.l2_W)
+    l2_H = property(lambda self: self.algorithm.l2_H)
+    nonnegative_data = property(lambda self: self.algorithm.nonnegative_data)
+
+
+def alternate(X, state: GramState, algorithm, start: Factors | None = None):
+    """One iteration: H, then W from the new H, each by the algorithm's half-step on its normal equations.
+
+    `start`: where the half-steps begin, if not at the factors of the state.
+    """
     Wt, H, WtX, half_square = state
-    solve_H, solve_W = algorithm.solvers(X.shape)
-    H = solve_H(H, ridge(Wt @ Wt.T, algorithm.l2_H), WtX - algorithm.l1_H)
+    start_Wt, start_H = (Wt, H) if start is None else (start.W.T, start.H)
+    half_step_H, half_step_W = algorithm.half_steps(X.shape)
+    H = half_step_H(start_H, Wt @ Wt.T, WtX, algorithm.l1_H, algorithm.l2_H)
     HXt, HHt = product(X.T, H.T, Wt), H @ H.T
-    Wt = solve_W(Wt, ridge(HHt, algorithm.l2_W), HXt - algorithm.l1_W)
+    Wt = half_step_W(start_Wt, HHt, HXt, algorithm.l1_W, algorithm.l2_W)
     factors = Factors(Wt.T, H)
     WtX, WtW = product(X, *factors), Wt @ Wt.T
     new = GramState(Wt, H, WtX, half_square)
     if isinstance(X, Masked):  # HXt was imputed from the W before
         return new, residual_info(X, factors, algorithm)
-    loss = half_square - jnp.vdot(HXt, Wt) + 0.5 * jnp.vdot(WtW, HHt)
-    gradients = with_penalty(Factors((HHt @ Wt - HXt).T, WtW @ H - WtX), factors, algorithm)
-    info = Info(jnp.maximum(loss, 0) + penalty(factors, algorithm), projected_gradient_norm(factors, gradients))
-    return new, info
+    return new, gram_info(factors, HXt, HHt, WtX, WtW, half_square, algorithm)
+
+
+def gram_info(factors: Factors, HXt, HHt, WtX, WtW, half_square, algorithm) -> Info:
+    """`Info` from the products in hand: ½‖X‖² − ⟨H Xᵀ, Wᵀ⟩ + ½⟨WᵀW, HHᵀ⟩ and its gradients, with the penalties."""
+    W, H = factors
+    loss = jnp.maximum(half_square - jnp.vdot(HXt, W.T) + 0.5 * jnp.vdot(WtW, HHt), 0)
+    gradients = with_penalty(Factors((HHt @ W.T - HXt).T, WtW @ H - WtX), factors, algorithm)
+    kkt = projected_gradient_norm(factors, gradients)
+    return Info(loss + penalty(factors, algorithm), kkt, rounding=jnp.finfo(loss.dtype).eps * half_square)
 
 
 def residual_info(X, factors, algorithm) -> Info:
@@ -118,31 +159,36 @@ class MU(Frobenius):
     Factors that start positive stay nonnegative with no projection; an entry at 0 stays there. The objective never
     rises. Lee and Seung 2001 (β = 2 and 1); Févotte and Idier 2011 (all β). For β = 2: `solvers.multiplicative` on the
     normal equations; else, and with a mask, `multiplicative.half_step`, which forms W H; the loss is an extra pass.
-    For β = 2 an l1 penalty is taken from the numerator, which makes exact zeros; for other β it is in the denominator.
+    Penalties stand in the denominator, so that entries fall towards zero and reach it only in the limit.
     X must be nonnegative; for β ≤ 0 its zeros must fill whole rows or columns, where the loss is finite.
     """
 
     beta: float = static(2.0)
     nonnegative_data: ClassVar[bool] = True
+    nonnegative_gram: ClassVar[bool] = True
+    descends: ClassVar[bool] = True
 
     def solve(self, H, G, C):
         return solvers.multiplicative(H, G, C)
 
+    def half_step(self, H, G, C, l1, l2):
+        return solvers.multiplicative(H, ridge(G, l2), C, l1)
+
     def init(self, X, factors):
-        return super().init(X, factors) if self.uses_normal_equations(X) else factors
+        return gram_state(X, factors) if self.uses_normal_equations(X) else factors
 
     def factors(self, state):
-        return state if isinstance(state, Factors) else super().factors(state)
+        return state if isinstance(state, Factors) else state.factors
 
     def uses_normal_equations(self, X):
         return self.beta == 2 and not isinstance(X, Masked)
 
-    def step(self, X, state):
+    def step(self, X, state, start: Factors | None = None):
         if self.uses_normal_equations(X):
-            return super().step(X, state)
-        W, H = state
-        H = multiplicative.half_step(X, W, H, self.beta, self.l1_H, self.l2_H)
-        W = multiplicative.half_step_W(X, W, H, self.beta, self.l1_W, self.l2_W)
+            return alternate(X, state, self, start)
+        start = state if start is None else start
+        H = multiplicative.half_step(X, state.W, start.H, self.beta, self.l1_H, self.l2_H)
+        W = multiplicative.half_step_W(X, start.W, H, self.beta, self.l1_W, self.l2_W)
         return Factors(W, H), residual_info(X, Factors(W, H), self)
 
 
@@ -156,6 +202,7 @@ class HALS(Frobenius):
     """
 
     inner: int = static(1)
+    descends: ClassVar[bool] = True
 
     def __post_init__(self):
         if not isinstance(self.inner, int) or self.inner < 1:
@@ -189,6 +236,10 @@ class PGD(Frobenius):
 
     step_size: Any = None
 
+    @property
+    def descends(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.step_size is None or isinstance(self.step_size, solvers.Backtracking)
+
     def __post_init__(self):
         if isinstance(self.step_size, str):
             if self.step_size != "backtracking":
@@ -209,6 +260,8 @@ class ANLS(Frobenius):
     """
 
     solver: str = static("pivoting")
+    descends: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     def __post_init__(self):
         if self.solver not in nonnegative_least_squares.METHODS:

@@ -35,9 +35,14 @@ def normalize(factors: Factors, norm: str = "max") -> Factors:
     if norm not in NORMS:
         raise ValueError(f"norm: expected one of {', '.join(map(repr, NORMS))}, got {norm!r}")
     W, H = factors
-    d = NORMS[norm](W)
-    d = jnp.where(d > 0, d, 1)
+    d = column_scale(W, norm)
     return Factors(W / d[None, :], H * d[:, None])
+
+
+def column_scale(W, norm: str = "max"):
+    """The norm of each column of W (m, r) -> (r,), and 1 for a zero column, which keeps its scale."""
+    d = NORMS[norm](W)
+    return jnp.where(d > 0, d, 1)
 
 
 class Probabilities(NamedTuple):

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from jnmf import checks
 from jnmf import init as inits
+from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.blocks import in_blocks
-from jnmf.combinators import Accelerated, Extrapolated
+from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors
 from jnmf.masked import Masked, filled, square
 from jnmf.objective import gradient, objective, projected_gradient_norm, relative_change
@@ -29,7 +31,7 @@ class Trace(NamedTuple):
 
 
 class Status(IntEnum):
-    """How a fit ended: by its rule, at the most iterations, or with the last finite factors of a divergent run."""
+    """How a fit ended: by its rule; at the most iterations; or where factors or objective stopped being finite."""
 
     CONVERGED = 0
     MAX_ITERS = 1
@@ -114,8 +116,9 @@ def fit(
         Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end.
     key: an int seed or a `jax.random.key`; the same key gives the same bits.
     stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol`; "loss", the
-        full objective fell by at most `tol` relative (or by less than its rounding, eps·½‖X‖², for the Frobenius
-        methods); "kkt", the projected-gradient norm is at most `tol` times that of the start. tol=0 never stops.
+        full objective is the least so far and fell by at most `tol` relative (or by less than its rounding, eps·½‖X‖²,
+        where it comes from Gram matrices); "kkt", the projected-gradient norm is at most `tol` times that of the start.
+        tol=0 never stops.
     max_iters: the most iterations.
     check_every: the trace is recorded and the stopping rule tried at every so-manieth iteration (NaN between). For
         β-divergences a record costs a pass over X with a logarithm per entry.
@@ -125,8 +128,9 @@ def fit(
         H. MU uses the weights as they are; the others impute M ⊙ X + (1 − M) ⊙ WH before each half-step, which descends
         too, the slower the more is missing.
 
-    A component can die (zero column of W or row of H; l1 penalties do it); a warning says how many did. A fit that
-    becomes non-finite keeps its last finite factors and has status NONFINITE. Under jit and vmap nothing is raised or
+    A component can die (zero column of W or row of H; l1 penalties do it); a warning says how many did. A fit whose
+    factors become non-finite keeps the last finite ones (the start at worst) and has status NONFINITE; so has one whose
+    objective is not finite at the end. A warning says what to do. Under jit and vmap nothing is raised or
     warned, and `status` is an array.
 
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
@@ -146,9 +150,15 @@ def fit(
     program = _fit_in_place if own else _fit
     found = program(*compute, tol, dtype=X.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
     if checks.is_traced(found):
-        return found
-    _warn_of_dead_components(found.factors, X)
-    return found._replace(num_iters=int(found.num_iters), status=Status(int(found.status)))
+        return found._replace(trace=_padded_with_nan(found.trace, found.num_iters, check_every, jnp))
+    trace = jax.device_get(found.trace)  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
+    found = found._replace(trace=_padded_with_nan(trace, found.num_iters, check_every, np))
+    found = found._replace(num_iters=int(found.num_iters), status=Status(int(found.status)))
+    if found.status == Status.NONFINITE:
+        _warn_of_nonfinite(found)
+    else:
+        _warn_of_dead_components(found.factors, X)
+    return found
 
 
 def initial_factors(X, rank, init, key) -> Factors:
@@ -185,19 +195,25 @@ def _widened(X, *others):
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, *others))
 
 
+def _padded_with_nan(trace: Trace, num_iters, check_every: int, numpy) -> Trace:
+    """The trace with NaN where nothing was recorded; there the compiled loop leaves 0."""
+    index = numpy.arange(trace.loss.shape[0])
+    recorded = (index < num_iters) & (index % check_every == check_every - 1)
+    return Trace(*(numpy.where(recorded, column, numpy.nan).astype(column.dtype) for column in trace))
+
+
 class _Progress(NamedTuple):
     state: Any
     factors: Factors  # of the state, or the last ones when the fit has ended
     num_iters: Array
     status: Array
-    loss: Array  # at the last check, for the rule "loss" alone
+    loss: Array  # at the last check, and the least so far: for the rule "loss" alone
+    least: Array
     trace: Trace
 
 
 def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> Fit:
     """`fit` in the dtype of X; the factors, and the loss of them, in `dtype`."""
-    nan = jnp.full(max_iters, jnp.nan, X.dtype)
-    noise = jnp.finfo(X.dtype).eps * 0.5 * square(X) if algorithm.beta == 2 else 0
     first_loss = objective(X, factors, algorithm) if stop == "loss" else jnp.zeros((), X.dtype)
     if stop == "kkt":
         first_kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm))
@@ -223,7 +239,8 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
         if stop == "delta":
             small = delta <= tol
         elif stop == "loss":
-            small = p.loss - info.loss <= jnp.maximum(tol * p.loss, noise)
+            fell = p.loss - info.loss <= jnp.maximum(tol * p.loss, info.rounding)
+            small = fell & (info.loss <= p.least + info.rounding)  # a rise is no convergence, nor is the way back
         else:
             small = info.kkt <= tol * first_kkt
         q = moved(p, state)
@@ -232,8 +249,9 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
         return q._replace(
             status=jnp.where(done & small & info.moved & (tol > 0), Status.CONVERGED, q.status),
             loss=jnp.where(done, info.loss, p.loss),
+            least=jnp.where(done, jnp.minimum(info.loss, p.least), p.least),
             trace=jax.tree.map(
-                lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, jnp.nan)), p.trace, entry
+                lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, 0)), p.trace, entry
             ),
         )
 
@@ -244,15 +262,17 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
     def one_round(p):
         return recorded(lax.fori_loop(0, check_every - 1, unrecorded, p) if check_every > 1 else p)
 
-    status, trace = jnp.array(Status.MAX_ITERS), Trace(nan, nan, nan)
-    end = _Progress(algorithm.init(X, factors), factors, jnp.array(0), status, first_loss, trace)
+    status, nothing = jnp.array(Status.MAX_ITERS), jnp.zeros(max_iters, X.dtype)
+    trace = Trace(nothing, nothing, nothing)
+    end = _Progress(algorithm.init(X, factors), factors, jnp.array(0), status, first_loss, first_loss, trace)
     if max_iters >= check_every:
         end = lax.while_loop(unfinished, one_round, end)
     if max_iters % check_every:
         end = lax.fori_loop(0, max_iters % check_every, unrecorded, end)
     W, H = (A.astype(dtype) for A in end.factors)
     loss = objective(X, Factors(W.astype(X.dtype), H.astype(X.dtype)), algorithm)
-    return Fit(W, H, loss, end.num_iters, end.status, end.trace)
+    status = jnp.where(jnp.isfinite(loss), end.status, Status.NONFINITE)
+    return Fit(W, H, loss, end.num_iters, status, end.trace)
 
 
 _fit = jax.jit(_until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"))
@@ -265,6 +285,15 @@ _fit_in_place = jax.jit(
 @jax.jit
 def _num_dead(factors: Factors):
     return jnp.sum(~(jnp.any(factors.W > 0, axis=0) & jnp.any(factors.H > 0, axis=1)))
+
+
+def _warn_of_nonfinite(found: Fit) -> None:
+    what = "the factors are the last finite ones" if np.isfinite(found.loss) else f"the objective is {found.loss:g}"
+    warnings.warn(
+        f"the fit is not finite after {found.num_iters} iterations ({what}): try a smaller step size, a start without "
+        "zeros such as init='random' for beta ≤ 1, or X in other units, if its squares leave the range of its dtype",
+        stacklevel=3,
+    )
 
 
 def _warn_of_dead_components(factors: Factors, X) -> None:

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from jnmf import checks, losses
 from jnmf.blocks import in_blocks
-from jnmf.factors import Factors, normalize
+from jnmf.factors import Factors, column_scale
 from jnmf.losses import divide
+from jnmf.masked import weighted
 
 
 def static(default) -> Any:
@@ -78,6 +79,27 @@ def objective(X, factors: Factors, algorithm):
     return jnp.sum(rows) + penalty(factors, algorithm)
 
 
+@jax.jit
+def rise(X, old: Factors, new: Factors, algorithm):
+    """objective(X, new) − objective(X, old) for the Frobenius loss, a scalar, without the cancellation of the two.
+
+    With ΔZ = W⁺H⁺ − WH = (W⁺ − W) H⁺ + W (H⁺ − H), the loss rises by Σ M ⊙ (WH + ½ΔZ − X) ⊙ ΔZ: a quadratic rises by
+    its gradient halfway times the way. In blocks of rows, as `objective`. For a masked X, which has no Gram matrix.
+    """
+
+    def one_row(X, W, new_W):
+        change = (new_W - W) @ new.H + W @ (new.H - old.H)
+        return jnp.sum(weighted(lambda x, z: (z - x) * change, X, W @ old.H + 0.5 * change))
+
+    of_row = lambda row: one_row(*jax.tree.map(lambda a: a[None, :], row))
+    rows = in_blocks(
+        lambda rows, _: jax.vmap(of_row)(rows), (X, old.W, new.W), jnp.zeros(len(old.W), old.W.dtype), axis=0
+    )
+    l1 = algorithm.l1_W * jnp.sum(new.W - old.W) + algorithm.l1_H * jnp.sum(new.H - old.H)
+    l2 = lambda A, B: 0.5 * jnp.vdot(B - A, A + B)
+    return jnp.sum(rows) + l1 + algorithm.l2_W * l2(old.W, new.W) + algorithm.l2_H * l2(old.H, new.H)
+
+
 def gradient(X, factors: Factors, algorithm) -> Factors:
     """(∇_W, ∇_H) of the full objective, with the shapes of W and H."""
     W, H = factors
@@ -125,8 +147,11 @@ def kkt_residual(X, factors: Factors, algorithm=None, *, mask=None):
 def relative_change(old: Factors, new: Factors):
     """δ = ‖W⁺ − W‖/‖W‖ + ‖H⁺ − H‖/‖H‖ of the factors scaled so that the columns of W have maximum 1, with 0/0 = 0.
 
-    A scalar. Without the scaling δ would also count moves along the gauge, which change nothing.
+    A scalar, 0 for equal factors. Without the scaling δ would also count moves along the gauge, which change nothing.
     """
-    old, new = normalize(old), normalize(new)
-    norm = jnp.linalg.norm
-    return divide(norm(new.W - old.W), norm(old.W)) + divide(norm(new.H - old.H), norm(old.H))
+    d, new_d, norm = column_scale(old.W), column_scale(new.W), jnp.linalg.norm
+    scaled = Factors(old.W / d[None, :], old.H * d[:, None])
+    # The change is not taken as a difference of scaled factors: two rounded products of equal numbers can differ.
+    change_W = (new.W - old.W - scaled.W * (new_d - d)[None, :]) / new_d[None, :]
+    change_H = (new.H - old.H) * new_d[:, None] + old.H * (new_d - d)[:, None]
+    return divide(norm(change_W), norm(scaled.W)) + divide(norm(change_H), norm(scaled.H))

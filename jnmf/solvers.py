@@ -21,13 +21,25 @@ from jnmf.factors import project_nonnegative
 from jnmf.losses import divide
 
 
-def multiplicative(H, G, C):
-    """H ⊙ [C]₊ ⊘ (G H): the gradient step with step size H ⊘ (G H), element by element.
+def multiplicative(H, G, C, l1=0.0):
+    """H ⊙ [C]₊ ⊘ (G H + l1): the gradient step with step size H ⊘ (G H + l1), element by element.
 
-    It minimises a quadratic that lies above q and touches it at H (Lee and Seung 2001, eq. 4), for G ≥ 0 entrywise.
-    An entry that is 0 stays 0. Where G H = 0 the entry has no effect on q and becomes 0.
+    It minimises a quadratic that lies above q + l1 ΣH and touches it at H, for G ≥ 0 entrywise (Lee and Seung 2001,
+    eq. 4; with l1 Hoyer 2002, "Non-negative sparse coding"). A penalty is passed apart from C: taken from C it
+    would make an entry 0, for good, wherever C is below it in some early iteration, and the objective would end above
+    its minimum. An entry that is 0 stays 0. Where the denominator is 0 the entry has no effect and becomes 0.
     """
-    return divide(H * project_nonnegative(C), G @ H)
+    return divide(H * project_nonnegative(C), G @ H + l1)
+
+
+def difference(old, new, G, C):
+    """q(new) − q(old), a scalar, without the cancellation of the two: ⟨G (old + new)/2 − C, new − old⟩.
+
+    Between two points a quadratic rises by its gradient halfway times the way (`proofs.difference_of_quadratics`). The
+    rounding is that of a gradient times the move, and vanishes with the move; q(new) and q(old) by themselves are
+    each off by eps·½‖X‖², more than all there is to gain near an exact fit.
+    """
+    return jnp.vdot(G @ (0.5 * (old + new)) - C, new - old)
 
 
 def hals(H, G, C):

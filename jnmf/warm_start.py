@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jnmf import checks, loops, solvers
+from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
-from jnmf.combinators import Accelerated
 from jnmf.factors import Factors
 from jnmf.init import as_key, random
 from jnmf.low_rank import compress
@@ -58,8 +58,8 @@ def _sample(key, length: int, size: int):
 def _rest_of_H(X, W):
     """H ≥ 0 of X ≈ W H, near its minimiser: as many sweeps as the product with X makes cheap."""
     G, C = W.T @ W, W.T @ X
-    solve, _ = Accelerated(HALS()).solvers(X.shape)
-    return solve(solvers.least_squares(None, G, C), G, C)
+    half_step, _ = Accelerated(HALS()).half_steps(X.shape)
+    return half_step(solvers.least_squares(None, G, C), G, C, l1=0.0, l2=0.0)
 
 
 @jax.jit  # outside of one program X.T would be a copy

@@ -1,6 +1,6 @@
 r"""Extrapolating an entry that falls: by its reciprocal, so that it stays positive.
 
-Source: the rule of `jnmf.combinators.ahead_of`; for the entries that rise Hien, Leplat and Gillis 2024.
+Source: the rule of `jnmf.momentum.ahead_of`; for the entries that rise Hien, Leplat and Gillis 2024.
 
 Statement.  Let a > 0 be an entry of a factor, b > 0 what it was an iteration before, and 0 ≤ w ≤ 1. Extrapolate
 
@@ -40,7 +40,7 @@ import jax
 import numpy as np
 from hypothesis import strategies as st
 
-from jnmf.combinators import ahead_of
+from jnmf.momentum import ahead_of
 from proofs.kernel import Statement, chain, exact_chain, excess, holds
 from proofs.strategies import positive
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import settings
 
-from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors
+from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, Momentum
 
 ALGORITHMS = {
     "MU": MU(),
@@ -19,7 +19,8 @@ ALGORITHMS = {
     "HALS": HALS(),
     "HALS inner": HALS(inner=3),
     "Extrapolated HALS": Extrapolated(Accelerated(HALS())),
-    "Extrapolated MU KL": Extrapolated(MU(beta=1.0)),
+    "Momentum MU": Momentum(MU()),
+    "Momentum MU KL": Momentum(MU(beta=1.0)),
     "ALS": ALS(),
     "PGD": PGD(),
     "PGD backtracking": PGD(step_size="backtracking"),
@@ -27,7 +28,7 @@ ALGORITHMS = {
     "ANLS projected gradient": ANLS(solver="projected_gradient"),
 }
 FROBENIUS = {name: a for name, a in ALGORITHMS.items() if a.beta == 2}
-DESCENDING = {name: a for name, a in ALGORITHMS.items() if name not in ("ALS", "Extrapolated MU KL")}
+DESCENDING = {name: a for name, a in ALGORITHMS.items() if name not in ("ALS", "Momentum MU", "Momentum MU KL")}
 
 PENALTIES = {"l1_W": 0.1, "l1_H": 0.2, "l2_W": 0.3, "l2_H": 0.4}
 

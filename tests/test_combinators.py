@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import PENALTIES, drawn, problem
 
-from jnmf import ALS, ANLS, HALS, MU, Accelerated, Extrapolated, Status, fit, init, objective, run
-from jnmf.combinators import ahead_of
+from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Momentum, Status, fit, init, objective, run
 from jnmf.loops import _run
+from jnmf.momentum import ahead_of
 from proofs.strategies import nonnegative
 
 X, START = problem()
@@ -34,7 +34,7 @@ def extrapolated_hals(num_iters, weight, growth, cap_growth, decay, l1_W, l1_H, 
     """Ang and Gillis 2019, algorithm 3, in the order H, W. Returns the losses of the kept factors and the drops."""
     x = np.asarray(X)
     best_W, best_H = map(np.asarray, START)
-    start_W, previous_H, cap, best = best_W, best_H, 1.0, np.inf
+    start_W, previous_H, cap, best = best_W, best_H, 1.0, objective_in_numpy(best_W, best_H, l1_W, l1_H, l2_W, l2_H)
     losses, drops, ridge = [], 0, lambda A, l2: A + l2 * np.eye(len(A))
     for _ in range(num_iters):
         H = hals(best_H, ridge(start_W.T @ start_W, l2_H), start_W.T @ x - l1_H)
@@ -89,7 +89,7 @@ def test_extrapolated_mu_is_multiplicative_steps_from_extrapolated_points(beta):
         new_H = half_step(x, W, ahead(H, old_H, w))
         new_W = half_step(x.T, new_H.T, ahead(W, old_W, w).T).T
         old_W, old_H, W, H = W, H, new_W, new_H
-    factors, _ = run(X, START, Extrapolated(MU(beta=beta)), num_iters=8)
+    factors, _ = run(X, START, Momentum(MU(beta=beta)), num_iters=8)
     np.testing.assert_allclose(factors.W, W, rtol=1e-10)
     np.testing.assert_allclose(factors.H, H, rtol=1e-10)
 
@@ -115,7 +115,8 @@ def test_it_is_ahead_of_the_plain_algorithm(algorithm):
     def losses(algorithm):
         return jax.vmap(lambda start: run(X, start, algorithm, num_iters=20)[1].loss)(starts)
 
-    plain, ahead = losses(algorithm), losses(Extrapolated(algorithm))
+    faster = Momentum(algorithm) if isinstance(algorithm, MU) else Extrapolated(algorithm)
+    plain, ahead = losses(algorithm), losses(faster)
     assert jnp.median(ahead[:, -1] / plain[:, -1]) < 1
     if algorithm.beta == 2:
         assert (jnp.diff(ahead) <= 1e-12 * ahead[:, :1]).all()
@@ -172,15 +173,20 @@ def test_half_the_data_missing():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Extrapolated(ALS()), "expected HALS, PGD, ANLS, MU or Accelerated, got ALS"),
+        (lambda: Extrapolated(ALS()), "never raises the objective, which ALS.* does not declare"),
         (lambda: Extrapolated(Extrapolated(HALS())), "expected HALS, PGD, ANLS"),
-        (lambda: Extrapolated(MU(beta=0.0)), "expected beta from 1 to 2"),
+        (lambda: Extrapolated(PGD(step_size=0.1)), "never raises the objective"),
+        (lambda: Extrapolated(MU(beta=1.0)), r"Momentum\(MU"),
+        (lambda: Extrapolated(Accelerated(MU())), "Gram matrices without negative entries"),
+        (lambda: Accelerated(ANLS()), "is exact, to repeat it changes nothing"),
+        (lambda: Momentum(HALS()), "expected MU, got HALS"),
+        (lambda: Momentum(MU(beta=0.0)), "expected beta from 1 to 2"),
         (lambda: Extrapolated("hals"), "got 'hals'"),
         (lambda: Accelerated(MU(beta=1.0)), "expected a Frobenius method"),
-        (lambda: Accelerated(ALS()), "expected a Frobenius method"),
+        (lambda: Accelerated(ALS()), "never raises the objective"),
         (lambda: fit(X, 3, Extrapolated(HALS(), weight=-1.0)), "weight: expected a finite number of at least 0"),
         (lambda: fit(X, 3, Extrapolated(HALS(l1_W=-1.0))), "l1_W: expected a finite number"),
-        (lambda: fit(-X, 3, Extrapolated(MU(beta=1.0))), "MU expects nonnegative entries"),
+        (lambda: fit(-X, 3, Momentum(MU(beta=1.0))), "MU expects nonnegative entries"),
     ],
 )
 def test_what_cannot_be_combined_is_an_error_that_says_so(make, message):

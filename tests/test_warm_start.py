@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import FROBENIUS, rounding
 
-from jnmf import ANLS, HALS, MU, Accelerated, Extrapolated, Factors, fit, init, run, transform, warm_start
+from jnmf import ANLS, HALS, MU, Accelerated, Extrapolated, Factors, Momentum, fit, init, run, transform, warm_start
 from jnmf.low_rank import LowRank, compress
 from jnmf.masked import product, square
 
@@ -160,7 +160,7 @@ def test_least_squares_come_near_another_divergence_and_leave_no_zero():
     means = draw.gamma(0.3, size=(60, 5)) @ draw.gamma(0.3, size=(5, 80))
     X = draw.poisson(30 * means).astype(float)
     X = X[X.sum(axis=1) > 0][:, X.sum(axis=0) > 0]
-    method, options = Extrapolated(MU(beta=1.0)), {"tol": 1e-5, "max_iters": 3000}
+    method, options = Momentum(MU(beta=1.0)), {"tol": 1e-5, "max_iters": 3000}
     alone = fit(X, 5, method, **options)
     warm = fit(X, 5, method, init=warm_start.frobenius(), **options)
     assert warm.trace.loss[9] < alone.trace.loss[9]

@@ -1,0 +1,82 @@
+"""`Accelerated`: a half-step repeated while it is cheap beside the products with X that it shares."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from jnmf.algorithms import Combinator, Frobenius, alternate, gram_state
+from jnmf.objective import positional, pytree, static
+
+
+@pytree
+class Accelerated(Combinator):
+    """Repeat each half-step while it is cheap beside the products with X that it shares, and while it still helps.
+
+    algorithm: HALS(), MU(), PGD(): a Frobenius method that descends, and whose half-step is short of the minimiser.
+        Forming G and C costs ρ = m (n + r) / (n r) half-steps in H (and n (m + r) / (m r) in W): there are at most
+        1 + effort·ρ of them. They end when one moves the factor by at most `tol` times what the first did.
+
+    Gillis and Glineur 2012, algorithm 4, with counts of operations in the place of times, so that the result does not
+    depend on the clock. r is the number of components whose column of W or row of H is not zero. The objective descends
+    as with `algorithm`. No derivative in reverse passes through it.
+
+    Raises ValueError for a method that does not declare that it descends, or declares that it is exact.
+    """
+
+    algorithm: Any = positional(kw_only=False)
+    effort: float = static(0.5)
+    tol: Any = 0.1
+
+    def __post_init__(self):
+        inner = self.algorithm
+        if not isinstance(inner, Frobenius) or inner.beta != 2:
+            hint = "; Momentum(…) speeds up MU for other divergences" if isinstance(inner, Frobenius) else ""
+            raise ValueError(f"Accelerated(…): expected a Frobenius method such as HALS(), got {inner!r}{hint}")
+        if not inner.descends:
+            raise ValueError(
+                f"Accelerated(…): expected a method whose half-step never raises the objective, which {inner!r} does "
+                "not declare: repeating it may do harm; use HALS(), MU(), PGD() or ANLS()"
+            )
+        if inner.exact:
+            raise ValueError(f"Accelerated(…): {inner!r} is exact, to repeat it changes nothing; use it as it is")
+
+    descends = property(lambda self: self.algorithm.descends)
+    nonnegative_gram = property(lambda self: self.algorithm.nonnegative_gram)
+
+    def init(self, X, factors):
+        return gram_state(X, factors)
+
+    def step(self, X, state):
+        return alternate(X, state, self)
+
+    def factors(self, state):
+        return state.factors
+
+    def half_steps(self, shape):
+        m, n = shape
+        return self._repeated(m, n), self._repeated(n, m)
+
+    def _repeated(self, m: int, n: int):
+        """The half-step for a factor (r, n) whose G and C are formed from m rows."""
+
+        def half_step(H, G, C, l1, l2):
+            # Before the ridge is added: a component that is zero, or is there for the padding alone, does not count.
+            alive = (jnp.diag(G) > 0) | jnp.any(H != 0, axis=1)
+            r = jnp.maximum(jnp.sum(alive), 1).astype(H.dtype)
+            repeats = self.effort * (m / r + m / n)  # in floating point: n r may be beyond the integers
+
+            def once(carry):
+                H, k, _, first_move = carry
+                new = self.algorithm.half_step(H, G, C, l1, l2)
+                move = jnp.linalg.norm(new - H)
+                return new, k + 1, move, jnp.where(k == 0, move, first_move)
+
+            def helps(carry):
+                _, k, move, first_move = carry
+                return (k == 0) | ((k <= repeats) & (move > self.tol * first_move))
+
+            none = jnp.zeros((), H.dtype)
+            return lax.while_loop(helps, once, (H, 0, none, none))[0]
+
+        return half_step
