@@ -62,8 +62,7 @@ def matrix(X, name: str = "X") -> jax.Array:
     if not jnp.issubdtype(X.dtype, jnp.floating):
         X = X.astype(jnp.result_type(float))
     if not isinstance(X, jax.Array):
-        native = np.dtype(float) if X.dtype.itemsize > 8 else X.dtype.newbyteorder("=")  # of long double, of >f8
-        X = jax.device_put(X.astype(native, copy=False))  # jnp.asarray would make two copies
+        X = on_device(X)
     if not is_traced(X) and not on_host(lambda: _all_finite(X)):
         finite = np.isfinite(np.asarray(X, float))
         row, column = (int(i) for i in np.argwhere(~finite)[0])
@@ -72,6 +71,17 @@ def matrix(X, name: str = "X") -> jax.Array:
             f"({row}, {column}); drop or impute them"
         )
     return X
+
+
+def on_device(X: np.ndarray) -> jax.Array:
+    """A copy of X, and only one: `jnp.array` may make two, and `device_put` may share the memory of X with work that is
+    still running when the caller writes into it. Long double and a foreign byte order become what JAX knows."""
+    native = np.dtype(float) if X.dtype.itemsize > 8 else X.dtype.newbyteorder("=")
+    X = X.astype(native, copy=False)
+    A = jax.device_put(X)
+    if len(A.devices()) == 1 and A.device.platform == "cpu" and A.unsafe_buffer_pointer() == X.ctypes.data:
+        return jnp.array(X).block_until_ready()
+    return A
 
 
 def masked(X, mask, name: str = "X"):
@@ -93,7 +103,9 @@ def masked(X, mask, name: str = "X"):
         if least == 1:
             return matrix(X, name)
     A = X if isinstance(X, jax.Array) else np.asarray(X)
-    X = matrix(jnp.where(M > 0, A, 0) if A.ndim == 2 and A.dtype.kind in "biuf" else A, name)
+    if A.ndim == 2 and A.dtype.kind in "biuf":
+        A = jnp.where(M > 0, A if isinstance(A, jax.Array) else on_device(A), 0)
+    X = matrix(A, name)
     return Masked(X, M.astype(X.dtype))
 
 

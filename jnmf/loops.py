@@ -115,10 +115,12 @@ def fit(
         (key, X, rank) -> Factors, such as those of `warm_start`: cheap iterations first.
         Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end.
     key: an int seed or a `jax.random.key`; the same key gives the same bits.
-    stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol`; "loss", the
-        full objective is the least so far and fell by at most `tol` relative (or by less than its rounding, eps·½‖X‖²,
-        where it comes from Gram matrices); "kkt", the projected-gradient norm is at most `tol` times that of the start.
-        tol=0 never stops.
+    stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol` in the last
+        iteration and adds up to at most 10 `tol` in the last tenth of them; "loss", the full objective is the least so
+        far, and fell by at most `tol` relative in the last tenth of the iterations (or by less than its rounding,
+        eps·½‖X‖², where it comes from Gram matrices); "kkt", the projected-gradient norm is at most `tol` times that of
+        the start. What a slow method has still to go is a multiple of its last tenth, not of its last step. tol=0 never
+        stops.
     max_iters: the most iterations.
     check_every: the trace is recorded and the stopping rule tried at every so-manieth iteration (NaN between). For
         β-divergences a record costs a pass over X with a logarithm per entry.
@@ -207,8 +209,7 @@ class _Progress(NamedTuple):
     factors: Factors  # of the state, or the last ones when the fit has ended
     num_iters: Array
     status: Array
-    loss: Array  # at the last check, and the least so far: for the rule "loss" alone
-    least: Array
+    least: Array  # the least loss so far, for the rule "loss" alone
     trace: Trace
 
 
@@ -230,6 +231,10 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
             status=jnp.where(running & ~finite, Status.NONFINITE, p.status),
         )
 
+    def tenth_ago(p):
+        """The number of iterations when nine tenths of those until now had been made."""
+        return 9 * (p.num_iters + 1) // 10
+
     def unrecorded(_, p):
         return moved(p, algorithm.step(X, p.state)[0])  # what is only recorded is not computed
 
@@ -237,10 +242,13 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
         state, info = algorithm.step(X, p.state)
         delta = relative_change(p.factors, algorithm.factors(state))
         if stop == "delta":
-            small = delta <= tol
+            last_tenth = jnp.sum(jnp.where(jnp.arange(max_iters) >= tenth_ago(p), p.trace.delta, 0)) + delta
+            small = (delta <= tol) & (last_tenth * check_every <= 10 * tol)
         elif stop == "loss":
-            fell = p.loss - info.loss <= jnp.maximum(tol * p.loss, info.rounding)
-            small = fell & (info.loss <= p.least + info.rounding)  # a rise is no convergence, nor is the way back
+            check = tenth_ago(p) // check_every * check_every - 1  # the last one until then
+            earlier = jnp.where(check < 0, first_loss, p.trace.loss[jnp.maximum(check, 0)])
+            fell_little = earlier - info.loss <= jnp.maximum(tol * earlier, info.rounding)
+            small = fell_little & (info.loss <= p.least + info.rounding)  # nor is a rise convergence, or the way back
         else:
             small = info.kkt <= tol * first_kkt
         q = moved(p, state)
@@ -248,7 +256,6 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
         entry = Trace(info.loss, delta, info.kkt)
         return q._replace(
             status=jnp.where(done & small & info.moved & (tol > 0), Status.CONVERGED, q.status),
-            loss=jnp.where(done, info.loss, p.loss),
             least=jnp.where(done, jnp.minimum(info.loss, p.least), p.least),
             trace=jax.tree.map(
                 lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, 0)), p.trace, entry
@@ -264,7 +271,7 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
 
     status, nothing = jnp.array(Status.MAX_ITERS), jnp.zeros(max_iters, X.dtype)
     trace = Trace(nothing, nothing, nothing)
-    end = _Progress(algorithm.init(X, factors), factors, jnp.array(0), status, first_loss, first_loss, trace)
+    end = _Progress(algorithm.init(X, factors), factors, jnp.array(0), status, first_loss, trace)
     if max_iters >= check_every:
         end = lax.while_loop(unfinished, one_round, end)
     if max_iters % check_every:

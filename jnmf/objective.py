@@ -141,7 +141,12 @@ def kkt_residual(X, factors: Factors, algorithm=None, *, mask=None):
     """
     X = checks.masked(X, mask)
     factors = checks.factors(factors, X.shape, None)
-    return projected_gradient_norm(factors, gradient(X, factors, algorithm or Objective()))
+    return _kkt_residual(X, factors, algorithm or Objective())
+
+
+@jax.jit  # the blocks of an eager call would be a program each time
+def _kkt_residual(X, factors: Factors, algorithm):
+    return projected_gradient_norm(factors, gradient(X, factors, algorithm))
 
 
 def relative_change(old: Factors, new: Factors):
