@@ -10,7 +10,7 @@ import pytest
 from support import ALGORITHMS, R, penalised, problem, rounding
 
 import jnmf
-from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Status, blocks, fit, kkt_residual, loops, objective, run
+from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Momentum, Status, blocks, fit, kkt_residual, loops, objective, run
 
 
 def test_the_public_names():
@@ -236,3 +236,58 @@ def test_run_takes_any_factors_tuple():
     X, (W, H) = problem()
     factors, _ = run(X, Factors(np.asarray(W), np.asarray(H)), ALS(), num_iters=1)
     assert factors.W.shape == W.shape
+
+
+def test_equal_factors_have_not_changed():
+    """Not even by the rounding of the scaling, which a compiled difference of two products would show."""
+    _, start = problem("float32")
+    assert float(jax.jit(jnmf.relative_change)(start, start)) == 0
+    found = fit(start.W @ start.H, init=start, algorithm=HALS(), tol=1e-8, max_iters=2000)
+    frozen = np.flatnonzero(found.trace.delta == 0)
+    assert found.status is Status.CONVERGED or not frozen.size
+
+
+def test_exact_data_in_float32_are_converged():
+    U = lambda seed, *shape: np.random.default_rng(seed).uniform(size=shape)
+    for key in range(6):
+        found = fit((U(key, 12, 3) @ U(key + 9, 3, 9)).astype("float32"), 3, key=key, max_iters=2000)
+        assert found.status is Status.CONVERGED
+
+
+@pytest.mark.filterwarnings("ignore:.*dead")
+@pytest.mark.parametrize("algorithm", [ALS(), Momentum(MU(beta=1.5)), Momentum(MU())], ids=repr)
+def test_a_rise_is_no_convergence(algorithm):
+    """Methods whose objective may rise: the rule "loss" is met at the least loss so far alone."""
+    U = lambda seed, *shape: np.random.default_rng(seed).uniform(size=shape)
+    X = jnp.asarray(U(0, 30, 5) @ U(1, 5, 20) + 0.1 * U(2, 30, 20), "float32")
+    ended = []
+    for key in range(3):
+        found = fit(X, 5, algorithm, stop="loss", tol=1e-3, key=key, max_iters=1000)
+        losses = found.trace.loss[: found.num_iters]
+        ended.append(found.status)
+        if found.status is Status.CONVERGED:
+            assert losses[-1] <= losses.min() + np.finfo("float32").eps * float(jnp.sum(X * X))
+            assert losses[-1] < 0.1 * losses[0]
+    assert Status.CONVERGED in ended
+
+
+def test_converged_is_said_beside_a_finite_objective_alone():
+    """Where squares leave the range, and a divergent run whose factors are still finite."""
+    with pytest.warns(UserWarning, match="the objective is inf.*X in other units"):
+        huge = fit(1e20 * np.random.default_rng(0).random((6, 5), np.float32), 1)
+    assert huge.status is Status.NONFINITE
+    X, start = problem("float32")
+    with pytest.warns(UserWarning, match="try a smaller step size"):
+        diverged = fit(X, algorithm=PGD(step_size=1e3), init=start, max_iters=25, tol=0)
+    assert diverged.status is Status.NONFINITE
+    assert np.isfinite(diverged.W).all()
+
+
+def test_rounding_of_gram_losses_does_not_stop_a_fit_that_uses_none():
+    """Of a masked X the loss is that of the residual, which has its own digits."""
+    U = lambda seed, *shape: np.random.default_rng(seed).uniform(size=shape)
+    X = jnp.asarray(U(0, 30, 3) @ U(1, 3, 20), "float32")
+    mask = np.ones(X.shape)
+    mask[0, 0] = 0
+    found = fit(X, 3, HALS(inner=3), mask=mask, stop="loss", tol=1e-2, max_iters=3000, key=1)
+    assert found.loss < 1e-8 * float(jnp.sum(X * X))
