@@ -1,0 +1,15 @@
+"""The list of mutants speaks of the code as it is."""
+
+from collections import Counter
+
+from mutants import MUTANTS, ROOT
+
+
+def test_every_mutant_edits_one_place():
+    found = {(file, old): (ROOT / "jnmf" / file).read_text().count(old) for file, old, _ in MUTANTS}
+    assert {edit: count for edit, count in found.items() if count != 1} == {}
+
+
+def test_no_mutant_stands_twice_or_changes_nothing():
+    assert [mutant for mutant, count in Counter(MUTANTS).items() if count > 1] == []
+    assert all(old != new for _, old, new in MUTANTS)
