@@ -15,15 +15,12 @@ from jnmf import (
     PGD,
     Factors,
     Status,
-    cross_validate,
-    cross_validation,
     fit,
     init,
     pivoting,
     run,
     sweep,
 )
-from jnmf.cross_validation import choose
 from jnmf.init import as_key
 from jnmf.loops import zero_where_empty
 
@@ -123,7 +120,17 @@ def test_diverged_members_are_never_the_best():
         ([2], {"num_restarts": 0}, "num_restarts: expected an integer of at least 1, got 0"),
         ([2], {"batch_size": 0}, "batch_size: expected an integer of at least 1, got 0"),
         ([2], {"num_iters": -1}, "num_iters: expected"),
-        ([10], {"init": "nndsvd"}, "nndsvd: expected rank ≤"),
+        ([10], {"init": "nndsvd", "num_restarts": 1}, "nndsvd: expected rank ≤"),
+        (
+            [2],
+            {"init": "nndsvda"},
+            "init: nndsvda starts every restart at the same point, expected num_restarts=1, got 2",
+        ),
+        ([2], {"init": Factors(np.ones((12, 2)), np.ones((2, 9)))}, "init: Factors starts every restart at the same"),
+        ([2], {"num_iters": 5, "tol": 1e-4}, "num_iters: expected None with tol or max_iters, got 5"),
+        ([2], {"num_iters": 5, "max_iters": 500}, "num_iters: expected None with tol or max_iters, got 5"),
+        ([2], {"tol": -1}, "tol: expected a finite number of at least 0, got -1"),
+        ([2], {"max_iters": -1}, "max_iters: expected an integer of at least 0, got -1"),
         ([2], {"mask": np.zeros(X.shape)}, "mask: expected a positive weight"),
     ],
 )
@@ -138,55 +145,6 @@ def test_unknown_members():
         study.best(4)
     with pytest.raises(ValueError, match="restart: expected an integer from 0 to 2, got 3"):
         study.factors(2, 3)
-
-
-# Cross-validation
-
-
-def planted(seed):
-    """Rank 5 and noise."""
-    rng = np.random.default_rng(seed)
-    A = rng.random((40, 5)) @ rng.random((5, 30))
-    return np.maximum(A + 0.05 * A.mean() * rng.standard_normal(A.shape), 0)
-
-
-@pytest.mark.slow
-def test_cross_validation_finds_the_planted_rank_over_ten_data_seeds():
-    for seed in range(10):
-        result = cross_validate(planted(seed), [3, 4, 5, 6, 7], num_restarts=4, key=seed, max_iters=300)
-        assert result.rank == 5, seed
-        assert result.rank_1se <= result.rank
-        assert result.test_rmse.shape == result.train_rmse.shape == (5, 4)
-        assert (np.diff(result.train_rmse.mean(axis=1)) < 0).all()
-        assert (result.test_rmse[2] > result.train_rmse[2]).all()
-
-
-def test_cross_validation_finds_three_in_the_exercise_data(nmfdata):
-    result = cross_validate(nmfdata, [2, 3, 4], num_restarts=8)
-    assert (result.rank, result.rank_1se) == (3, 3)
-
-
-def test_the_held_out_entries_are_really_held_out():
-    """Whatever stands there, the training error is the same; only the test error sees it."""
-    test = cross_validation._holdouts(jax.random.split(as_key(0))[0], jnp.ones_like(X), 0.2, 1)
-    assert (jnp.sum(test > 0, axis=(1, 2)) == round(0.2 * X.size)).all()
-    spoiled = np.array(X)
-    spoiled[np.asarray(test[0]) > 0] *= 100
-    plain, other = (cross_validate(A, [2], num_restarts=1, holdout=0.2, max_iters=20) for A in (X, spoiled))
-    assert not np.allclose(plain.test_rmse, other.test_rmse)
-    np.testing.assert_array_equal(plain.train_rmse, other.train_rmse)
-
-
-def test_choosing_by_one_standard_error():
-    errors = np.array([[3.0, 3.2], [2.0, 2.2], [1.9, 2.3], [1.8, 2.2]])
-    assert choose([1, 2, 3, 4], errors) == (4, 2)
-    assert choose([4, 1], np.array([[1.0], [2.0]])) == (4, 4)
-
-
-@pytest.mark.parametrize("holdout", [0.0, 1.0, 1, -0.1, 0.001])
-def test_bad_holdouts(holdout):
-    with pytest.raises(ValueError, match="holdout: expected"):
-        cross_validate(X, [2], num_restarts=2, holdout=holdout)
 
 
 @pytest.mark.parametrize("algorithm", [HALS(), ANLS()], ids=["HALS", "ANLS"])
