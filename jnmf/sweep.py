@@ -1,5 +1,6 @@
 """All ranks × all restarts of a study as a few array programs."""
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -92,7 +93,7 @@ def sweep(
     Ranks share programs: they are padded with zero components, which every algorithm keeps at zero, to the largest
     rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little is computed for nothing, and twenty
     ranks compile half a dozen programs. Raises as `fit` does, for ranks that are empty, below 1 or repeated, and for
-    options that would have no effect.
+    options that would have no effect. Warns of members that are not finite.
     """
     X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
     if num_iters is not None:
@@ -110,8 +111,17 @@ def sweep(
         )
     keys = jax.random.split(inits.as_key(key), num_restarts)
     stop = stopping(num_iters, tol, max_iters)
-    found = members(X, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, progress)
-    return _collect(found, ranks, num_restarts)
+    found = _collect(
+        members(X, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, progress), ranks, num_restarts
+    )
+    nonfinite = int(np.sum(found.status == Status.NONFINITE))
+    if nonfinite:
+        warnings.warn(
+            f"{nonfinite} of {found.status.size} fits are not finite, see `status`: try a smaller step size, another "
+            "init, or X in other units, if its squares leave the range of its dtype",
+            stacklevel=2,
+        )
+    return found
 
 
 def checked(X, mask, ranks, algorithm, num_restarts):
@@ -267,12 +277,11 @@ def _batch(
 def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
     if num_iters is None:
         fit = loops._fit(X, start, algorithm, tol, dtype=X.dtype, stop="delta", max_iters=max_iters, check_every=1)
-        factors, taken, status = fit.factors, fit.num_iters, fit.status
-    else:
-        factors = loops.last_factors(X, start, algorithm, num_iters)
-        finite = jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
-        taken, status = jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE)
-    return Member(factors, objective(X, factors, algorithm), None, taken, status)
+        return Member(fit.factors, fit.loss, None, fit.num_iters, fit.status)
+    factors = loops.last_factors(X, start, algorithm, num_iters)
+    loss = objective(X, factors, algorithm)
+    finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
+    return Member(factors, loss, None, jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE))
 
 
 def rmse(X, factors: Factors):

@@ -1,19 +1,24 @@
 """Whole studies: members equal single fits, few programs, every rank and restart in its place."""
 
+import itertools
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import ALGORITHMS, problem
+from support import ALGORITHMS, penalised, problem
 
 from jnmf import (
+    ALS,
     ANLS,
     HALS,
     MU,
     PGD,
+    Accelerated,
+    Extrapolated,
     Factors,
+    Momentum,
     Status,
     fit,
     init,
@@ -40,6 +45,96 @@ def test_padding_with_zero_components_changes_nothing(name):
     np.testing.assert_allclose(padded.W[:, :3], single.W, rtol=1e-8, atol=1e-11)
     np.testing.assert_allclose(trace.loss, single_trace.loss, rtol=1e-9)
     np.testing.assert_allclose(trace.delta, single_trace.delta, rtol=1e-6)
+
+
+# A member is its single fit, whatever it stands beside
+
+METHODS = {
+    "MU": MU(),
+    "MU KL": MU(beta=1.0),
+    "MU 0.5": MU(beta=0.5),
+    "HALS": HALS(),
+    "HALS inner": HALS(inner=3),
+    "ALS": ALS(),
+    "ANLS pivoting": ANLS(),
+    "ANLS projected gradient": ANLS(solver="projected_gradient"),
+    "PGD": PGD(),
+    "PGD number": PGD(step_size=0.02),
+    "PGD backtracking": PGD(step_size="backtracking"),
+    "Accelerated HALS": Accelerated(HALS()),
+    "Accelerated MU": Accelerated(MU()),
+    "Accelerated PGD": Accelerated(PGD(step_size="backtracking"), effort=2.0),
+    "Extrapolated HALS": Extrapolated(HALS()),
+    "Extrapolated ANLS": Extrapolated(ANLS()),
+    "Extrapolated PGD": Extrapolated(PGD()),
+    "default": Extrapolated(Accelerated(HALS())),
+    "Momentum MU": Momentum(MU()),
+    "Momentum MU KL": Momentum(MU(beta=1.0)),
+}
+PENALISED = {
+    "none": {},
+    "ridge": {"l2_W": 0.1, "l2_H": 0.2},
+    "lasso": {"l1_W": 0.1, "l1_H": 0.2},
+    "both": {"l1_W": 0.1, "l2_W": 0.2, "l1_H": 0.2, "l2_H": 0.1},
+}
+MASKS = {"whole": None, "masked": np.random.default_rng(0).random(X.shape) < 0.8}
+DEVICES = {"two devices": 2, "one device": 1}
+BESIDE = {"padded": [2, 3], "alone": [3]}
+TABLE = [METHODS, PENALISED, MASKS, DEVICES, BESIDE]
+
+
+def pairwise(choices):
+    """Rows that hold each pair of choices of two columns at least once, taken greedily; far fewer than the product."""
+    rows = list(itertools.product(*choices))
+    pairs = lambda row: set(itertools.combinations(enumerate(row), 2))
+    missing = set().union(*map(pairs, rows))
+    chosen = []
+    while missing:
+        chosen.append(max(rows, key=lambda row: len(pairs(row) & missing)))
+        missing -= pairs(chosen[-1])
+    return chosen
+
+
+QUICK = ["MU KL", "ANLS pivoting", "PGD backtracking", "Accelerated HALS", "default", "Momentum MU KL"]
+COVER = pairwise([QUICK, *TABLE[1:]])
+EVERYTHING = [row for row in itertools.product(*TABLE[:-1], ["padded"]) if row not in COVER]
+
+
+def check_members(monkeypatch, method, penalties, mask, devices, beside):
+    """Six iterations at ranks 2 and 3, of which Accelerated makes other numbers of half-steps, from two keys."""
+    monkeypatch.setattr(jax, "local_device_count", lambda: DEVICES[devices])
+    algorithm, ranks, mask = penalised(METHODS[method], **PENALISED[penalties]), BESIDE[beside], MASKS[mask]
+    study = sweep(X, ranks, num_restarts=2, algorithm=algorithm, key=3, num_iters=6, mask=mask)
+    keys = jax.random.split(jax.random.key(3), 2)
+    for i, rank in enumerate(ranks):
+        for s in range(2):
+            single = fit(X, rank, algorithm, key=keys[s], tol=0, max_iters=6, mask=mask)
+            W, H = study.factors(rank, s)
+            np.testing.assert_allclose(study.loss[i, s], single.loss, rtol=1e-9)
+            np.testing.assert_allclose(W, single.W, rtol=1e-6, atol=1e-8)
+            np.testing.assert_allclose(H, single.H, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("row", COVER, ids=", ".join)
+def test_a_member_is_its_single_fit(monkeypatch, row):
+    check_members(monkeypatch, *row)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("row", EVERYTHING, ids=", ".join)
+def test_a_member_is_its_single_fit_whatever_the_options(monkeypatch, row):
+    check_members(monkeypatch, *row)
+
+
+def test_a_ridge_does_not_make_padding_count():
+    """More components than columns, with a ridge, which stands on the diagonal of padded components too."""
+    ranks = [10, 13]
+    algorithm = Accelerated(HALS(l2_H=0.1, l2_W=0.1), effort=4.0)
+    study = sweep(X, ranks, num_restarts=1, key=3, num_iters=5, algorithm=algorithm)
+    single = fit(X, ranks[0], algorithm, key=jax.random.split(jax.random.key(3), 1)[0], tol=0, max_iters=5)
+    np.testing.assert_allclose(study.loss[0, 0], single.loss, rtol=1e-9)
 
 
 @pytest.mark.parametrize("algorithm", [HALS(inner=2), MU(beta=1.0), ANLS()], ids=repr)
@@ -104,7 +199,8 @@ def test_inits_masks_and_single_components():
 
 
 def test_diverged_members_are_never_the_best():
-    study = sweep(X, [2], num_restarts=2, algorithm=PGD(step_size=1e3), tol=1e-12)
+    with pytest.warns(UserWarning, match="2 of 2 fits are not finite, see `status`: try a smaller step size"):
+        study = sweep(X, [2], num_restarts=2, algorithm=PGD(step_size=1e3), tol=1e-12)
     assert (study.status == Status.NONFINITE).all()
     assert BATCH.best_restart(np.array([1.0, np.nan, 2.0]), np.array([2, 2, 1])) == 2
     assert np.isfinite(study.best(2).W).all()
