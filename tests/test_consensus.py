@@ -159,6 +159,11 @@ def test_joins_at_one_height_are_a_tie_whatever_the_rounding():
         sweep.ranks = (rank,)
         np.testing.assert_array_equal(consensus(sweep).labels, [[0] * 7])
     assert found.cophenetic[0] == 1
+    # The two last joins are both at 5/3 of two restarts, which rounding makes two numbers.
+    z = [[0, 2, 1, 0, 0, 0, 1, 2], [0, 1, 0, 2, 1, 0, 1, 2]]
+    sweep = sweep_of(z, ranks=(3,))
+    sweep.ranks = (2,)
+    np.testing.assert_array_equal(consensus(sweep).labels, [[0] * 8])
 
 
 def test_an_empty_column_of_the_data():
