@@ -161,7 +161,7 @@ def similarity(arrays: Arrays) -> str:
 def chosen(arrays: Arrays) -> str:
     cv = grouped(arrays, "held_out")
     agree = "the same as" if int(cv.rank) == elbow(arrays) else "not the same as"
-    test = np.mean(cv.test_rmse, axis=1)
+    test = np.nanmean(cv.test, axis=1)
     return (
         f"Cross-validation leaves out a tenth of the entries, fits the rest and predicts what was left out: the error "
         f"is least at rank {cv.rank} ({test.min():.4f}), and within one standard error of that at rank {cv.rank_1se}. "

@@ -1,25 +1,40 @@
 """Choosing the rank by held-out entries."""
 
+import numbers
+import warnings
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array, lax
 
+from jnmf import checks
 from jnmf import init as inits
+from jnmf.algorithms import MU
+from jnmf.loops import Status
 from jnmf.masked import Masked
-from jnmf.sweep import checked, members
+from jnmf.objective import Objective
+from jnmf.sweep import Study, checked, mean_loss, members, rmse, stopping
+
+NEVER = 2**32 - 1  # the draw of an entry that is not held out
 
 
 class CrossValidation(NamedTuple):
-    """R ranks × S hold-outs: RMSE (R, S) of the entries that were fitted and of those that were held out.
+    """R ranks × S hold-outs: the score (R, S) of the entries that were fitted, `train`, and that were held out, `test`.
 
-    `rank` has the least mean test RMSE; `rank_1se` is the least rank whose mean is within one standard error of it.
+    score: "rmse", the root mean square of X − WH, or "loss", the mean of the algorithm's d(x, z); see `cross_validate`.
+    diverged (R,): how many restarts of each rank became non-finite. Their scores are NaN, and the means are without
+    them.
+    `rank` has the least mean test score; `rank_1se` is the least rank whose mean is within one standard error of it.
     """
 
     ranks: np.ndarray
-    train_rmse: np.ndarray
-    test_rmse: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    score: str
+    diverged: np.ndarray
     rank: int
     rank_1se: int
 
@@ -30,6 +45,7 @@ def cross_validate(
     *,
     num_restarts: int,
     holdout: float = 0.1,
+    score: str | None = None,
     algorithm=None,
     key: Any = 0,
     tol: Any = 1e-4,
@@ -40,54 +56,156 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit every rank `num_restarts` times, each without a random fraction `holdout` of the entries, and predict them.
 
-    Speckled hold-out: the entries are left out one by one, wherever they are, so that every row and column keeps
-    most of its entries; a row left out whole could not be predicted at all. Restart s has one mask and one key
-    for all ranks, so that ranks are compared on the same entries. Training error falls with the rank; the error of
-    what was held out rises again once the components fit noise. Wold 1978; Owen and Perry 2009; A. H. Williams,
-    exercises on nonnegative matrix factorisation.
+    Speckled hold-out: the entries are left out one by one, wherever they are, a uniformly random set of round(holdout ·
+    number of entries that count). A row or column without a fitted nonzero entry would be predicted as 0: so where the
+    set takes all that a row or column has, it gives back the last of them for another entry. Entries that stand alone
+    in their row or column are never held out; in an X without zeros and mask, every entry is as likely as any
+    other. Restart s has one hold-out and one key for all ranks, so that ranks are compared on the same entries. The
+    training error falls with the rank; that of what was held out rises again once the components fit noise. Wold 1978;
+    Owen and Perry 2009; A. H. Williams, exercises on nonnegative matrix factorisation.
 
-    ranks, algorithm, key, tol, max_iters, batch_size, progress: as in `sweep`. holdout: in (0, 1). mask: entries
-    without weight are neither fitted nor tested. Raises as `sweep` does, and for a hold-out outside (0, 1) or empty.
+    score: "rmse", sqrt(Σ M (x − z)² / Σ M) over the entries held out (or fitted), z = (WH)_ij, M the weights; or
+        "loss", Σ M d(x, z) / Σ M with the β-divergence d that the algorithm lowers, without penalties. Left out, it is
+        "rmse" for β = 2, whose d is ½(x − z)², and else "loss". For β ≤ 1 that is inf where a positive entry is
+        predicted as 0; a warning says at which ranks, and these are not chosen.
+    holdout: in (0, 1), and small enough to leave a nonzero entry of each row and column that has one. mask: entries
+        without weight are neither fitted nor tested.
+    ranks, algorithm, key, tol, max_iters, batch_size, progress: as in `sweep`. The masks are made within the batch: a
+        member takes about 8 (m + n) r + 12 m n numbers, whatever the number of restarts.
+
+    A restart that diverged does not count. Raises as `sweep` does, for a hold-out that is not in (0, 1), is empty or
+    too large, and where no rank has a finite mean test score.
     """
-    X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts, tol, max_iters)
-    if not isinstance(holdout, float) or not 0 < holdout < 1:
-        raise ValueError(f"holdout: expected a fraction between 0 and 1, got {holdout!r}")
-    X, weights = X if isinstance(X, Masked) else (X, jnp.ones_like(X))
+    X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
+    if score is None:
+        score = "rmse" if algorithm.beta == 2 else "loss"
+    checks.choice(score, "score", STUDIES)
+    X = X if isinstance(X, Masked) else Masked(X, jnp.ones_like(X))
     mask_key, start_key = jax.random.split(inits.as_key(key))
-    test = _holdouts(mask_key, weights, holdout, num_restarts)
-    stop = {"num_iters": None, "tol": tol, "max_iters": max_iters}
+    held_out = _holdouts(jax.random.split(mask_key, num_restarts), X, holdout)
     starts, restarts = jax.random.split(start_key, num_restarts), range(num_restarts)
-    train = weights[None] - test
-    found = members(X, train, ranks, starts, algorithm, "random", stop, batch_size, progress)
+    study, stop = STUDIES[score], stopping(None, tol, max_iters)
+    found = members(X, held_out, study, ranks, starts, algorithm, "random", stop, batch_size, progress)
 
-    residual = jax.jit(lambda M, W, H: jnp.sqrt(jnp.sum(M * (X - W @ H) ** 2) / jnp.sum(M)))
-    error = lambda masks: np.array([[residual(masks[s], *found[r, s].factors) for s in restarts] for r in ranks])
-    test_rmse = error(test)
-    rank, rank_1se = choose(ranks, test_rmse)
-    return CrossValidation(np.array(ranks), error(train), test_rmse, rank, rank_1se)
+    table = lambda of: np.array([[of(found[r, s]) for s in restarts] for r in ranks])
+    diverged = table(lambda member: member.status == Status.NONFINITE) | ~np.isfinite(table(lambda member: member.loss))
+    train, test = (np.where(diverged, np.nan, table(lambda member, i=i: member.scores[i])) for i in (0, 1))
+    _warn_of_infinite(ranks, test)
+    return CrossValidation(np.array(ranks), train, test, score, diverged.sum(axis=1), *choose(ranks, test))
 
 
-def _holdouts(key, weights, holdout: float, num_restarts: int):
-    """(S, m, n): the weights of the entries held out, round(holdout · number of entries that count) in each."""
-    count = int(jnp.sum(weights > 0))
-    number = round(holdout * count)
-    if not 0 < number < count:
+class HeldOut(NamedTuple):
+    """Which entries one restart holds out, or S of them: those whose draw from `key` is at most `last`."""
+
+    key: Array
+    last: Array
+
+
+def _draws(key, X: Masked):
+    """(m, n), whole numbers of 32 bits: the entries with the least are held out first, those with NEVER never.
+
+    The nonzero entry of the largest draw of each row stays, and that of each column in which none stays yet: a hold-out
+    differs from one without this only where it takes all nonzero entries of a row or column.
+    """
+    draw = jnp.minimum(jax.random.bits(key, X.shape, jnp.uint32), np.uint32(NEVER - 1))
+    nonzero = (X.M > 0) & (X.X != 0)
+    last = lambda axis: nonzero & (draw == jnp.max(jnp.where(nonzero, draw, 0), axis=axis, keepdims=True))
+    of_rows = last(1)
+    stays = of_rows | (last(0) & ~jnp.any(of_rows, axis=0, keepdims=True))
+    return jnp.where((X.M > 0) & ~stays, draw, np.uint32(NEVER))
+
+
+def _holdouts(keys, X: Masked, holdout) -> HeldOut:
+    """For each key, the hold-out of round(holdout · number of entries that count) entries, up to ties of the draws."""
+    if isinstance(holdout, bool) or not isinstance(holdout, numbers.Real) or not 0 < float(holdout) < 1:
+        raise ValueError(f"holdout: expected a fraction between 0 and 1, got {holdout!r}")
+    counts = np.asarray(_row_counts(X.M)).sum(dtype=np.int64)  # in 64 bits
+    number = round(float(holdout) * int(counts))
+    if number == 0:
         raise ValueError(
-            f"holdout: expected to hold out some of {count} entries, not {number}; choose another fraction"
+            f"holdout: expected to hold out some of {counts} entries, got {holdout!r}; choose a larger one"
         )
+    last = _last_draws(keys, X, number)
+    if np.any(np.asarray(last) == NEVER):
+        raise ValueError(
+            f"holdout: expected to leave a nonzero entry of each row and column, got {holdout!r}, {number} of {counts} "
+            "entries; choose a smaller one"
+        )
+    return HeldOut(keys, last)
+
+
+@jax.jit
+def _row_counts(M):
+    return jnp.sum(M > 0, axis=1)
+
+
+@partial(jax.jit, static_argnames="number")
+def _last_draws(keys, X: Masked, number: int):
+    """(S,): of each key the `number`-th smallest draw, bit by bit: the largest t with fewer draws below it."""
 
     def one(key):
-        draw = jnp.where(weights > 0, jax.random.uniform(key, weights.shape), 2)
-        threshold = jnp.sort(draw, axis=None)[number - 1]
-        return jnp.where(draw <= threshold, weights, 0)
+        draw = _draws(key, X)
 
-    return jax.vmap(one)(jax.random.split(key, num_restarts))
+        def add_bit(i, t):
+            higher = t | (jnp.uint32(1) << (31 - i).astype(jnp.uint32))
+            return jnp.where(jnp.sum(draw < higher, dtype=jnp.uint32) < np.uint32(number), higher, t)
+
+        return lax.fori_loop(0, 32, add_bit, jnp.uint32(0))
+
+    return lax.map(one, keys)  # one after the other: there is one set of draws at a time
 
 
-def choose(ranks, test_rmse) -> tuple[int, int]:
-    """The rank of least mean test error, and the least rank within one standard error of it (Hastie 2009, 7.10)."""
-    ranks, mean = np.asarray(ranks), test_rmse.mean(axis=1)
+def _split(X: Masked, own: HeldOut) -> tuple[Masked, Masked]:
+    """X with the weights of the entries that a restart fits, and with those of the ones that it holds out."""
+    held_out = _draws(own.key, X) <= own.last
+    return Masked(X.X, jnp.where(held_out, 0, X.M)), Masked(X.X, jnp.where(held_out, X.M, 0))
+
+
+def _study(score) -> Study:
+    """Fits see what is not held out; both parts are scored."""
+    both = lambda X, own, factors, algorithm: tuple(score(part, factors, algorithm) for part in _split(X, own))
+    return Study(lambda X, own: _split(X, own)[0], both)
+
+
+def _loss(X, factors, algorithm):
+    return mean_loss(X, factors, Objective() if algorithm.beta == 2 else MU(beta=algorithm.beta))
+
+
+STUDIES = {"rmse": _study(lambda X, factors, _: rmse(X, factors)), "loss": _study(_loss)}
+
+
+def _warn_of_infinite(ranks, test) -> None:
+    infinite = np.isinf(test).sum(axis=1)
+    if infinite.any():
+        told = ", ".join(f"{n} at rank {r}" for r, n in zip(ranks, infinite, strict=True) if n)
+        warnings.warn(
+            f"the test loss is infinite for some of {test.shape[1]} restarts ({told}): a positive entry that was held "
+            'out is predicted as 0; use score="rmse" or a smaller holdout',
+            stacklevel=3,
+        )
+
+
+def choose(ranks, test) -> tuple[int, int]:
+    """The rank of least mean test score, and the least rank within one standard error of it (Hastie 2009, 7.10).
+
+    test (R, S), NaN where a restart does not count. Raises ValueError where no rank has a finite mean.
+    """
+    ranks, counted = np.asarray(ranks), ~np.isnan(test)
+    mean = means(test)
+    if not np.isfinite(mean).any():
+        raise ValueError(
+            "cross_validate: expected a rank with a finite mean test score, got none; try another algorithm, a smaller "
+            'step size, or score="rmse" where a loss is infinite'
+        )
     best = int(np.nanargmin(mean))
-    restarts = test_rmse.shape[1]
-    standard_error = test_rmse[best].std(ddof=1) / np.sqrt(restarts) if restarts > 1 else 0.0
-    return int(ranks[best]), int(ranks[mean <= mean[best] + standard_error].min())
+    restarts = counted[best].sum()
+    deviation = np.std(test[best][counted[best]], ddof=1) if restarts > 1 else 0.0
+    near = mean <= mean[best] + deviation / np.sqrt(restarts)
+    return int(ranks[best]), int(ranks[near].min())
+
+
+def means(scores):
+    """(R,): of each row of scores (R, S) the mean of those that are not NaN; NaN where there is none."""
+    counted = ~np.isnan(scores)
+    total = np.sum(scores, axis=1, where=counted)
+    return np.divide(total, counted.sum(axis=1), out=np.full(len(scores), np.nan), where=counted.any(axis=1))

@@ -1,6 +1,6 @@
 """The factors of X ≈ W H: the value every function passes on, and the gauge that leaves W H alone."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -26,17 +26,37 @@ def project_nonnegative(A):
     return jnp.maximum(A, 0)
 
 
-def normalize(factors: Factors, norm: str = "max") -> Factors:
+def as_factors(value: Any) -> Factors:
+    """The factors that are meant: Factors, any pair (W, H), or those of a `Fit`."""
+    value = getattr(value, "factors", value)
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        got = f"{len(value)} arrays" if isinstance(value, tuple | list) else type(value).__name__
+        raise ValueError(f"expected Factors(W, H) or a Fit, got {got}")
+    return Factors(*value)
+
+
+def normalize(factors, norm: str = "max") -> Factors:
     """Scale each column of W to norm 1 and its row of H by the inverse, so that W H stays what it was.
 
-    With d_k = ‖W_:k‖ (maximum, sum or Euclidean length): W diag(d)⁻¹ and diag(d) H. A zero column keeps its scale.
-    Shapes and dtypes are kept. Raises ValueError for an unknown `norm`.
+    factors: Factors(W, H) or a `Fit`. With d_k = ‖W_:k‖ (maximum, sum or Euclidean length): W diag(d)⁻¹ and diag(d) H.
+    A zero column keeps its scale. Shapes and dtypes are kept; half precision is computed in float32, and the columns in
+    units of their largest entry, so that no sum or square leaves the range of the dtype. Where diag(d) H does, it is
+    inf. Raises ValueError for an unknown `norm`.
     """
     if norm not in NORMS:
         raise ValueError(f"norm: expected one of {', '.join(map(repr, NORMS))}, got {norm!r}")
-    W, H = factors
-    d = column_scale(W, norm)
-    return Factors(W / d[None, :], H * d[:, None])
+    (W, W_dtype), (H, H_dtype) = (_wide(A) for A in as_factors(factors))
+    for scale in ("max", norm)[: 1 + (norm != "max")]:
+        d = column_scale(W, scale)
+        W, H = W / d[None, :], H * d[:, None]
+    return Factors(W.astype(W_dtype), H.astype(H_dtype))
+
+
+def _wide(A):
+    """A in the dtype to compute in, and the dtype of the result: its own, or the default float for integers."""
+    A = jnp.asarray(A)
+    dtype = A.dtype if jnp.issubdtype(A.dtype, jnp.floating) else jnp.result_type(float)
+    return A.astype(jnp.promote_types(dtype, jnp.float32)), dtype
 
 
 def column_scale(W, norm: str = "max"):
@@ -53,15 +73,17 @@ class Probabilities(NamedTuple):
     H: Array
 
 
-def probabilities(factors: Factors) -> Probabilities:
+def probabilities(factors) -> Probabilities:
     """The form of probabilistic latent semantic analysis: W diag(sigma) H is the W H that was passed.
 
-    W (m, r), H (r, n) -> W (m, r), sigma (r,), H (r, n), in their dtype.
+    Factors W (m, r), H (r, n), or a `Fit` -> W (m, r), sigma (r,), H (r, n), in their dtype; the sums of half precision
+    are taken in float32, and a sigma beyond the range of the dtype is inf.
     sigma_k = (Σ_i W_ik)(Σ_j H_kj), and the columns of W and the rows of H are divided by their sums, so that
     Σ sigma = Σ WH. If that is 1, they are P(i | k), P(k) and P(j | k) in the mixture
     P(i, j) = Σ_k P(k) P(i | k) P(j | k). A zero column of W or row of H stays zero, with sigma_k = 0.
     Hofmann 1999; Gaussier and Goutte 2005.
     """
-    W, H = factors
+    (W, W_dtype), (H, H_dtype) = (_wide(A) for A in as_factors(factors))
     columns, rows = jnp.sum(W, axis=0), jnp.sum(H, axis=1)
-    return Probabilities(divide(W, columns[None, :]), columns * rows, divide(H, rows[:, None]))
+    W, sigma, H = divide(W, columns[None, :]), columns * rows, divide(H, rows[:, None])
+    return Probabilities(W.astype(W_dtype), sigma.astype(jnp.promote_types(W_dtype, H_dtype)), H.astype(H_dtype))

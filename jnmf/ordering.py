@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 
 from jnmf import checks
-from jnmf.factors import Factors
+from jnmf.factors import Factors, as_factors
 from jnmf.similarity import unit_columns
 
 
-def clusters(factors: Factors):
+def clusters(factors):
     r"""The component with the largest loading, of each row and each column of X ≈ W H.
 
-    W (m, r), H (r, n), nonnegative -> row_labels (m,) and column_labels (n,), integers:
+    Factors W (m, r), H (r, n), nonnegative, or a `Fit` -> row_labels (m,) and column_labels (n,), integers:
 
         row_labels_i = argmax_k W_ik / ‖W_:k‖₂,        column_labels_j = argmax_k H_kj / ‖H_k:‖₂.
 
@@ -26,20 +26,19 @@ def clusters(factors: Factors):
     return _clusters(_checked(factors))
 
 
-def order(factors: Factors):
+def order(factors):
     """The permutations that sort the rows and the columns of X by cluster, and by decreasing loading within each.
 
-    W (m, r), H (r, n), nonnegative -> rows (m,) and columns (n,), integers: X[rows][:, columns] has the components as
-    blocks. The loadings are the unit-norm ones of `clusters`; equal ones stay in their order. Rows and columns with
-    no loading go last. jit and vmap apply. Raises as `clusters` does.
+    Factors W (m, r), H (r, n), nonnegative, or a `Fit` -> rows (m,) and columns (n,), integers: X[rows][:, columns] has
+    the components as blocks. The loadings are the unit-norm ones of `clusters`; equal ones stay in their order. Rows
+    and columns with no loading go last. jit and vmap apply. Raises as `clusters` does.
     """
     return _order(_checked(factors))
 
 
 def _checked(factors) -> Factors:
-    if len(factors) != 2:
-        raise ValueError(f"expected Factors(W, H), got {len(factors)} arrays")
-    W, H = checks.matrix(factors[0], "W"), checks.matrix(factors[1], "H")
+    W, H = as_factors(factors)
+    W, H = checks.matrix(W, "W"), checks.matrix(H, "H")
     if W.shape[1] != H.shape[0]:
         raise ValueError(
             f"expected W (m, r) and H (r, n) of one rank, got W {W.shape} and H {H.shape}; did you pass Hᵀ?"

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jnmf import checks
+from jnmf.cross_validation import STUDIES as SCORES
+from jnmf.cross_validation import means
+from jnmf.factors import as_factors
 from jnmf.loops import Status, Trace
 
 if TYPE_CHECKING:
@@ -109,32 +112,35 @@ def similarity(similarities, *, ax: Any = None, **keywords) -> Any:
 
 
 def cross_validation(cv, *, ax: "Axes | None" = None, **keywords) -> "Axes":
-    """The RMSE of the entries held out and of the others against the rank: every fold, means, one standard error.
+    """The score of the entries held out and of the others against the rank: every fold, means, one standard error.
 
-    cv: has `ranks` (R,), in any order, `train_rmse`, `test_rmse` (R, S), `rank`, the rank of the least mean test error,
-        and `rank_1se`, the lowest rank within one standard error of it. Both are marked. NaN is left out.
+    cv: has `ranks` (R,), in any order, `train`, `test` (R, S), `score`, "rmse" or "loss", which names the axis, `rank`,
+        the rank of the least mean test score, and `rank_1se`, the lowest rank within one standard error of it. Both are
+        marked. NaN is left out; where a score is infinite, so is the mean, and neither is drawn.
 
     Raises TypeError or ValueError for arguments of other shapes.
     """
-    ranks, train, test = _by_rank(cv, train_rmse="RS", test_rmse="RS")
+    ranks, train, test = _by_rank(cv, train="RS", test="RS")
+    score = str(_attribute(cv, "score"))
+    checks.choice(score, "score", SCORES)
     chosen = {name: int(_attribute(cv, name)) for name in ("rank", "rank_1se")}
     for name, rank in chosen.items():
         if rank not in ranks:
             raise ValueError(f"{name}: expected one of the ranks {ranks.tolist()}, got {rank}")
     ax, legend = _axes(ax)
-    mean = _mean(test)
+    mean = means(test)
     style = _line_style(keywords, color=ORANGE, linestyle="-", linewidth=1.5, label="test, mean ± std. error")
     (line,) = ax.plot(ranks, mean, **style)
     ax.errorbar(ranks, mean, _standard_error(test), fmt="none", ecolor=line.get_color(), capsize=3)
     _points(ax, ranks, test, color=line.get_color(), marker="^", label="test, each fold")
-    ax.plot(ranks, _mean(train), color=BLUE, linestyle="--", linewidth=1.5, label="train, mean")
+    ax.plot(ranks, means(train), color=BLUE, linestyle="--", linewidth=1.5, label="train, mean")
     _points(ax, ranks, train, color=BLUE, marker="o", label="train, each fold")
     rings = {"rank": ("o", 8, "least mean"), "rank_1se": ("s", 12, "one-std.-error rule")}
     for name, (marker, size, meaning) in rings.items():
         style = {"linestyle": "none", "marker": marker, "markersize": size, "fillstyle": "none", "color": BLACK}
         place = ranks == chosen[name]
         ax.plot(ranks[place], mean[place], label=f"rank {chosen[name]}: {meaning}", **style)
-    _label_ranks(ax, r"RMSE of $WH$, in the unit of $X$")
+    _label_ranks(ax, r"RMSE of $WH$, in the unit of $X$" if score == "rmse" else "mean loss of an entry")
     legend()
     return ax
 
@@ -436,9 +442,8 @@ def _array(A, name: str) -> np.ndarray:
 
 
 def _factors(factors, shape) -> Any:
-    if len(factors) != 2:
-        raise ValueError(f"factors: expected Factors(W, H), got {len(factors)} arrays; of a fit, pass fit.factors")
-    W, H = _array(factors[0], "W"), _array(factors[1], "H")
+    W, H = as_factors(factors)
+    W, H = _array(W, "W"), _array(H, "H")
     if (W.shape[0], H.shape[1]) != shape or W.shape[1] != H.shape[0]:
         raise ValueError(f"factors: expected W (m, r) and H (r, n) for X {shape}, got W {W.shape} and H {H.shape}")
     return W, H

@@ -34,15 +34,15 @@ def similarity(U, V):
     """The mean over k of the cosine between column k of U and column p[k] of V, for the best permutation p.
 
     U (m, r), V (m, r) -> a scalar, in the dtype of the two together: at most 1, and for nonnegative factors at least 0.
-    A dead component matches nothing: the cosine with a zero column is 0, also that of two zero columns. The score is 1
-    exactly if no column is zero and those of V are those of U up to their order and positive scales. For the rows of H
-    pass `H.T`. jit and vmap apply, and derivatives where one permutation is the best.
+    A dead component matches nothing: the cosine with a zero column is 0, also that of two zero columns. To rounding,
+    the score is 1 if and only if no column is zero and those of V are those of U up to their order and positive scales.
+    For the rows of H pass `H.T`. jit and vmap apply, and derivatives where one permutation is the best.
 
     Raises TypeError or ValueError for arguments that are not finite matrices of the same shape.
     """
     U, V = _matrices(U, V)
     cosines = _cosines(U, V)
-    return _mean(cosines, _match(cosines)).astype(jnp.promote_types(U.dtype, V.dtype))
+    return (_sum(cosines, _match(cosines)) / U.shape[1]).astype(jnp.promote_types(U.dtype, V.dtype))
 
 
 def _matrices(U, V):
@@ -57,7 +57,12 @@ def _cosines(U, V):
     """(r, r): the cosine of column k of U and column l of V at (k, l)."""
     dtype = checks.compute_dtype(jnp.promote_types(U.dtype, V.dtype))
     U, V = unit_columns(U.astype(dtype)), unit_columns(V.astype(dtype))
-    return jnp.matmul(U.T, V, precision="highest")  # the digits of 1 − cos are what tells two good fits apart
+    return _clipped(jnp.matmul(U.T, V, precision="highest"))  # the digits of 1 − cos tell two good fits apart
+
+
+def _clipped(cosines):
+    """Without what rounding adds beyond ±1. The derivative passes: that of a cosine is near 0 there by itself."""
+    return cosines + lax.stop_gradient(jnp.clip(cosines, -1, 1) - cosines)
 
 
 def unit_columns(A):
@@ -76,8 +81,8 @@ def _match(cosines):
 
 
 @jax.jit
-def _mean(cosines, p):
-    return jnp.mean(jnp.take_along_axis(cosines, p[:, None], axis=1))
+def _sum(cosines, p):
+    return jnp.sum(jnp.take_along_axis(cosines, p[:, None], axis=1))
 
 
 class SweepSimilarity(NamedTuple):
@@ -115,11 +120,11 @@ def _sweep_scores(W, H, ranks, finite, best):
     # All ranks are padded with zero components to the largest, so that they share one program. A padded component has
     # cosine 0 with every other, and the cosines of nonnegative columns are at least 0. So a permutation of the padded
     # components pairs some of the real ones, its sum is that of these pairs, and pairing up the real ones that are left
-    # cannot lower it: the largest sum is that of the real components alone. Only the mean divides by the wrong rank.
+    # cannot lower it: the largest sum is that of the real components alone. The mean divides it by the real rank.
     cosines = jnp.stack((_pair_cosines(W), _pair_cosines(H.swapaxes(2, 3))))
     flat = cosines.reshape(-1, *cosines.shape[-2:])
-    scores = jax.vmap(lambda c: _mean(c, _match(c)))(flat).reshape(cosines.shape[:-2])
-    scores = scores * (W.shape[-1] / ranks.astype(scores.dtype))[None, :, None, None]
+    scores = jax.vmap(lambda c: _sum(c, _match(c)))(flat).reshape(cosines.shape[:-2])
+    scores = scores / ranks.astype(scores.dtype)[None, :, None, None]
     pairs = finite[:, :, None] & finite[:, None, :]
     scores = jnp.where(pairs[None], scores, jnp.nan).astype(W.dtype)
     return *scores[:, jnp.arange(len(best)), best], *scores
@@ -128,7 +133,7 @@ def _sweep_scores(W, H, ranks, finite, best):
 def _pair_cosines(A):
     """A (R, S, m, r) -> (R, S, S, r, r): for each rank, the cosines of each restart with each other."""
     A = jax.vmap(jax.vmap(unit_columns))(A.astype(checks.compute_dtype(A.dtype)))
-    return jnp.einsum("asmk,atml->astkl", A, A, precision="highest")
+    return _clipped(jnp.einsum("asmk,atml->astkl", A, A, precision="highest"))
 
 
 class Stacked(NamedTuple):

@@ -31,7 +31,7 @@ def _tails(X, ranks):
     sigma = jnp.linalg.svd(X.astype(checks.compute_dtype(X.dtype)), compute_uv=False)
     squares = divide(sigma, sigma[0]) ** 2
     tails = jnp.append(jnp.cumsum(squares[::-1])[::-1], 0)  # entry r is the sum over k > r
-    return (sigma[0] * jnp.sqrt(tails[ranks] / X.size)).astype(X.dtype)
+    return (sigma[0] * jnp.sqrt(tails[ranks] / float(X.size))).astype(X.dtype)
 
 
 def shuffle_columns(X, key=0):

@@ -1,5 +1,7 @@
 """All ranks × all restarts of a study as a few array programs."""
 
+import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -66,8 +68,8 @@ def sweep(
     init="random",
     key: Any = 0,
     num_iters: int | None = None,
-    tol: Any = 1e-4,
-    max_iters: int = 500,
+    tol: Any = None,
+    max_iters: int | None = None,
     mask=None,
     batch_size: int | None = None,
     progress: bool = False,
@@ -75,9 +77,11 @@ def sweep(
     """Fit every rank from `num_restarts` starts.
 
     ranks: different integers ≥ 1, in any order, which the result keeps; above min(m, n) they need a random init.
-    num_iters: that many iterations for each (`run`); left out, each stops by itself (`fit` with `tol`, `max_iters`).
-    X, algorithm, init, mask: as in `fit`. Restart s is the fit with key=jax.random.split(jax.random.key(key), S)[s],
+    num_iters: that many iterations for each (`run`); left out, each stops by itself, as `fit` does with `tol` (1e-4)
+        and `max_iters` (500), which may not be given beside it.
+    X, algorithm, mask: as in `fit`. Restart s is the fit with key=jax.random.split(jax.random.key(key), S)[s],
         for every rank; it equals that single fit up to rounding, since a member that has converged is frozen.
+    init: as in `fit`; one without chance ("nndsvd", "nndsvda", Factors) is for a single restart.
     batch_size: how many members are computed at a time. A member takes about 8 (m + n) r numbers, for β ≠ 2 or with a
         mask 6 m n more; left out, a batch takes about 512 MiB. All local devices share it: on a CPU, a device for each
         core, `jax.config.update("jax_num_cpu_devices", os.cpu_count())` before anything else, keeps all cores busy.
@@ -88,61 +92,97 @@ def sweep(
 
     Ranks share programs: they are padded with zero components, which every algorithm keeps at zero, to the largest
     rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little is computed for nothing, and twenty
-    ranks compile half a dozen programs. Raises as `fit` does, and for ranks that are empty, below 1 or repeated.
+    ranks compile half a dozen programs. Raises as `fit` does, for ranks that are empty, below 1 or repeated, and for
+    options that would have no effect. Warns of members that are not finite.
     """
-    X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts, tol, max_iters)
+    X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
     if num_iters is not None:
         checks.count(num_iters, "num_iters", 0)
-    if batch_size is not None:
-        checks.count(batch_size, "batch_size", 1)
+        if tol is not None or max_iters is not None:
+            raise ValueError(
+                f"num_iters: expected None with tol or max_iters, got {num_iters}; "
+                "a fixed number of iterations has no stopping rule, leave out one or the other"
+            )
+    name = init if isinstance(init, str) else "Factors" if isinstance(init, tuple) else "a function"
+    if num_restarts > 1 and name in ("nndsvd", "nndsvda", "Factors"):
+        raise ValueError(
+            f"init: {name} starts every restart at the same point, expected num_restarts=1, got {num_restarts}; "
+            'use "random" or "nndsvdar"'
+        )
     keys = jax.random.split(inits.as_key(key), num_restarts)
-    stop = {"num_iters": num_iters, "tol": tol, "max_iters": max_iters}
-    found = members(X, None, ranks, keys, algorithm, init, stop, batch_size, progress)
-    return _collect(found, ranks, num_restarts)
+    stop = stopping(num_iters, tol, max_iters)
+    found = _collect(
+        members(X, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, progress), ranks, num_restarts
+    )
+    nonfinite = int(np.sum(found.status == Status.NONFINITE))
+    if nonfinite:
+        warnings.warn(
+            f"{nonfinite} of {found.status.size} fits are not finite, see `status`: try a smaller step size, another "
+            "init, or X in other units, if its squares leave the range of its dtype",
+            stacklevel=2,
+        )
+    return found
 
 
-def checked(X, mask, ranks, algorithm, num_restarts, tol, max_iters):
+def checked(X, mask, ranks, algorithm, num_restarts):
     """X (masked if there is a mask), the ranks and the algorithm of a study, or an error."""
     X, ranks = checks.masked(X, mask), checks.ranks(ranks)
     algorithm = loops.DEFAULT if algorithm is None else algorithm
     checks.algorithm(algorithm)
     checks.domain(X, algorithm)
     checks.count(num_restarts, "num_restarts", 1)
-    checks.number(tol, "tol")
-    checks.count(max_iters, "max_iters", 0)
     return X, ranks, algorithm
 
 
-def members(X, masks, ranks, keys, algorithm, init, stop, batch_size, progress) -> "dict[tuple[int, int], Member]":
-    """The members (rank, restart), one restart a key, computed in batches of one rank bucket.
+def stopping(num_iters, tol, max_iters) -> dict[str, Any]:
+    """When the members of a study stop; what is None of the last two has its default."""
+    tol, max_iters = 1e-4 if tol is None else tol, 500 if max_iters is None else max_iters
+    checks.number(tol, "tol")
+    checks.count(max_iters, "max_iters", 0)
+    return {"num_iters": num_iters, "tol": tol, "max_iters": max_iters}
 
-    `masks` None, or (S, m, n): restart s has the weights masks[s], X then without a mask.
+
+class Study(NamedTuple):
+    """What the members of a study see of X, and what is recorded of their factors; two functions of module level.
+
+    `own` is what a restart has to itself, its entry of a tree of arrays, or None.
     """
+
+    view: Callable[[Any, Any], Any]  # (X, own) -> the X that the member fits
+    scores: Callable[[Any, Any, Factors, Any], Any]  # (X, own, factors, algorithm) -> scalars
+
+
+def members(X, own, study: Study, ranks, keys, algorithm, init, stop, batch_size, progress):
+    """{(rank, restart): Member}, one restart a key, computed in batches of one rank bucket.
+
+    `own` None, or a tree of arrays with one entry a restart.
+    """
+    if batch_size is not None:
+        checks.count(batch_size, "batch_size", 1)
     jobs = []
     for bucket in buckets(ranks):
         pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
-        size = min(batch_size or automatic_batch_size(X, masks is not None, algorithm, bucket[-1]), len(pairs))
+        size = min(batch_size or automatic_batch_size(X, own is None, algorithm, bucket[-1]), len(pairs))
         num_devices = min(jax.local_device_count(), size)
         parts = -(-size // (num_devices * members_at_a_time(X, bucket[-1])))
         at_a_time = -(-size // (num_devices * parts))
         jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
 
-    start, found = _single_starts(X, masks, ranks, keys, init), {}
+    start, found = _single_starts(X, own, study, ranks, keys, init), {}
 
     def keep(batch, fits):
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
         for i, (rank, restart) in enumerate(batch):
-            found[rank, restart] = Member(
-                Factors(fits.factors.W[i], fits.factors.H[i]), *(column[i] for column in fits[1:])
-            )
+            found[rank, restart] = jax.tree.map(lambda column, i=i: column[i], fits)
 
     running = []  # the devices compute a batch while the host prepares the next one
     for width, at_a_time, parts, num_devices, batch in _tracked(jobs, progress):
         missing = at_a_time * parts * num_devices - len(batch)
         padded = batch + batch[-1:] * missing  # all batches have one size: one program
-        own = None if masks is None else masks[np.array([restart for _, restart in padded])]
+        restarts = np.array([restart for _, restart in padded])
+        each = jax.tree.map(lambda a, restarts=restarts: a[restarts], own)
         starts = _padded([start(*pair) for pair in padded], width)
-        fits = _batch(*_widened(X, own, starts, algorithm, stop), at_a_time, num_devices)
+        fits = _batch(*_widened(X, starts, algorithm, stop), each, study, at_a_time, num_devices)
         running.append((batch, fits))
         if len(running) > 1:
             keep(*running.pop(0))
@@ -165,11 +205,11 @@ def batched(items: list, size: int) -> list[list]:
     return [items[i : i + size] for i in range(0, len(items), size)]
 
 
-def automatic_batch_size(X, masks: bool, algorithm, rank: int) -> int:
+def automatic_batch_size(X, shared: bool, algorithm, rank: int) -> int:
     m, n = X.shape
     numbers = 8 * (m + n) * rank
-    if algorithm.beta != 2 or masks or isinstance(X, Masked):
-        numbers += 6 * m * n
+    if algorithm.beta != 2 or isinstance(X, Masked):
+        numbers += (6 if shared else 12) * m * n  # a mask of its own is made anew, twice
     return max(1, WORKING_MEMORY // (numbers * checks.compute_dtype(X.dtype).itemsize))
 
 
@@ -183,37 +223,47 @@ def members_at_a_time(X, rank: int) -> int:
 class Member(NamedTuple):
     factors: Factors
     loss: Array
-    rmse: Array
+    scores: Any
     num_iters: Array
     status: Array
 
 
-def _widened(X, masks, starts, algorithm, stop):
-    """The arguments of `_batch`, in the dtype to compute in."""
+def _widened(X, starts, algorithm, stop):
+    """The first arguments of `_batch`, in the dtype to compute in."""
     dtype = checks.compute_dtype(X.dtype)
-    arrays = jax.tree.map(lambda a: jnp.asarray(a, dtype), (X, masks, starts, algorithm, stop["tol"]))
+    arrays = jax.tree.map(lambda a: jnp.asarray(a, dtype), (X, starts, algorithm, stop["tol"]))
     return *arrays, stop["num_iters"], stop["max_iters"]
 
 
-@partial(jax.jit, static_argnames=("num_iters", "max_iters", "at_a_time", "num_devices"))
+@partial(jax.jit, static_argnames=("num_iters", "max_iters", "study", "at_a_time", "num_devices"))
 def _batch(
-    X, masks, starts: Factors, algorithm, tol, num_iters: int | None, max_iters: int, at_a_time: int, num_devices: int
+    X,
+    starts: Factors,
+    algorithm,
+    tol,
+    num_iters: int | None,
+    max_iters: int,
+    own,
+    study: Study,
+    at_a_time: int,
+    num_devices: int,
 ) -> Member:
-    """All members of a batch, starts W (B, m, r), H (B, r, n); `masks` (B, m, n) gives each its own weights.
+    """All members of a batch, starts W (B, m, r), H (B, r, n), and what each has to itself.
 
     Each device takes its part of them, `at_a_time` as one array program, one such group after the other.
     """
 
-    def on_one_device(X, masks, starts, algorithm, tol):
-        def member(own):
-            mask, start = own
-            A = X if mask is None else Masked(X, mask)
-            return _fitted(A, loops.zero_where_empty(A, start), algorithm, tol, num_iters, max_iters)
+    def on_one_device(X, own, starts, algorithm, tol):
+        def member(one):
+            own, start = one
+            A = study.view(X, own)
+            fitted = _fitted(A, loops.zero_where_empty(A, start), algorithm, tol, num_iters, max_iters)
+            return fitted._replace(scores=study.scores(X, own, fitted.factors, algorithm))
 
-        return lax.map(member, (masks, starts), batch_size=at_a_time)
+        return lax.map(member, (own, starts), batch_size=at_a_time)
 
     if num_devices == 1:
-        return on_one_device(X, masks, starts, algorithm, tol)
+        return on_one_device(X, own, starts, algorithm, tol)
     everywhere, divided = PartitionSpec(), PartitionSpec("members")
     return jax.shard_map(
         on_one_device,
@@ -221,45 +271,54 @@ def _batch(
         in_specs=(everywhere, divided, divided, everywhere, everywhere),
         out_specs=divided,
         check_vma=False,  # no member needs anything of another
-    )(X, masks, starts, algorithm, tol)
+    )(X, own, starts, algorithm, tol)
 
 
 def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
     if num_iters is None:
         fit = loops._fit(X, start, algorithm, tol, dtype=X.dtype, stop="delta", max_iters=max_iters, check_every=1)
-        factors, taken, status = fit.factors, fit.num_iters, fit.status
-    else:
-        factors = loops.last_factors(X, start, algorithm, num_iters)
-        finite = jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
-        taken, status = jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE)
-    return Member(factors, objective(X, factors, algorithm), rmse(X, factors), taken, status)
+        return Member(fit.factors, fit.loss, None, fit.num_iters, fit.status)
+    factors = loops.last_factors(X, start, algorithm, num_iters)
+    loss = objective(X, factors, algorithm)
+    finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
+    return Member(factors, loss, None, jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE))
 
 
 def rmse(X, factors: Factors):
     """sqrt(Σ M (X − WH)² / Σ M), the root mean square of the residual over the entries that count."""
-    weight = jnp.sum(X.M) if isinstance(X, Masked) else X.size
-    return jnp.sqrt(2 * objective(X, factors, Objective()) / weight)
+    return jnp.sqrt(2 * mean_loss(X, factors, Objective()))
 
 
-def _single_starts(X, masks, ranks, keys, init):
+def mean_loss(X, factors: Factors, loss):
+    """Σ M d(x, z) / Σ M of an objective without penalties: its mean over the entries that count."""
+    weight = jnp.sum(X.M) if isinstance(X, Masked) else float(X.size)  # a whole number need not fit 32 bits
+    return objective(X, factors, loss) / weight
+
+
+SWEEP = Study(view=lambda X, _: X, scores=lambda X, own, factors, algorithm: rmse(X, factors))
+
+
+def _single_starts(X, own, study: Study, ranks, keys, init):
     """(rank, restart) -> (W, H), the start of that member, as NumPy arrays."""
     if init != "random":
         return lambda rank, restart: jax.device_get(loops.initial_factors(X, rank, init, keys[restart]))
     # The start of a rank is the first components of that of a larger one: one draw serves all ranks.
     draw = jax.vmap(lambda key: inits.uniform(key, X.shape, max(ranks), checks.compute_dtype(X.dtype)))
-    means = jax.vmap(lambda mask: _mean_size(Masked(X, mask)))(masks) if masks is not None else [_mean_size(X)]
-    (W, H), means = jax.device_get((draw(keys), means))
+    (W, H), means = jax.device_get((draw(keys), _mean_sizes(X, own, study)))
 
     def start(rank, restart):
-        s = 2 * np.sqrt(means[restart if masks is not None else 0] / rank).astype(W.dtype)
+        s = 2 * np.sqrt(means[0 if own is None else restart] / rank).astype(W.dtype)
         return s * W[restart, :, :rank], s * H[restart, :rank]
 
     return start
 
 
-@jax.jit
-def _mean_size(X):
-    return jnp.mean(jnp.abs(filled(X)))
+@partial(jax.jit, static_argnames="study")
+def _mean_sizes(X, own, study: Study):
+    """The mean of |X| as each restart sees it, one after the other; a single one where all see the same."""
+    X = jax.tree.map(lambda A: A.astype(checks.compute_dtype(A.dtype)), X)
+    one = lambda own: jnp.mean(jnp.abs(filled(study.view(X, own))))
+    return one(None)[None] if own is None else lax.map(one, own)
 
 
 def _padded(starts: list[Any], width: int) -> Factors:
@@ -282,7 +341,7 @@ def _collect(found: dict, ranks, num_restarts: int) -> Sweep:
         )
 
     factors = tuple(stacked(r) for r in ranks)
-    return Sweep(np.array(ranks), table("loss"), table("rmse"), table("num_iters"), table("status"), factors)
+    return Sweep(np.array(ranks), table("loss"), table("scores"), table("num_iters"), table("status"), factors)
 
 
 def _tracked(jobs, progress: bool):

@@ -107,5 +107,5 @@ def test_what_does_not_fit_is_an_error_that_says_so(function):
         function(Factors(np.where(W == W.max(), -1, W), H))
     with pytest.raises(ValueError, match="H: expected finite entries"):
         function(Factors(W, np.where(H == H.max(), np.nan, H)))
-    with pytest.raises(ValueError, match=r"expected Factors\(W, H\), got 3 arrays"):
+    with pytest.raises(ValueError, match=r"expected Factors\(W, H\) or a Fit, got 3 arrays"):
         function((W, H, H))

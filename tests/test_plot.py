@@ -221,21 +221,21 @@ def test_similarity_of_identical_restarts_of_a_single_rank():
 # cross-validation
 
 
-def a_cross_validation(num_folds=S):
+def a_cross_validation(num_folds=S, score="rmse"):
     train, test = (random(len(RANKS), num_folds, seed=seed) for seed in (0, 1))
-    return SimpleNamespace(ranks=RANKS, train_rmse=train, test_rmse=test, rank=4, rank_1se=3)
+    return SimpleNamespace(ranks=RANKS, train=train, test=test, score=score, rank=4, rank_1se=3)
 
 
 def test_cross_validation_shows_folds_means_standard_errors_and_the_chosen_ranks():
     cv = a_cross_validation()
-    cv.test_rmse[1, 0] = np.nan
+    cv.test[1, 0] = np.nan
     ax = plot.cross_validation(cv)
-    mean = np.nanmean(cv.test_rmse, axis=1)
-    error = np.nanstd(cv.test_rmse, axis=1, ddof=1) / np.sqrt([S, S - 1, S])
+    mean = np.nanmean(cv.test, axis=1)
+    error = np.nanstd(cv.test, axis=1, ddof=1) / np.sqrt([S, S - 1, S])
     assert_curve(line_of(ax, "test, mean ± std. error"), [1, 3, 4], mean[IN_ORDER])
-    assert_curve(line_of(ax, "train, mean"), [1, 3, 4], cv.train_rmse.mean(axis=1)[IN_ORDER])
-    np.testing.assert_array_equal(points_of(ax, "test, each fold"), points(RANKS, cv.test_rmse))
-    np.testing.assert_array_equal(points_of(ax, "train, each fold"), points(RANKS, cv.train_rmse))
+    assert_curve(line_of(ax, "train, mean"), [1, 3, 4], cv.train.mean(axis=1)[IN_ORDER])
+    np.testing.assert_array_equal(points_of(ax, "test, each fold"), points(RANKS, cv.test))
+    np.testing.assert_array_equal(points_of(ax, "train, each fold"), points(RANKS, cv.train))
     (bars,) = ax.containers[0].lines[2]
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, np.stack([mean - error, mean + error], axis=1)[IN_ORDER], rtol=1e-12)
@@ -253,6 +253,19 @@ def test_cross_validation_of_a_single_fold_has_no_bars():
     (bars,) = ax.containers[0].lines[2]
     assert not any(len(segment) for segment in bars.get_segments())
     assert_drawn(ax.figure)
+
+
+def test_cross_validation_names_its_score_and_does_not_draw_an_infinite_mean():
+    assert plot.cross_validation(a_cross_validation()).get_ylabel().startswith("RMSE")
+    cv = a_cross_validation(score="loss")
+    cv.test[1, 0] = np.inf  # at rank 1
+    ax = plot.cross_validation(cv)
+    assert ax.get_ylabel() == "mean loss of an entry"
+    assert not np.isfinite(line_of(ax, "test, mean ± std. error").get_ydata()[0])
+    assert len(points_of(ax, "test, each fold")) == 3 * S - 1
+    assert_drawn(ax.figure)
+    with pytest.raises(ValueError, match="score: expected one of 'rmse', 'loss', got 'kl'"):
+        plot.cross_validation(a_cross_validation(score="kl"))
 
 
 def test_the_same_rank_chosen_twice_is_marked_by_two_rings_of_different_size():
@@ -559,9 +572,9 @@ WRONG = {
         r"loss: expected shape \(R, S\) with R = 3, S = 5, got \(3, 2\)",
     ),
     "one value a rank": (
-        lambda: plot.cross_validation(with_(a_cross_validation(), test_rmse=np.ones(3))),
+        lambda: plot.cross_validation(with_(a_cross_validation(), test=np.ones(3))),
         ValueError,
-        r"test_rmse: expected shape \(R, S\) with R = 3, S = 5, got \(3,\)",
+        r"test: expected shape \(R, S\) with R = 3, S = 5, got \(3,\)",
     ),
     "no ranks": (lambda: plot.scree(with_(a_sweep(), ranks=[])), ValueError, r"ranks: expected at least one"),
     "svd": (
@@ -628,10 +641,10 @@ WRONG = {
         r"num_columns: expected an integer of at least 1, got 0",
     ),
     "a NaN": (lambda: plot.components(W * np.nan, SHAPE), ValueError, r"W: expected finite entries"),
-    "a fit": (
-        lambda: plot.heatmaps(X, a_fit(TRACE)),
+    "no factors": (
+        lambda: plot.heatmaps(random(6, 4), (np.ones((6, 2)),) * 3),
         ValueError,
-        r"factors: expected Factors\(W, H\), got 6 arrays; of a fit, pass fit\.factors",
+        r"expected Factors\(W, H\) or a Fit, got 3 arrays",
     ),
     "factors of another X": (
         lambda: plot.heatmaps(X[:, :3], FACTORS),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support import drawn
 
 from jnmf import Factors, Status
-from jnmf.similarity import match, similarity, sweep_similarity
+from jnmf.similarity import match, similarity, sweep_similarity, unit_columns
 from proofs.strategies import nonnegative, positive, real
 
 SHAPES = ((5, 1), (6, 3), (3, 5), (6, 6))  # one compilation each
@@ -98,6 +98,51 @@ def test_columns_of_extreme_size_keep_the_dtype_and_the_score(dtype):
         score = similarity((U * c).astype(dtype), V)
         assert score.dtype == dtype
         assert score == pytest.approx(expected, abs=10 * float(np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_no_score_is_above_one(dtype):
+    """Multiples of the same columns, whose cosines are 1 and a few roundings more or less."""
+    U = np.stack([random_pair(50, 5, dtype, seed)[0] for seed in range(40)])
+    V = (U * np.asarray([2.7, 0.3, 1.1, 7.0, 0.9], dtype))[:, :, ::-1]
+    unclipped = jnp.matmul(jnp.swapaxes(unit_columns(jnp.asarray(U)), 1, 2), unit_columns(jnp.asarray(V)))
+    assert dtype == "float16" or (unclipped > 1).any()
+    scores = jax.vmap(similarity)(U, V)
+    assert (scores <= 1).all()
+    np.testing.assert_allclose(scores, 1, atol=5 * float(np.finfo(dtype).eps))
+    assert (jax.vmap(similarity)(U[:, :, :1], -V[:, :, 4:]) >= -1).all()
+    # Of 7 and of 5 real components, beside 8: no quotient of the ranks enters.
+    ranks, A = (8, 7, 5), random_pair(50, 8, dtype)[0]
+    members = tuple(Factors(np.stack([A, 2.7 * A])[:, :, :r], np.stack([A.T, 0.3 * A.T])[:, :r]) for r in ranks)
+    sweep = SimpleNamespace(ranks=ranks, loss=np.zeros((3, 2)), status=np.zeros((3, 2), int), members=members)
+    for scores in sweep_similarity(sweep)[1:]:
+        assert (scores <= 1).all()
+        np.testing.assert_allclose(scores, 1, atol=5 * float(np.finfo(dtype).eps))
+
+
+def test_the_derivative_at_equal_columns_is_zero():
+    """At its maximum the cosine is flat; what keeps it at most 1 passes the derivative on and adds nothing."""
+    U = jnp.asarray(random_pair(50, 5)[0])
+    np.testing.assert_allclose(jax.grad(similarity)(U, 2.7 * U), 0, atol=1e-15)
+    second = jax.grad(lambda t: jax.grad(lambda t: similarity(U + t, U))(t))(0.0)
+    flat = jax.grad(lambda t: jax.grad(lambda t: cosine_sum(U + t, U) / 5)(t))(0.0)
+    assert second == pytest.approx(float(flat), rel=1e-9)
+    assert second < -0.01
+
+
+def cosine_sum(U, V):
+    return jnp.sum(jnp.sum(U * V, axis=0) / jnp.linalg.norm(U, axis=0) / jnp.linalg.norm(V, axis=0))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_sweep_of_one_restart_one_rank_and_one_sample(size):
+    H = np.ones((1, 2, size)) * np.array([1.0, 2.0])[:, None]
+    members = (Factors(np.eye(3)[None, :, :2], H),)
+    sweep = SimpleNamespace(ranks=(2,), loss=np.zeros((1, 1)), status=np.zeros((1, 1), int), members=members)
+    found = sweep_similarity(sweep)
+    for score, shape in zip(found[1:], [(1, 1), (1, 1), (1, 1, 1), (1, 1, 1)], strict=True):
+        assert score.shape == shape
+        np.testing.assert_allclose(score, 1, rtol=1e-15)
 
 
 def test_integers_become_floats_and_mixed_dtypes_the_wider():

@@ -1,31 +1,38 @@
 """Whole studies: members equal single fits, few programs, every rank and restart in its place."""
 
+import itertools
 import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import ALGORITHMS, problem
+from support import ALGORITHMS, penalised, problem
 
 from jnmf import (
+    ALS,
     ANLS,
     HALS,
     MU,
     PGD,
+    Accelerated,
+    Extrapolated,
     Factors,
+    Momentum,
     Status,
-    cross_validate,
     cross_validation,
     fit,
+    hoyer_sparsity,
     init,
     pivoting,
     run,
+    shuffle_columns,
+    svd_rmse,
     sweep,
 )
-from jnmf.cross_validation import choose
 from jnmf.init import as_key
 from jnmf.loops import zero_where_empty
+from jnmf.masked import Masked
 
 X, _ = problem()
 KEYS = jax.random.split(jax.random.key(0), 3)
@@ -43,6 +50,96 @@ def test_padding_with_zero_components_changes_nothing(name):
     np.testing.assert_allclose(padded.W[:, :3], single.W, rtol=1e-8, atol=1e-11)
     np.testing.assert_allclose(trace.loss, single_trace.loss, rtol=1e-9)
     np.testing.assert_allclose(trace.delta, single_trace.delta, rtol=1e-6)
+
+
+# A member is its single fit, whatever it stands beside
+
+METHODS = {
+    "MU": MU(),
+    "MU KL": MU(beta=1.0),
+    "MU 0.5": MU(beta=0.5),
+    "HALS": HALS(),
+    "HALS inner": HALS(inner=3),
+    "ALS": ALS(),
+    "ANLS pivoting": ANLS(),
+    "ANLS projected gradient": ANLS(solver="projected_gradient"),
+    "PGD": PGD(),
+    "PGD number": PGD(step_size=0.02),
+    "PGD backtracking": PGD(step_size="backtracking"),
+    "Accelerated HALS": Accelerated(HALS()),
+    "Accelerated MU": Accelerated(MU()),
+    "Accelerated PGD": Accelerated(PGD(step_size="backtracking"), effort=2.0),
+    "Extrapolated HALS": Extrapolated(HALS()),
+    "Extrapolated ANLS": Extrapolated(ANLS()),
+    "Extrapolated PGD": Extrapolated(PGD()),
+    "default": Extrapolated(Accelerated(HALS())),
+    "Momentum MU": Momentum(MU()),
+    "Momentum MU KL": Momentum(MU(beta=1.0)),
+}
+PENALISED = {
+    "none": {},
+    "ridge": {"l2_W": 0.1, "l2_H": 0.2},
+    "lasso": {"l1_W": 0.1, "l1_H": 0.2},
+    "both": {"l1_W": 0.1, "l2_W": 0.2, "l1_H": 0.2, "l2_H": 0.1},
+}
+MASKS = {"whole": None, "masked": np.random.default_rng(0).random(X.shape) < 0.8}
+DEVICES = {"two devices": 2, "one device": 1}
+BESIDE = {"padded": [2, 3], "alone": [3]}
+TABLE = [METHODS, PENALISED, MASKS, DEVICES, BESIDE]
+
+
+def pairwise(choices):
+    """Rows that hold each pair of choices of two columns at least once, taken greedily; far fewer than the product."""
+    rows = list(itertools.product(*choices))
+    pairs = lambda row: set(itertools.combinations(enumerate(row), 2))
+    missing = set().union(*map(pairs, rows))
+    chosen = []
+    while missing:
+        chosen.append(max(rows, key=lambda row: len(pairs(row) & missing)))
+        missing -= pairs(chosen[-1])
+    return chosen
+
+
+QUICK = ["MU KL", "ANLS pivoting", "PGD backtracking", "Accelerated HALS", "default", "Momentum MU KL"]
+COVER = pairwise([QUICK, *TABLE[1:]])
+EVERYTHING = [row for row in itertools.product(*TABLE[:-1], ["padded"]) if row not in COVER]
+
+
+def check_members(monkeypatch, method, penalties, mask, devices, beside):
+    """Six iterations at ranks 2 and 3, of which Accelerated makes other numbers of half-steps, from two keys."""
+    monkeypatch.setattr(jax, "local_device_count", lambda: DEVICES[devices])
+    algorithm, ranks, mask = penalised(METHODS[method], **PENALISED[penalties]), BESIDE[beside], MASKS[mask]
+    study = sweep(X, ranks, num_restarts=2, algorithm=algorithm, key=3, num_iters=6, mask=mask)
+    keys = jax.random.split(jax.random.key(3), 2)
+    for i, rank in enumerate(ranks):
+        for s in range(2):
+            single = fit(X, rank, algorithm, key=keys[s], tol=0, max_iters=6, mask=mask)
+            W, H = study.factors(rank, s)
+            np.testing.assert_allclose(study.loss[i, s], single.loss, rtol=1e-9)
+            np.testing.assert_allclose(W, single.W, rtol=1e-6, atol=1e-8)
+            np.testing.assert_allclose(H, single.H, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("row", COVER, ids=", ".join)
+def test_a_member_is_its_single_fit(monkeypatch, row):
+    check_members(monkeypatch, *row)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("row", EVERYTHING, ids=", ".join)
+def test_a_member_is_its_single_fit_whatever_the_options(monkeypatch, row):
+    check_members(monkeypatch, *row)
+
+
+def test_a_ridge_does_not_make_padding_count():
+    """More components than columns, with a ridge, which stands on the diagonal of padded components too."""
+    ranks = [10, 13]
+    algorithm = Accelerated(HALS(l2_H=0.1, l2_W=0.1), effort=4.0)
+    study = sweep(X, ranks, num_restarts=1, key=3, num_iters=5, algorithm=algorithm)
+    single = fit(X, ranks[0], algorithm, key=jax.random.split(jax.random.key(3), 1)[0], tol=0, max_iters=5)
+    np.testing.assert_allclose(study.loss[0, 0], single.loss, rtol=1e-9)
 
 
 @pytest.mark.parametrize("algorithm", [HALS(inner=2), MU(beta=1.0), ANLS()], ids=repr)
@@ -107,7 +204,8 @@ def test_inits_masks_and_single_components():
 
 
 def test_diverged_members_are_never_the_best():
-    study = sweep(X, [2], num_restarts=2, algorithm=PGD(step_size=1e3), tol=1e-12)
+    with pytest.warns(UserWarning, match="2 of 2 fits are not finite, see `status`: try a smaller step size"):
+        study = sweep(X, [2], num_restarts=2, algorithm=PGD(step_size=1e3), tol=1e-12)
     assert (study.status == Status.NONFINITE).all()
     assert BATCH.best_restart(np.array([1.0, np.nan, 2.0]), np.array([2, 2, 1])) == 2
     assert np.isfinite(study.best(2).W).all()
@@ -123,7 +221,17 @@ def test_diverged_members_are_never_the_best():
         ([2], {"num_restarts": 0}, "num_restarts: expected an integer of at least 1, got 0"),
         ([2], {"batch_size": 0}, "batch_size: expected an integer of at least 1, got 0"),
         ([2], {"num_iters": -1}, "num_iters: expected"),
-        ([10], {"init": "nndsvd"}, "nndsvd: expected rank ≤"),
+        ([10], {"init": "nndsvd", "num_restarts": 1}, "nndsvd: expected rank ≤"),
+        (
+            [2],
+            {"init": "nndsvda"},
+            "init: nndsvda starts every restart at the same point, expected num_restarts=1, got 2",
+        ),
+        ([2], {"init": Factors(np.ones((12, 2)), np.ones((2, 9)))}, "init: Factors starts every restart at the same"),
+        ([2], {"num_iters": 5, "tol": 1e-4}, "num_iters: expected None with tol or max_iters, got 5"),
+        ([2], {"num_iters": 5, "max_iters": 500}, "num_iters: expected None with tol or max_iters, got 5"),
+        ([2], {"tol": -1}, "tol: expected a finite number of at least 0, got -1"),
+        ([2], {"max_iters": -1}, "max_iters: expected an integer of at least 0, got -1"),
         ([2], {"mask": np.zeros(X.shape)}, "mask: expected a positive weight"),
     ],
 )
@@ -132,61 +240,44 @@ def test_bad_arguments(ranks, options, message):
         sweep(X, ranks, **{"num_restarts": 2, **options})
 
 
+@pytest.fixture
+def single_precision():
+    """As users run it who have not switched float64 on: integers have 32 bits."""
+    jax.config.update("jax_enable_x64", False)
+    yield
+    jax.config.update("jax_enable_x64", True)
+
+
+@pytest.mark.usefixtures("single_precision")
+def test_matrices_of_more_entries_than_an_int32_counts():
+    """Shapes alone: a Python integer above 2³¹ in a traced program is an OverflowError."""
+    m, n, r = 2**16, 2**15 + 1, 2
+    real = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)
+    factors, key = Factors(real(m, r), real(r, n)), jax.random.key(0)
+    for A in (real(m, n), Masked(real(m, n), real(m, n))):
+        assert jax.eval_shape(BATCH.rmse, A, factors).shape == ()
+    assert jax.eval_shape(lambda A: svd_rmse(A, (1, 2)), real(m, n)).shape == (2,)
+    assert jax.eval_shape(lambda A: init.random(key, A, r), real(m, n)).H.shape == (r, n)
+    assert jax.eval_shape(lambda A: init.nndsvd(A, r), real(m, n)).H.shape == (r, n)
+    assert jax.eval_shape(shuffle_columns, real(m, n)).shape == (m, n)
+    assert jax.eval_shape(hoyer_sparsity, real(m, n)).shape == ()
+    masked = Masked(real(m, n), real(m, n))
+    last = jax.eval_shape(lambda A: cross_validation._last_draws(key[None], A, 2**31), masked)
+    assert (last.shape, last.dtype) == ((1,), jnp.uint32)
+    start = Factors(real(1, m, r), real(1, r, n))
+    found = jax.eval_shape(
+        lambda A, s: BATCH._batch(A, s, HALS(), 0.0, 1, 1, None, BATCH.SWEEP, 1, 1), real(m, n), start
+    )
+    assert found.loss.shape == (1,)
+    assert BATCH.automatic_batch_size(masked, False, HALS(), r) == BATCH.members_at_a_time(masked, r) == 1
+
+
 def test_unknown_members():
     study = sweep(X, [2, 3], num_restarts=3, num_iters=5)
     with pytest.raises(ValueError, match="rank: expected one of 2, 3, got 4"):
         study.best(4)
     with pytest.raises(ValueError, match="restart: expected an integer from 0 to 2, got 3"):
         study.factors(2, 3)
-
-
-# Cross-validation
-
-
-def planted(seed):
-    """Rank 5 and noise."""
-    rng = np.random.default_rng(seed)
-    A = rng.random((40, 5)) @ rng.random((5, 30))
-    return np.maximum(A + 0.05 * A.mean() * rng.standard_normal(A.shape), 0)
-
-
-@pytest.mark.slow
-def test_cross_validation_finds_the_planted_rank_over_ten_data_seeds():
-    for seed in range(10):
-        result = cross_validate(planted(seed), [3, 4, 5, 6, 7], num_restarts=4, key=seed, max_iters=300)
-        assert result.rank == 5, seed
-        assert result.rank_1se <= result.rank
-        assert result.test_rmse.shape == result.train_rmse.shape == (5, 4)
-        assert (np.diff(result.train_rmse.mean(axis=1)) < 0).all()
-        assert (result.test_rmse[2] > result.train_rmse[2]).all()
-
-
-def test_cross_validation_finds_three_in_the_exercise_data(nmfdata):
-    result = cross_validate(nmfdata, [2, 3, 4], num_restarts=8)
-    assert (result.rank, result.rank_1se) == (3, 3)
-
-
-def test_the_held_out_entries_are_really_held_out():
-    """Whatever stands there, the training error is the same; only the test error sees it."""
-    test = cross_validation._holdouts(jax.random.split(as_key(0))[0], jnp.ones_like(X), 0.2, 1)
-    assert (jnp.sum(test > 0, axis=(1, 2)) == round(0.2 * X.size)).all()
-    spoiled = np.array(X)
-    spoiled[np.asarray(test[0]) > 0] *= 100
-    plain, other = (cross_validate(A, [2], num_restarts=1, holdout=0.2, max_iters=20) for A in (X, spoiled))
-    assert not np.allclose(plain.test_rmse, other.test_rmse)
-    np.testing.assert_array_equal(plain.train_rmse, other.train_rmse)
-
-
-def test_choosing_by_one_standard_error():
-    errors = np.array([[3.0, 3.2], [2.0, 2.2], [1.9, 2.3], [1.8, 2.2]])
-    assert choose([1, 2, 3, 4], errors) == (4, 2)
-    assert choose([4, 1], np.array([[1.0], [2.0]])) == (4, 4)
-
-
-@pytest.mark.parametrize("holdout", [0.0, 1.0, 1, -0.1, 0.001])
-def test_bad_holdouts(holdout):
-    with pytest.raises(ValueError, match="holdout: expected"):
-        cross_validate(X, [2], num_restarts=2, holdout=holdout)
 
 
 @pytest.mark.parametrize("algorithm", [HALS(), ANLS()], ids=["HALS", "ANLS"])
