@@ -65,6 +65,11 @@ def test_divergence_of_x_far_from_z_is_in_range_where_its_value_is(beta):
     assert not np.isnan(value).any()
 
 
+@pytest.mark.parametrize("beta", [1.0, 1.5, 2.0, 3.0])
+def test_derivative_at_the_origin_is_the_limit(beta):
+    np.testing.assert_array_equal(losses.for_beta(beta).derivative(jnp.zeros(1), jnp.zeros(1)), float(beta == 1))
+
+
 def test_ratio_below_the_range_of_its_dtype_keeps_its_logarithm():
     x, z = np.float32(1e-30), np.float32(1e30)
     np.testing.assert_allclose(divergence(x, z, 0.0), float(oracle(x, z, 0)), rtol=1e-6)
