@@ -47,56 +47,73 @@ def divide(a, b):
 
 def power(a, exponent: float):
     """a^exponent for a ≥ 0; a negative power of 0 is 0, so that such an entry takes no part in a weighted sum."""
-    return jnp.where(a > 0, jnp.where(a > 0, a, 1) ** exponent, 1.0 if exponent == 0 else 0.0)
-
-
-def _relative(x, z):
-    """v = (x − z)/z and log(x/z) for x, z > 0. Near x = z, log1p(v) keeps the digits that x/z has lost."""
-    v = (x - z) / z
-    near = jnp.abs(v) < 0.5
-    return v, jnp.where(near, jnp.log1p(jnp.where(near, v, 0)), jnp.log(x) - jnp.log(z))
-
-
-def _inside(x, z):
-    """Where d is smooth (x, z > 0), and x and z with 1 put in elsewhere."""
-    inside = (x > 0) & (z > 0)
-    return inside, jnp.where(inside, x, 1), jnp.where(inside, z, 1)
-
-
-def _kl(x, z):
-    inside, a, b = _inside(x, z)
-    _, log_ratio = _relative(a, b)
-    return jnp.where(inside, a * log_ratio - (a - b), jnp.where(x > 0, jnp.inf, z))
-
-
-def _itakura_saito(x, z):
-    inside, a, b = _inside(x, z)
-    v, log_ratio = _relative(a, b)
-    return jnp.where(inside, v - log_ratio, jnp.where(x == z, 0, jnp.inf))
+    base = jnp.where(a > 0, a, 1)
+    value = (
+        base**exponent if exponent >= 0 else (1 / base) ** -exponent
+    )  # XLA knows x^½ and x² as such, not x^−½ and x^−2
+    return jnp.where(a > 0, value, 1.0 if exponent == 0 else 0.0)
 
 
 def _beta(x, z, beta):
-    if beta in NAMED:
-        return NAMED[beta].divergence(x, z)
-    d = (power(x, beta) + (beta - 1) * power(z, beta) - beta * x * power(z, beta - 1)) / (beta * (beta - 1))
-    if beta < 1:
+    """d(x, z) without the cancellation of the textbook's formula for x near z, or for β near 0 or 1.
+
+    d is z^β φ(v), v = (x − z)/z; near v = 0 by the series of φ, else by `_far`. `proofs.stable_beta_divergence`.
+    """
+    inside = (x > 0) & (z > 0)
+    a, b = jnp.where(inside, x, 1), jnp.where(inside, z, 1)
+    v, reach = (a - b) / b, 1 / (3 + abs(beta))
+    near = jnp.abs(v) < reach
+    far, unit = _far(a, b, beta)
+    smooth = jnp.where(near, _near(jnp.where(near, v, 0), beta, reach), far)
+    # At the edge d(x, 0) = x^β / (β(β−1)) and d(0, z) = z^β / β, where they are finite.
+    edge = jnp.where(x > 0, 1 / (beta * (beta - 1)) if beta > 1 else 0.0, 1 / beta if beta > 0 else 0.0)
+    unit = jnp.where(inside, jnp.where(near, b, unit), jnp.where(x > 0, x, z))
+    d = power(unit, beta) * jnp.where(inside, smooth, edge)
+    if beta <= 1:
         d = jnp.where((x > 0) & (z == 0), jnp.inf, d)
-    if beta < 0:
+    if beta <= 0:
         d = jnp.where((x == 0) & (z > 0), jnp.inf, d)
     return d
 
 
+def _near(v, beta, reach):
+    """φ(v) = ½ v² (1 + (β−2)/3 v (1 + (β−3)/4 v (1 + …))) for |v| ≤ reach, with the terms that are above rounding."""
+    factors, largest, k = [], 1.0, 2
+    while largest > jnp.finfo(v.dtype).eps / 8:
+        factors.append((beta - k) / (k + 1))
+        largest *= abs(factors[-1]) * reach
+        k += 1
+    series = jnp.ones_like(v)
+    for factor in reversed(factors):
+        series = 1 + factor * v * series
+    return 0.5 * v * v * series
+
+
+def _far(x, z, beta):
+    """d = unit^β φ as (φ, unit), for x and z apart; the unit is such that neither leaves the range where d does not."""
+    low, high = jnp.minimum(x, z), jnp.maximum(x, z)
+    root = jnp.sqrt(low) / jnp.sqrt(high)  # in range where the ratio s itself is not
+    s, log_s, w = root * root, 2 * jnp.log(root), (high - low) / high  # w = 1 − s
+    if beta >= 0.5:
+        p = beta - 1
+        E = jnp.expm1(p * log_s) / p if p else log_s  # (s^p − 1)/p
+        return jnp.where(x < z, s * E + w, -E - w * (1 + p * E)) / beta, high
+    F = jnp.expm1(-beta * log_s) / beta if beta else -log_s  # (s^−β − 1)/β
+    return jnp.where(x < z, F - w * (1 + beta * F), (high - low) / low - F) / (1 - beta), low
+
+
 def _beta_derivative(x, z, beta):
-    return power(z, beta - 1) - x * power(z, beta - 2)
+    """z^{β−1} − x z^{β−2}, which does not cancel as z^{β−1} (z − x)/z."""
+    return power(z, beta - 1) * jnp.where(z != 0, divide(z - x, z), 1)
 
 
 frobenius = Loss(lambda x, z: 0.5 * (x - z) ** 2, lambda x, z: z - x)
 r"""½‖X − WH‖². Gradients (WH − X)Hᵀ and Wᵀ(WH − X). Lee and Seung 2001, eq. 1 with the factor ½."""
 
-kl = Loss(_kl, lambda x, z: 1 - divide(x, z))
+kl = Loss(partial(_beta, beta=1), partial(_beta_derivative, beta=1))
 r"""Generalised Kullback–Leibler divergence Σ x log(x/z) − x + z. Lee and Seung 2001, eq. 3."""
 
-itakura_saito = Loss(_itakura_saito, lambda x, z: divide(1, z) - divide(divide(x, z), z))
+itakura_saito = Loss(partial(_beta, beta=0), partial(_beta_derivative, beta=0))
 r"""Itakura–Saito divergence Σ x/z − log(x/z) − 1. Févotte, Bertin and Durrieu 2009, eq. 3."""
 
 beta_divergence = Loss(_beta, _beta_derivative)

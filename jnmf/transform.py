@@ -12,7 +12,8 @@ from jnmf.masked import Masked, weighted
 from jnmf.objective import relative_change
 
 UPDATES = 1000  # at most
-POLISH = 5  # Newton steps after the multiplicative updates; each is kept only in the rows where it helps
+STEPS = 50  # of Newton's method after them, at most
+LENGTHS = 12  # of each step that are tried: 1, ½, ¼, …
 
 
 def transform(X_new, H, algorithm=None, *, mask=None):
@@ -53,17 +54,18 @@ def _least_squares(X, H, algorithm):
 
 @jax.jit
 def _divergence(X, H, algorithm):
-    W = lax.stop_gradient(_search(*lax.stop_gradient((X, H, algorithm))))
-    # The Newton step from the solution is zero, and its derivative that of the implicit function theorem:
-    # −K_FF⁻¹ ∂∇_F with K = ∇² and F the free set.
-    step = _newton(X, W, H, algorithm) - W
-    return W + step - lax.stop_gradient(step)
+    start = lax.stop_gradient(_updates(*lax.stop_gradient((X, H, algorithm))))
+    solve = lambda row: _solved(row[0], row[1], H, algorithm)
+    r, n = H.shape
+    return lax.map(solve, (X, start), batch_size=max(1, 2**22 // (r * n)))
 
 
-def _search(X, H, algorithm):
+def _updates(X, H, algorithm):
+    """Multiplicative updates of all rows together, until they hardly move."""
+
     def update(carry):
         W, _, k = carry
-        new = multiplicative.half_step(X.T, H.T, W.T, algorithm.beta, algorithm.l1_W, algorithm.l2_W).T
+        new = multiplicative.half_step_W(X, W, H, algorithm.beta, algorithm.l1_W, algorithm.l2_W)
         return new, relative_change(Factors(W, H), Factors(new, H)), k + 1
 
     def unfinished(carry):
@@ -72,39 +74,76 @@ def _search(X, H, algorithm):
     rows = jnp.sum(weighted(lambda x, _: x, X, None), axis=1, keepdims=True)
     level = divide(rows, jnp.sum(H))
     start = level * jnp.where(jnp.sum(H, axis=1) > 0, 1, 0).astype(X.dtype)[None, :]
-    W, _, _ = lax.while_loop(unfinished, update, (start, jnp.array(jnp.inf, X.dtype), jnp.array(0)))
-
-    def objective(W):
-        D = weighted(for_beta(algorithm.beta).divergence, X, W @ H)
-        return jnp.sum(D, axis=1) + algorithm.l1_W * jnp.sum(W, axis=1) + 0.5 * algorithm.l2_W * jnp.sum(W * W, axis=1)
-
-    def polish(_, W):
-        new = _newton(X, W, H, algorithm)
-        lower = objective(new) <= objective(W) * (1 + 10 * jnp.finfo(X.dtype).eps)
-        return jnp.where(lower[:, None], new, W)
-
-    return lax.fori_loop(0, POLISH, polish, W)
+    return lax.while_loop(unfinished, update, (start, jnp.array(jnp.inf, X.dtype), jnp.array(0)))[0]
 
 
-def _newton(X, W, H, algorithm):
-    """One Newton step for each row w on its free set F = {w > ∇/K_kk}; 0 elsewhere. Blocks of rows bound the memory."""
-    beta = algorithm.beta
-    derivative = for_beta(beta).derivative
+def _solved(x, w, H, algorithm):
+    """One row, from w by Newton's method, differentiable.
+
+    In units of the largest entry of x and of each row of H, so that second derivatives stay in range: with x = c x′,
+    h_k = s_k h′_k and w_k = c w′_k / s_k, the loss is c^β d_β(x′, w′ H′), and l1 w_k = c^β (l1 c^{1−β} / s_k) w′_k.
+    """
+    limits, beta = jnp.finfo(w.dtype), algorithm.beta
+    largest = jnp.max(lax.stop_gradient(weighted(lambda x, _: x, x, None)))
+    c, s = jnp.where(largest > 0, largest, 1), lax.stop_gradient(jnp.max(H, axis=1))
+    x = x._replace(X=x.X / c) if isinstance(x, Masked) else x / c
+    H = divide(H, s[:, None])
+    l1, l2 = (
+        jnp.minimum(divide(penalty * jnp.minimum(power(c, p - beta), limits.max), s**p), limits.max)
+        for penalty, p in ((algorithm.l1_W, 1), (algorithm.l2_W, 2))
+    )
+    w = lax.stop_gradient(_newton(w * s / c, *lax.stop_gradient((x, H, l1, l2)), beta))
+    # A step from the solution is zero, and its derivative that of the implicit function theorem:
+    # −K_FF⁻¹ ∂∇_F with K = ∇² and F the free set.
+    step, free = _newton_step(w, x, H, l1, l2, beta)
+    step = jnp.where(free, step, 0)
+    return divide(c * (w - step + lax.stop_gradient(step)), s)
+
+
+def _newton(w, x, H, l1, l2, beta):
+    """Projected Newton steps with a step length, until w hardly moves (Bertsekas 1982).
+
+    Entries that are not free go to zero, by the same share of the way. Each step takes the first of the lengths 1, ½,
+    ¼, … that does not raise the objective; where none does, w is as good as rounding lets it be. None may make an entry
+    of z zero where x > 0: there the derivative is infinite (β < 2) or lost (β > 2), and no step would leave it.
+    """
+    eps = jnp.finfo(w.dtype).eps
+    lengths = 0.5 ** jnp.arange(LENGTHS, dtype=w.dtype)
+    divergence = for_beta(beta).divergence
+
+    def judged(w):
+        z = w @ H
+        objective = jnp.sum(weighted(divergence, x, z)) + jnp.sum(l1 * w) + 0.5 * jnp.sum(l2 * w * w)
+        return objective, jnp.sum(weighted(lambda x, z: (x > 0) & (z == 0), x, z) > 0)
+
+    def improve(carry):
+        w, _, k = carry
+        step, free = _newton_step(w, x, H, l1, l2, beta)
+        step = jnp.where(free, step, w)
+        tried = jnp.maximum(w[None, :] - lengths[:, None] * step[None, :], 0)
+        (before, missed_before), (after, missed) = judged(w), jax.vmap(judged)(tried)
+        lower = (after <= before + 10 * eps * jnp.abs(before)) & (missed <= missed_before)
+        new = jnp.where(jnp.any(lower), tried[jnp.argmax(lower)], w)
+        return new, jnp.max(jnp.abs(new - w)) > 4 * eps * jnp.max(w), k + 1
+
+    def unfinished(carry):
+        return carry[1] & (carry[2] < STEPS)
+
+    return lax.while_loop(unfinished, improve, (w, jnp.array(True), jnp.array(0)))[0]
+
+
+def _newton_step(w, x, H, l1, l2, beta):
+    """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w > ∇/K_kk}: w − step is the Newton step. K has no derivative."""
 
     def second_derivative(x, z):
         return (beta - 1) * power(z, beta - 2) - (beta - 2) * x * power(z, beta - 3)
 
-    def row(x, w):
-        z = w @ H
-        gradient = H @ weighted(derivative, x, z) + algorithm.l1_W + algorithm.l2_W * w
-        curvature = lax.stop_gradient(weighted(second_derivative, x, z))
-        K = ridge((H * curvature[None, :]) @ H.T, lax.stop_gradient(algorithm.l2_W))
-        diagonal = lax.stop_gradient(jnp.diag(K))
-        d = jnp.where(diagonal > 0, lax.rsqrt(diagonal), 0)
-        free = lax.stop_gradient(w > divide(gradient, diagonal))
-        K = lax.stop_gradient(K)
-        step = d * pivoting.solve_passive(d[:, None] * K * d[None, :], free[:, None], (d * gradient)[:, None])[:, 0]
-        return jnp.where(free, jnp.maximum(w - step, 0), 0)
-
-    r, n = H.shape
-    return lax.map(lambda one: row(*one), (X, W), batch_size=max(1, 2**22 // (r * n)))
+    z = w @ H
+    gradient = H @ weighted(for_beta(beta).derivative, x, z) + l1 + l2 * w
+    curvature = weighted(second_derivative, x, z)
+    K = lax.stop_gradient((H * curvature[None, :]) @ H.T + jnp.diag(l2))
+    diagonal = jnp.diag(K)
+    d = jnp.where(diagonal > 0, lax.rsqrt(diagonal), 0)
+    free = lax.stop_gradient(w > divide(gradient, diagonal))
+    step = d * pivoting.solve_passive(d[:, None] * K * d[None, :], free[:, None], (d * gradient)[:, None])[:, 0]
+    return step, free

@@ -34,9 +34,16 @@ Derivation, Frobenius.  With G = WᵀW and C = WᵀX, f(H) = ½‖X‖² − ⟨
 3. Each entry of H has its own parabola −C_kj H_kj + ½ a_kj H_kj², a = (GH′) ⊘ H′ > 0. Its vertex is H_kj = C_kj/a_kj,
    that is H′ ⊙ C ⊘ (GH′) = H⁺, and Q(H, H′) = Q(H⁺, H′) + ½⟨a, (H − H⁺) ⊙ (H − H⁺)⟩. With H = H′ this is the amount of
    descent above.
-4. Where C_kj < 0 (for an X with negative entries, or with an l1 penalty), the vertex is negative, the parabola rises
-   for H_kj ≥ 0, and its minimum there is at 0. So H′ ⊙ [C]₊ ⊘ (GH′) minimises Q over H ≥ 0 for every C. The penalties
-   l1 ΣH + ½ l2 ‖H‖² make C = WᵀX − l1 and G = WᵀW + l2 I, and nothing else changes: G is still ≥ 0.
+4. Where C_kj < 0 (for an X with negative entries), the vertex is negative, the parabola rises for H_kj ≥ 0, and its
+   minimum there is at 0. So H′ ⊙ [C]₊ ⊘ (GH′) minimises Q over H ≥ 0 for every C.
+5. Penalties l1 ΣH + ½ l2 ‖H‖². With l2, G = WᵀW + l2 I, which is still ≥ 0, and nothing else changes. For l1,
+   (h − h′)² ≥ 0 gives h ≤ ½ (h²/h′ + h′), with equality at h = h′: a parabola above the line that touches it. Added to
+   Q, it makes a = (GH′ + l1) ⊘ H′ and the vertex
+
+   $$ H^+ = H' \odot [W^\top X]_+ \oslash (W^\top W H' + l_1 + l_2 H'). $$
+
+   The line itself could stand in Q too, which takes l1 from C. But then an entry whose C is below l1 in one iteration
+   is 0, and so in all that follow, wherever the minimum is; with l1 below, an entry only shrinks.
 
 Derivation, Kullback–Leibler.  With Z = WH, f(H) = Σ X log X − X − X log Z + Z. Only −X_ij log Z_ij couples entries.
 1. Let Z′ = WH′, λ_k = W_ik H′_kj / Z′_ij, which are ≥ 0 with sum 1, and u_k = H_kj/H′_kj. Let s = Z_ij/Z′_ij, which
@@ -92,8 +99,8 @@ def penalised_iterates(draw):
 # Frobenius
 
 
-def normal_equations(X, W, l1=0.0, l2=0.0):
-    return W.T @ W + l2 * np.eye(W.shape[1]), W.T @ X - l1
+def normal_equations(X, W, l2=0.0):
+    return W.T @ W + l2 * np.eye(W.shape[1]), W.T @ X
 
 
 def frobenius_loss(H, X, W, l1, l2):
@@ -101,13 +108,13 @@ def frobenius_loss(H, X, W, l1, l2):
 
 
 def parabolas(H, old, X, W, l1, l2):
-    G, C = normal_equations(X, W, l1, l2)
-    return 0.5 * (X * X).sum() - (C * H).sum() + 0.5 * ((G @ old) / old * H * H).sum()
+    G, C = normal_equations(X, W, l2)
+    return 0.5 * (X * X).sum() - (C * H).sum() + 0.5 * ((G @ old + l1) / old * H * H + l1 * old).sum()
 
 
 def frobenius_half_step(old, X, W, l1, l2):
-    G, C = normal_equations(X, W, l1, l2)
-    return frobenius_update(old, G, C)
+    G, C = normal_equations(X, W, l2)
+    return frobenius_update(old, G, C, l1)
 
 
 def gap_of_the_majoriser(new, old, X, W):
@@ -142,9 +149,11 @@ FROBENIUS_CONTROLS = {
     "without the penalties": (parabolas, lambda old, X, W, l1, l2: frobenius_half_step(old, X, W, 0, 0)),
     "the negative entries of C made positive": (
         parabolas,
-        lambda old, X, W, l1, l2: (
-            np.abs(normal_equations(X, W, l1, l2)[1]) * old / (normal_equations(X, W, l1, l2)[0] @ old)
-        ),
+        lambda old, X, W, l1, l2: np.abs(W.T @ X) * old / (W.T @ W @ old + l1 + l2 * old),
+    ),
+    "l1 taken from C": (
+        parabolas,
+        lambda old, X, W, l1, l2: np.maximum(W.T @ X - l1, 0) * old / (W.T @ W @ old + l2 * old),
     ),
 }
 SQUARES_CONTROLS = {

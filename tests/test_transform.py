@@ -1,14 +1,18 @@
 """W for new rows: the minimiser of its half-problem, and its derivative."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from support import R, problem
 
-from jnmf import ALS, HALS, MU, fit, nnls, transform
+from jnmf import ALS, HALS, MU, fit, losses, nnls, transform
 from jnmf.factors import Factors
 from jnmf.objective import gradient
+from jnmf.transform import _newton
 
 PENALISED = {"l1_W": 0.3, "l2_W": 0.2}
 ALGORITHMS = [HALS(), ALS(**PENALISED), MU(beta=1.0), MU(beta=1.0, **PENALISED), MU(beta=1.5), MU(beta=0.0)]
@@ -65,3 +69,65 @@ def test_shapes_dtypes_and_empty_rows(dtype):
         assert W.shape == (4, R)
         assert W.dtype == dtype
         assert (W[1] == 0).all()
+
+
+def least(x, H, weights, algorithm):
+    """The least objective of one row that SciPy's L-BFGS-B finds, from two starts."""
+    loss, l1, l2 = losses.for_beta(algorithm.beta), algorithm.l1_W, algorithm.l2_W
+    divergence, derivative = jax.jit(loss.divergence), jax.jit(loss.derivative)
+
+    def objective(w):
+        value = np.sum(weights * divergence(x, w @ H)) + l1 * np.sum(w) + 0.5 * l2 * w @ w
+        return float(value), np.asarray(H @ (weights * derivative(x, w @ H)) + l1 + l2 * w)
+
+    options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-12}
+    found = [
+        minimize(objective, np.full(len(H), start), jac=True, bounds=[(1e-14, None)] * len(H), options=options)
+        for start in (0.1, 1.0)
+    ]
+    return objective, min(one.fun for one in found)
+
+
+@pytest.mark.parametrize(
+    ("beta", "penalties", "masked"),
+    [(1.0, {}, True), (1.0, {"l1_W": 0.3, "l2_W": 0.2}, False), (1.5, {}, False), (1.9, {"l2_W": 0.5}, True)],
+)
+def test_is_the_minimum_that_scipy_finds(beta, penalties, masked):
+    rng = np.random.default_rng(0)
+    H = rng.random((5, 20)) * (rng.random((5, 20)) < 0.7)
+    X_new = rng.random((6, 20)) * (rng.random((6, 20)) < 0.8)
+    H[3], X_new[2] = 0, 0
+    H[0, H.sum(axis=0) == 0] = 0.1
+    M = rng.random(X_new.shape) * (rng.random(X_new.shape) < 0.8) if masked else np.ones(X_new.shape)
+    algorithm = MU(beta=beta, **penalties)
+    W = transform(X_new, H, algorithm, mask=M)
+    for x, w, weights in zip(X_new, np.asarray(W), M, strict=True):
+        objective, lowest = least(x, H, weights, algorithm)
+        assert objective(w)[0] <= lowest + 1e-9 * (1 + abs(lowest))
+
+
+@pytest.mark.parametrize("penalties", [{}, PENALISED, {"l2_W": 5.0}], ids=repr)
+@pytest.mark.parametrize("beta", [1.0, 1.5])
+def test_newton_alone_finds_the_minimiser_from_afar(beta, penalties):
+    algorithm = MU(beta=beta, **penalties)
+    W = transform(X, H, algorithm)
+    newton = jax.jit(jax.vmap(partial(_newton, beta=beta), (0, 0, None, None, None)))
+    l1, l2 = (jnp.full(R, penalty) for penalty in (algorithm.l1_W, algorithm.l2_W))
+    for start in (0.01, 10.0):
+        np.testing.assert_allclose(newton(jnp.full_like(W, start), X, H, l1, l2), W, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("beta", [-1.0, 0.0, 0.5, 1.0, 1.5, 3.0])
+def test_the_scales_of_x_and_h_only_scale_the_result(beta):
+    x, components = X[:2].astype("float32"), H.astype("float32")
+    plain, penalised = transform(x, components, MU(beta=beta)), transform(x, components, MU(beta=beta, **PENALISED))
+    assert np.isfinite(plain).all()
+    for of_x, of_H in ((1e-15, 1.0), (1e15, 1e-8), (1e-18, 1e-18)):
+        x_scaled, H_scaled = (np.asarray(A * c, "float32") for A, c in ((x, of_x), (components, of_H)))
+        found = transform(x_scaled, H_scaled, MU(beta=beta)) * (of_H / of_x)
+        np.testing.assert_allclose(found, plain, rtol=2e-3, atol=2e-4)
+    for c in (1e-8, 1e8):
+        algorithm = MU(beta=beta, l1_W=0.3 * c ** (beta - 1), l2_W=0.2 * c ** (beta - 2))
+        np.testing.assert_allclose(
+            transform(x * np.float32(c), components, algorithm) / c, penalised, rtol=2e-3, atol=2e-4
+        )
