@@ -78,6 +78,7 @@ class Frobenius(Objective):
 
     nonnegative_data: ClassVar[bool] = False  # X itself must be nonnegative
     nonnegative_gram: ClassVar[bool] = False  # G and C must be nonnegative, entry by entry
+    keeps_zeros: ClassVar[bool] = False  # an entry at 0 stays there
     descends: ClassVar[bool] = False  # from any H ≥ 0 the half-step ends at an H ≥ 0 of no larger objective
     exact: ClassVar[bool] = False  # at the least objective: another half-step would change nothing
 
@@ -112,6 +113,7 @@ class Combinator:
     l2_W = property(lambda self: self.algorithm.l2_W)
     l2_H = property(lambda self: self.algorithm.l2_H)
     nonnegative_data = property(lambda self: self.algorithm.nonnegative_data)
+    keeps_zeros = property(lambda self: self.algorithm.keeps_zeros)
 
 
 def alternate(X, state: GramState, algorithm, start: Factors | None = None):
@@ -166,6 +168,7 @@ class MU(Frobenius):
     beta: float = static(2.0)
     nonnegative_data: ClassVar[bool] = True
     nonnegative_gram: ClassVar[bool] = True
+    keeps_zeros: ClassVar[bool] = True
     descends: ClassVar[bool] = True
 
     def solve(self, H, G, C):

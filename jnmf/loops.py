@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jnmf import checks
+from jnmf import checks, multiplicative
 from jnmf import init as inits
 from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
@@ -113,7 +113,9 @@ def fit(
         for which HALS(inner=3) needs 140 and HALS() 383; the repeats cost less than the products with X.
     init: "random" (`init.random`), "nndsvd", "nndsvda", "nndsvdar" (`init.nndsvd`), Factors, or a function
         (key, X, rank) -> Factors, such as those of `warm_start`: cheap iterations first.
-        Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end.
+        Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end. MU keeps
+        zeros: where W H = 0 at a positive entry, those of the start are raised to a hundredth of the mean of their
+        component or less (`multiplicative.lifted`); for β > 1 those of Factors are kept, with a warning.
     key: an int seed or a `jax.random.key`; the same key gives the same bits.
     stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol` in the last
         iteration and adds up to at most 10 `tol` in the last tenth of them; "loss", the full objective is the least so
@@ -145,7 +147,7 @@ def fit(
     checks.choice(stop, "stop", STOPS)
     checks.count(max_iters, "max_iters", 0)
     checks.count(check_every, "check_every", 1)
-    start = initial_factors(X, rank, init, key)
+    start = initial_factors(X, rank, init, key, algorithm)
 
     *compute, tol = _widened(X, start, algorithm, tol)
     own = start.W.dtype == compute[0].dtype and not checks.is_traced(compute, tol)
@@ -163,7 +165,7 @@ def fit(
     return found
 
 
-def initial_factors(X, rank, init, key) -> Factors:
+def initial_factors(X, rank, init, key, algorithm) -> Factors:
     """The start that `init` names, makes or is."""
     if rank is not None:
         rank = checks.rank(rank)
@@ -177,7 +179,22 @@ def initial_factors(X, rank, init, key) -> Factors:
         start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
         checks.some_positive(start, X)
-    return zero_where_empty(X, start)
+    start = zero_where_empty(X, start)
+    return _movable(X, start, algorithm, init) if algorithm.keeps_zeros and init != "random" else start
+
+
+def _movable(X, start: Factors, algorithm, init) -> Factors:
+    """A start that a method which keeps zeros can leave. Zeros that are given are meant, if their loss is finite."""
+    if algorithm.beta <= 1 or not isinstance(init, tuple):
+        start = multiplicative.lifted(X, start)
+    rows, _ = multiplicative.stuck(X, start)
+    if not checks.is_traced(rows) and checks.on_host(lambda: jnp.any(rows)):
+        warnings.warn(
+            "init: W H is 0 at positive entries of X, and multiplicative updates keep it so; "
+            "use a start without zeros, such as init='random', or HALS",
+            stacklevel=4,
+        )
+    return start
 
 
 @jax.jit

@@ -168,7 +168,7 @@ def members(X, own, study: Study, ranks, keys, algorithm, init, stop, batch_size
         at_a_time = -(-size // (num_devices * parts))
         jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
 
-    start, found = _single_starts(X, own, study, ranks, keys, init), {}
+    start, found = _single_starts(X, own, study, ranks, keys, init, algorithm), {}
 
     def keep(batch, fits):
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
@@ -298,10 +298,10 @@ def mean_loss(X, factors: Factors, loss):
 SWEEP = Study(view=lambda X, _: X, scores=lambda X, own, factors, algorithm: rmse(X, factors))
 
 
-def _single_starts(X, own, study: Study, ranks, keys, init):
+def _single_starts(X, own, study: Study, ranks, keys, init, algorithm):
     """(rank, restart) -> (W, H), the start of that member, as NumPy arrays."""
     if init != "random":
-        return lambda rank, restart: jax.device_get(loops.initial_factors(X, rank, init, keys[restart]))
+        return lambda rank, restart: jax.device_get(loops.initial_factors(X, rank, init, keys[restart], algorithm))
     # The start of a rank is the first components of that of a larger one: one draw serves all ranks.
     draw = jax.vmap(lambda key: inits.uniform(key, X.shape, max(ranks), checks.compute_dtype(X.dtype)))
     (W, H), means = jax.device_get((draw(keys), _mean_sizes(X, own, study)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import problem
 
-from jnmf import HALS, MU, Factors, fit, init, multiplicative, objective, run, solvers
+from jnmf import HALS, MU, Factors, fit, init, multiplicative, objective, run, solvers, sweep
 from jnmf.masked import Masked
 
 BETAS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -155,3 +155,23 @@ def test_a_positive_start_is_not_touched():
     X, start = problem()
     for A, B in zip(multiplicative.lifted(X, start), start, strict=True):
         np.testing.assert_array_equal(A, B)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0])
+def test_fits_from_starts_with_zeros_end_finite(beta):
+    """Of blocks, nndsvd and a fit by HALS have zeros at positive entries, where these divergences are infinite."""
+    X = BLOCKS + (0.01 if beta < 1 else 0)
+    for start in ("nndsvd", fit(X, 3, HALS(), init="nndsvd").factors):
+        found = fit(X, 3, MU(beta=beta), init=start, max_iters=2000)
+        assert np.isfinite(found.loss)
+    if beta == 1:
+        np.testing.assert_allclose(found.loss, 8 * np.log(2), rtol=1e-3)
+    study = sweep(X, [2, 3], num_restarts=1, algorithm=MU(beta=beta), init="nndsvd", max_iters=100)
+    assert np.isfinite(study.loss).all()
+
+
+def test_zeros_that_are_given_are_kept_where_they_cost_a_finite_loss():
+    start = Factors(jnp.asarray(np.kron(np.eye(4), np.ones((2, 1)))[:, :3]), jnp.ones((3, 8)))
+    with pytest.warns(UserWarning, match="W H is 0 at positive entries of X.*use a start without zeros"):
+        found = fit(BLOCKS, init=start, algorithm=MU(), max_iters=5)
+    assert (np.asarray(found.W)[np.asarray(start.W) == 0] == 0).all()
