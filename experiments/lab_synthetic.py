@@ -232,7 +232,8 @@ def functions(V, start: Factors, settings: Settings) -> Arrays:
             moved = [[A + s * D if k == block else A for k, A in enumerate(start)] for s in (1e-4, -1e-4)]
             difference = float(frobenius(V, *moved[0]) - frobenius(V, *moved[1])) / 2e-4
             slope = np.vdot(gradients[block], D)
-            worst = max(worst, abs(difference - slope) / (np.linalg.norm(gradients[block]) * np.linalg.norm(D)))
+            scale = np.linalg.norm(gradients[block]) * np.linalg.norm(D)
+            worst = max(worst, float(abs(difference - slope) / scale))
         return worst
 
     signed = draw.standard_normal((5, 4))
