@@ -679,7 +679,9 @@ def relate(arrays: Arrays, j: int) -> list[Related]:
     share, on = shares(arrays)[:, j], on_the_ink(arrays)[:, j]
     best = [k for k in np.argsort(-share)[:NUM_RELATED] if share[k] > 0]
     feature = arrays["features"]
-    return [Related(k, share[k], kind_of(feature[k]), place_of(arrays, feature[k]), on[k]) for k in best]
+    return [
+        Related(int(k), float(share[k]), kind_of(feature[k]), place_of(arrays, feature[k]), float(on[k])) for k in best
+    ]
 
 
 def on_the_ink(arrays: Arrays) -> np.ndarray:

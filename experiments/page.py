@@ -41,8 +41,10 @@ def write_page(out: Path) -> Path:
     page.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>jnmf: the studies</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style>'
-        f"<h1>jnmf: the studies</h1><p>Every question of the sources, answered with the library's public functions. "
-        f"The answers are written from the numbers of the run.</p><nav><ol>{links}</ol></nav>{body}</html>\n",
+        f"<h1>jnmf: the studies</h1><p>Questions of the sources that numbers can answer, by the library's public "
+        f"functions; the answers are written from the numbers of the run. What is to be derived is in proofs/, and "
+        f"docs/sources.md lists every question with the place of its answer.</p>"
+        f"<nav><ol>{links}</ol></nav>{body}</html>\n",
         encoding="utf-8",
     )
     return page
