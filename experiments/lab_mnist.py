@@ -471,7 +471,8 @@ def rank_reason(arrays: Arrays) -> str:
     )
     if len(parts) and parts[0] == r:
         later = ranks[ranks > r]
-        more = f"; more components make smaller parts (below, up to r = {later[-1]})" if len(later) else ""
+        falls = len(later) and np.all(np.diff(arrays["rank_spread"][ranks >= r]) < 0)
+        more = f"; more components make smaller parts (below, up to r = {later[-1]})" if falls else ""
         return f"The rank is {r}: {rule}{more}."
     found = f"would be {parts[0]}" if len(parts) else "does not exist here"
     return f"The rank is {r}, set by hand. By the rule that is used below, {rule}, it {found}."
