@@ -368,6 +368,8 @@ def test_planted_factors_are_a_fit_that_random_starts_do_not_find(arrays, a):
     apart[:, :4] = np.array([[0.1, 0.1, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4]])[:, :, None]
     assert "further apart" in answer(arrays | {"level_final": apart}, "noise")
     assert "closer together" in answer(arrays | {"level_final": apart[::-1]}, "noise")
+    assert "above it" in answer(arrays, "noise")
+    assert "above it" not in answer(arrays | {"bound": 0 * a.bound}, "noise")
     found = arrays | {"level_recovery": np.ones_like(a.level_recovery)}
     assert "end as near to the planted factors" in answer(found, "noise")
 
