@@ -1,4 +1,8 @@
-"""Lab, part 2: what NMF sees in handwritten digits, and what PCA sees."""
+"""Lab, part 2: what NMF sees in handwritten digits, and what PCA sees.
+
+X is the transpose of the lab's V_mnist, an image in each column, X ≈ W H: so W holds the basis images and H the
+coefficients, which the library updates first, as the lab does (there they are called W).
+"""
 
 import time
 from collections.abc import Callable
@@ -13,18 +17,21 @@ import numpy as np
 import jnmf
 from experiments import data
 from experiments.study import Arrays, Section, Table
-from jnmf import Factors, Status
+from jnmf import Factors
 from jnmf.plot import BLUE, GREEN, GREY, ORANGE
 
 TITLE = "Lab, part 2: what NMF sees in digits, beside PCA"
 SOURCE = "lab, part 2: MNIST, the basis, images built up from it, the rank, NMF against PCA"
 
-ALGORITHM = jnmf.HALS(inner=3)  # what `jnmf.fit` takes where none is named
+ALGORITHM, ALGORITHM_NAME = jnmf.HALS(inner=3), "HALS with three sweeps"  # parts 1 and 3 hold it against the others
 STAND_IN_FITTED = 1000  # of the images that stand in, so many are there to fit, the others are unseen
 NUM_ACTIVE = 6  # components drawn for an image
 NUM_EXAMPLES = 8  # components drawn for a rank
 STEPS = (1, 2, 3, 5, 10)  # so many components are summed in the figure of the build-up
 PART = 0.75  # a component is called a part where its spread is below this fraction of that of an image
+STROKE = 1.6  # an image this many times as long as wide is called a stroke
+ASIDE = 0.4  # of the spread along an axis: nearer to the middle is neither left nor right, up nor down
+NUM_RELATED = 3  # of the most active components, related to the image
 
 
 @dataclass(frozen=True)
@@ -32,18 +39,18 @@ class Settings:
     num_images: int = 1000  # fitted: the first of the training set
     num_unseen: int = 500  # at most so many, drawn from the test set
     rank: int = 49
-    max_iters: int = 300
-    tol: float = 1e-4
+    num_iters: int = 120  # of every fit, at each of the ranks
     given: tuple[int, ...] = (0, 1, 2)  # fitted images to draw
     num_random: int = 3  # unseen images to draw
     ranks: tuple[int, ...] = (5, 10, 25, 49, 100)
     num_restarts: int = 2  # of each of these ranks
-    sweep_iters: int = 60
     seed: int = 0
 
     def ranks_below(self, bound: int) -> list[int]:
-        """The ranks that can be compared with the SVD, which is exact at `bound`, in increasing order."""
-        below = sorted({rank for rank in self.ranks if rank < bound})
+        """`rank` and those of `ranks` that can be compared with the SVD, exact at `bound`, in increasing order."""
+        if not 1 <= self.rank < bound:
+            raise ValueError(f"rank: expected 1 to {bound - 1}, got {self.rank}")
+        below = sorted({rank for rank in (self.rank, *self.ranks) if rank < bound})
         if len(below) < 2:
             raise ValueError(f"ranks: expected at least two below {bound}, got {self.ranks}")
         return below
@@ -51,15 +58,11 @@ class Settings:
 
 FULL = Settings(
     num_unseen=2000,
-    max_iters=1000,
-    tol=1e-5,
+    num_iters=500,
     ranks=(5, 10, 16, 20, 25, 40, 49, 64, 81, 100),
     num_restarts=5,
-    sweep_iters=300,
 )
-TINY = Settings(
-    num_images=150, num_unseen=40, rank=4, max_iters=40, given=(0, 1), num_random=1, ranks=(2, 3), sweep_iters=20
-)
+TINY = Settings(num_images=150, num_unseen=40, rank=4, num_iters=30, given=(0, 1), num_random=1, ranks=(2, 3))
 
 
 # The numbers
@@ -71,44 +74,64 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
     notes; size (2,): m and n; shape (2,) of an image; order; label_counts (10,).
     zeros, blank: the share of the entries of X that are 0, and the number of pixels that are 0 in every image.
     whole_spread: the median `spread` of an image.
-    drawn (m, K), columns (K,), labels (K,), fitted (K,) bool; weights (r, K): the images, and their H for the W below.
-    W (m, r), columns that sum to 1, most ink first; ink (r,), the share of each component; hoyer, spread (r,).
-    start_error, error (num_iters,), bound: of the start, the iterations and the SVD of rank r, relative to ‖X‖; status.
-    ranks (R,), rank_error (R, S), rank_bound, rank_pca, rank_hoyer, rank_spread, rank_zeros, rank_alike (R,).
+    centre (2,): the row and the column of the middle of all ink.
+    drawn (m, K), columns (K,), labels (K,), fitted (K,) bool; weights (r, K): the images, and their H for the W below;
+    nearest (K,): the digit whose mean fitted image is nearest.
+    W (m, r), columns that sum to 1, most ink first; ink (r,), the share of each component; hoyer, spread (r,);
+    features (r, 4), see `features`.
+    start_error, error (num_iters,), bound: of the start, the iterations and the SVD of rank r, relative to ‖X‖.
+    ranks (R,), rank_error (R, S), rank_bound, rank_pca, rank_hoyer, rank_spread, rank_zeros, rank_used, rank_alike
+    (R,).
     rank_nested (R − 1,): how well the components of a rank are found again at the next; examples (R, 8, m).
     components (r, m), mean (m,), scores (r, K): PCA; pca_nested; pca_hoyer, pca_spread (r,).
     errors (2, 2): rows NMF and PCA, columns fitted and unseen images.
     cancelled, used, seconds (2,): of NMF and PCA: see `cancelled`; the weights of an image that are not 0; of a fit.
     """
     digits = choose(settings)
-    start = jnmf.init.random(settings.seed, digits.X, settings.rank)
+    ranks = settings.ranks_below(min(digits.X.shape))
+    sweep = jnmf.sweep(
+        digits.X,
+        ranks,
+        num_restarts=settings.num_restarts,
+        algorithm=ALGORITHM,
+        key=settings.seed,
+        num_iters=settings.num_iters,
+        progress=progress,
+    )
+    # The best of the restarts once more, with its curve and its time.
+    best = int(sweep.loss[ranks.index(settings.rank)].argmin())
+    key = jax.random.split(jax.random.key(settings.seed), settings.num_restarts)[best]
+    start = jnmf.init.random(key, digits.X, settings.rank)
+    rows, columns = np.any(digits.X, axis=1)[:, None], np.any(digits.X, axis=0)[None]
+    start = Factors(start.W * rows, start.H * columns)  # 0 where X has nothing but 0, as in `fit`
     fit, nmf_seconds = fit_and_time(digits.X, start, settings)
     W, H = (np.asarray(A) for A in sorted_by_ink(fit.factors))
     # The best weights for this W, of the fitted and of the unseen images, in one program.
     weights = np.asarray(jnmf.transform(digits.all.T, W.T)).T
-    widest = fit_pca(digits.X, max(settings.ranks_below(min(digits.X.shape))))  # first, so that the next is timed warm
+    own = np.hstack([H, weights[:, digits.n :]])  # the fit's own, and those of the unseen images
+    widest = fit_pca(digits.X, max(ranks))  # first, so that the next is timed warm
     pca, pca_seconds = timed(lambda: fit_pca(digits.X, settings.rank))
     scores = pca.components @ (digits.all - pca.mean[:, None])
-    rebuilt = (W @ weights, pca.components.T @ scores + pca.mean[:, None])
+    rebuilt = (W @ own, pca.components.T @ scores + pca.mean[:, None])
     arrays = {
         **of_the_data(digits),
         "W": W,
         "ink": H.sum(axis=1) / H.sum(),
         "spread": digits.spread(W),
+        "features": features(W, digits.shape, digits.order),
         "weights": weights[:, digits.shown],
         "start_error": np.array(relative_error(digits.X, np.asarray(start.W @ start.H))),
         "error": np.sqrt(2 * np.asarray(fit.trace.loss)[: int(fit.num_iters)]) / np.linalg.norm(digits.X),
-        "status": np.array(int(fit.status)),
         "components": pca.components,
         "mean": pca.mean,
         "scores": scores[:, digits.shown],
         "pca_spread": digits.spread(np.abs(pca.components.T)),
         "errors": np.array([errors(digits, Z) for Z in rebuilt]),
-        "cancelled": np.array([cancelled(W, weights), cancelled(pca.components.T, scores)]),
+        "cancelled": np.array([cancelled(W, own), cancelled(pca.components.T, scores)]),
         "used": np.array([np.count_nonzero(A, axis=0).mean() for A in (weights, scores)]),
         "seconds": np.array([nmf_seconds, pca_seconds]),
     }
-    return arrays | by_rank(digits, W, pca, widest, settings, progress)
+    return arrays | by_rank(digits, sweep, W, pca, widest, settings)
 
 
 class Digits(NamedTuple):
@@ -178,7 +201,7 @@ def labels_of(images: data.Images) -> np.ndarray:
 
 def fit_and_time(X, start: Factors, settings: Settings) -> tuple[jnmf.Fit, float]:
     """The fit, and the seconds it takes once compiled."""
-    fit = lambda X, start: jnmf.fit(X, None, ALGORITHM, init=start, tol=settings.tol, max_iters=settings.max_iters)
+    fit = lambda X, start: jnmf.fit(X, None, ALGORITHM, init=start, tol=0, max_iters=settings.num_iters)
     X = jnp.asarray(X)
     compiled = jax.jit(fit).lower(X, start).compile()
     return timed(lambda: jax.block_until_ready(compiled(X, start)))
@@ -205,7 +228,9 @@ def fit_pca(X, rank: int) -> PCA:
 
 
 def of_the_data(digits: Digits) -> Arrays:
-    X = digits.X
+    X, labels = digits.X, digits.labels[: digits.n]
+    means = {label: X[:, labels == label].mean(axis=1) for label in np.unique(labels)}
+    nearest = [min(means, key=lambda label: np.sum((x - means[label]) ** 2)) for x in digits.all[:, digits.shown].T]
     return {
         "notes": np.array([digits.note] if digits.note else [], dtype=str),
         "size": np.array(X.shape),
@@ -215,6 +240,8 @@ def of_the_data(digits: Digits) -> Arrays:
         "zeros": np.mean(X == 0),
         "blank": np.sum(~np.any(X, axis=1)),
         "whole_spread": np.nanmedian(digits.spread(X)),
+        "centre": features(X.sum(axis=1, keepdims=True), digits.shape, digits.order)[0, :2],
+        "nearest": np.array(nearest),
         "drawn": digits.all[:, digits.shown],
         "columns": digits.columns[digits.shown],
         "labels": digits.labels[digits.shown],
@@ -222,19 +249,9 @@ def of_the_data(digits: Digits) -> Arrays:
     }
 
 
-def by_rank(digits: Digits, W, pca: PCA, widest: PCA, settings: Settings, progress: bool) -> Arrays:
+def by_rank(digits: Digits, sweep: jnmf.Sweep, W, pca: PCA, widest: PCA, settings: Settings) -> Arrays:
     """Error, interpretability and uniqueness for each rank below the number of pixels; also of W and of PCA."""
-    X = digits.X
-    ranks = settings.ranks_below(min(X.shape))
-    sweep = jnmf.sweep(
-        X,
-        ranks,
-        num_restarts=settings.num_restarts,
-        algorithm=ALGORITHM,
-        key=settings.seed,
-        num_iters=settings.sweep_iters,
-        progress=progress,
-    )
+    X, ranks = digits.X, sweep.ranks.tolist()
     best = [np.asarray(sorted_by_ink(sweep.best(rank)).W) for rank in ranks]
     bounds = np.asarray(jnmf.svd_rmse(X, dict.fromkeys([*ranks, settings.rank])))  # each rank once
     own, of_pca, *of_best = hoyer_of([W, pca.components.T, *best])
@@ -249,6 +266,7 @@ def by_rank(digits: Digits, W, pca: PCA, widest: PCA, settings: Settings, progre
         "rank_hoyer": np.array([values.mean() for values in of_best]),
         "rank_spread": np.array([np.nanmean(digits.spread(A)) for A in best]),
         "rank_zeros": np.array([np.mean(A == 0) for A in best]),
+        "rank_used": np.array([np.count_nonzero(sweep.best(rank).H, axis=0).mean() for rank in ranks]),
         "rank_alike": np.array([starts_alike(np.asarray(members.W)) for members in sweep.members]),
         "rank_nested": np.array([found_again(*pair) for pair in pairwise(best)]),
         "pca_nested": np.array(found_again(*sorted((pca.components.T, widest.components.T), key=np.size))),
@@ -308,6 +326,26 @@ def spread(W, shape: tuple[int, int], order) -> np.ndarray:
     return np.sqrt(np.maximum(squares, 0))  # that of a single pixel may round below 0
 
 
+def features(W, shape: tuple[int, int], order) -> np.ndarray:
+    """Where the ink of each column of W (m, k) ≥ 0, an image, lies, and how: (k, 4); NaN for a blank image.
+
+    Row and column of its centre; the length over the width, the square root of the ratio of the eigenvalues of the
+    covariance of the ink; the direction of its length, the angle with the rows in degrees, from −90 to 90, positive
+    where it rises to the right.
+    """
+    places = np.stack([axis.reshape(-1, order=order) for axis in np.indices(shape)]).astype(float)
+    found = np.full((W.shape[1], 4), np.nan)
+    for k in np.flatnonzero(W.sum(axis=0) > 0):
+        p = W[:, k] / W[:, k].sum()
+        centre = places @ p
+        about = places - centre[:, None]
+        values, vectors = np.linalg.eigh((about * p) @ about.T + np.eye(2) / 12)  # a pixel has an extent, too
+        down, right = vectors[:, 1]
+        angle = (np.degrees(np.arctan2(-down, right)) + 90) % 180 - 90
+        found[k] = *centre, np.sqrt(values[1] / values[0]), angle
+    return found
+
+
 def cancelled(W, H) -> float:
     """1 − Σ|WH| / Σ|W||H|: 0 where the terms of each entry have one sign, near 1 where they almost cancel."""
     return float(1 - np.abs(W @ H).sum() / (np.abs(W) @ np.abs(H)).sum())
@@ -337,33 +375,41 @@ def errors_of_build_up(arrays: Arrays) -> np.ndarray:
 
 def sections(arrays: Arrays) -> list[Section]:
     return [
-        Section("What are the dimensions, and what is a row, what a column?", dimensions(arrays)),
-        Section("What do three of the images look like?", pictures(arrays), ("digits",)),
-        Section("How does the best algorithm converge on them?", convergence(arrays), ("convergence",)),
-        Section("What do the basis images show?", basis(arrays), ("components",)),
+        Section("What are the dimensions of V_mnist, and what is a row?", dimensions(arrays)),
+        Section("Three rows as images: do they look like their labels?", pictures(arrays), ("digits",)),
         Section(
-            "Which components are most active in given images, and in random ones that were not fitted?",
+            "The best algorithm of part 1 on the digits: at which rank, and how does it converge?",
+            convergence(arrays),
+            ("convergence",),
+        ),
+        Section("Which patterns do the basis images show?", basis(arrays), ("components",)),
+        Section(
+            "Which components are most active in an image, and which features of the digit are they?",
             activity(arrays),
             ("active",),
-            (active_table(arrays),),
+            (active_table(arrays), feature_table(arrays)),
         ),
         Section("How do the components build an image up, one after the other?", build_up(arrays), ("built-up",)),
         Section(
-            "How does the rank trade the reconstruction against the interpretation?",
+            "What is the trade-off between reconstruction and interpretability as the rank grows?",
             trade(arrays),
             ("ranks", "examples"),
             (rank_table(arrays),),
         ),
         Section(
-            "What does PCA find beside NMF?",
+            "How do the components of PCA differ from those of NMF?",
             beside_pca(arrays),
             ("pca-components", "pca-reconstructions"),
             (method_table(arrays),),
         ),
-        Section("NMF or PCA: which has the lower error, and why must it?", lower_error(arrays)),
-        Section("NMF or PCA: which components are easier to interpret, and why?", interpretation(arrays)),
-        Section("NMF or PCA: what does each cost, and when would one use which?", when(arrays)),
+        Section("Which of the two is easier for a human to interpret, and why?", interpretation(arrays)),
+        Section("Must the lower error of PCA mean a better interpretation?", lower_error(arrays)),
+        Section("What does each cost, and when would one use which?", when(arrays)),
     ]
+
+
+def enumeration(texts: list[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def paragraphs(*texts: str) -> str:
@@ -375,19 +421,27 @@ def dimensions(arrays: Arrays) -> str:
     way = "row by row" if arrays["order"] == "C" else "column by column"
     counts = arrays["label_counts"]
     return paragraphs(
-        f"X is {m} × {n}. Each of the {n} columns is an image of {height} × {width} = {m} pixels, read {way}; each of "
-        f"the {m} rows is one pixel through all images. An entry is a grey value from 0 (background) to 1 (ink).",
-        f"The lab keeps an image as a row: its matrix, {n} × {m}, is the transpose of X. So X ≈ W H here is "
-        f"Xᵀ ≈ HᵀWᵀ there. A column of W is a basis image of {m} pixels (in the lab a row of the second factor), and a "
-        "column of H holds the weights of one image (in the lab a row of the first factor). The error is the same.",
+        f"V_mnist is {n} × {m}: each row is an image of {height} × {width} = {m} pixels, read {way}, and each column "
+        "one pixel through all images. An entry is a grey value from 0 (background) to 1 (ink).",
+        f"This page has the images as columns, in X = V_mnistᵀ, {m} × {n}. So X ≈ W H here is V_mnist ≈ HᵀWᵀ: a column "
+        "of W is a basis image, and a column of H holds the coefficients of one image. The error is the same.",
         f"{arrays['zeros']:.1%} of the entries are 0, and {counted(arrays['blank'], 'pixel')} of {m} are 0 in every "
         f"image. There are from {counts.min()} to {counts.max()} images of a digit. The fit does not see the labels.",
     )
 
 
 def pictures(arrays: Arrays) -> str:
-    pairs = zip(arrays["columns"][arrays["fitted"]], arrays["labels"][arrays["fitted"]], strict=True)
-    return "Counted from 0, " + "; ".join(f"column {j} is labelled {label}" for j, label in pairs) + ". White is ink."
+    given = arrays["fitted"]
+    labels, nearest = arrays["labels"][given], arrays["nearest"][given]
+    pairs = zip(arrays["columns"][given], labels, nearest, strict=True)
+    agree = int(np.sum(labels == nearest))
+    number = f"{agree or 'none'} {'is' if agree == 1 else 'are'}"
+    return (
+        f"Judge by the figure. One measure: of the {len(labels)} images {number} nearest to the mean image of the "
+        "digit that the label names. Counted from 0: "
+        + "; ".join(f"image {j} is labelled {label}, and the nearest mean is that of {k}" for j, label, k in pairs)
+        + ". White is ink."
+    )
 
 
 def convergence(arrays: Arrays) -> str:
@@ -395,43 +449,65 @@ def convergence(arrays: Arrays) -> str:
     path = np.concatenate([[start], error])
     rises = int(np.sum(np.diff(path) > 0))
     most = int(np.argmax(path <= start - 0.9 * (start - path[-1])))
-    if arrays["status"] == Status.CONVERGED:
-        end = "It stopped by its rule: the factors hardly changed any more."
-    else:
-        end = "It was stopped at the most iterations allowed, with the factors still changing a little."
+    late = max(1, len(error) // 10)
     return paragraphs(
-        f"The fit of rank {r} is by HALS with three inner sweeps, the library's default; part 3 of the lab holds it "
-        "against the methods of part 1.",
-        f"The relative error ‖X − WH‖ / ‖X‖ goes from {start:.3f} at the random start to {error[-1]:.4f} after "
-        f"{counted(len(error), 'iteration')}. No matrix of rank {r} has an error below that of the truncated SVD, "
-        f"{bound:.4f}; NMF ends {error[-1] / bound - 1:.0%} above it. Nine tenths of the fall take "
-        f"{counted(most, 'iteration')}. The error {f'rises in {rises}' if rises else 'never rises'}. {end}",
+        rank_reason(arrays),
+        f"With {ALGORITHM_NAME}, which parts 1 and 3 hold against the other methods, the relative error ‖X − WH‖ / ‖X‖ "
+        f"goes from {start:.3f} at the random start to {error[-1]:.4f} after {counted(len(error), 'iteration')}. No "
+        f"matrix of rank {r} has an error below that of the truncated SVD, {bound:.4f}; NMF ends "
+        f"{error[-1] / bound - 1:.0%} above it. Nine tenths of the fall take {counted(most, 'iteration')}; the last "
+        f"{counted(late, 'iteration')} lower the error by {1 - path[-1] / path[-1 - late]:.2%}. The error "
+        f"{f'rises in {rises} of them' if rises else 'never rises'}.",
     )
+
+
+def rank_reason(arrays: Arrays) -> str:
+    """Why this rank: it is, or is not, the lowest at which the mean component is a part."""
+    r, ranks, whole = arrays["W"].shape[1], arrays["ranks"], float(arrays["whole_spread"])
+    parts = ranks[arrays["rank_spread"] < PART * whole]
+    rule = (
+        f"the lowest of the ranks {', '.join(map(str, ranks))} whose components are parts, in the mean less than "
+        f"{PART:.0%} as wide as an image"
+    )
+    if len(parts) and parts[0] == r:
+        later = ranks[ranks > r]
+        falls = len(later) and np.all(np.diff(arrays["rank_spread"][ranks >= r]) < 0)
+        more = f"; more components make smaller parts (below, up to r = {later[-1]})" if falls else ""
+        return f"The rank is {r}: {rule}{more}."
+    found = f"would be {parts[0]}" if len(parts) else "does not exist here"
+    return f"The rank is {r}, set by hand. By the rule that is used below, {rule}, it {found}."
 
 
 def basis(arrays: Arrays) -> str:
     W, ink, own, whole = arrays["W"], arrays["ink"], arrays["spread"], float(arrays["whole_spread"])
     parts = int(np.sum(own < PART * whole))
-    most = (
-        "Most are strokes and blobs, parts of digits" if 2 * parts > len(ink) else "Most are about as wide as a digit"
-    )
+    kinds = [kind_of(feature) for feature in arrays["features"]]
+    strokes = sum(kind != "spot" for kind in kinds)
+    most = "Parts of digits, strokes and spots" if 2 * parts > len(ink) else "Shapes that are mostly as wide as a digit"
     return paragraphs(
+        f"{most}: {parts} of the {len(ink)} components have less than {PART:.0%} of the spread of an image, "
+        f"and {strokes} are at least {STROKE:g} times as long as wide. The spread is the root mean square distance of "
+        f"the ink from its centre: {np.nanmean(own):.1f} pixels in the mean, against {whole:.1f} for an image (the "
+        f"median). {np.mean(W == 0):.0%} of the entries of W are exactly 0.",
         "Each column of W is drawn as an image, scaled so that its largest entry is 1. Number 1 puts the most ink into "
         f"the images ({ink[0]:.1%} of all), number {len(ink)} the least ({ink[-1]:.1%}). NMF itself has no order: this "
         "one is chosen for the figure.",
-        f"{most}. {np.mean(W == 0):.0%} of the entries of W are exactly 0. To put a number on how local a component "
-        "is, take its spread: the root mean square distance of its ink from the centre of its ink. It is "
-        f"{np.nanmean(own):.1f} pixels in the mean, against {whole:.1f} for an image (the median); {parts} of the "
-        f"{len(ink)} components have less than {PART:.0%} of that.",
-        "Why parts? W and H are nonnegative, so nothing that was added can be taken away again. A component that "
-        "covers too much puts ink where an image has none; what fits many images is a piece that many of them share.",
+        "What favours parts is that W and H are nonnegative: nothing that was added can be taken away again, so a "
+        "component that covers too much puts ink where an image has none.",
     )
 
 
 def activity(arrays: Arrays) -> str:
     active, r = np.count_nonzero(arrays["weights"], axis=0), arrays["W"].shape[1]
     five = 100 * np.sort(shares(arrays), axis=0)[::-1][:5].sum(axis=0)
+    related = [row for j in range(len(arrays["columns"])) for row in relate(arrays, j)]
+    strokes = sum(one.kind != "spot" for one in related)
+    on, others = np.mean([one.on for one in related]), np.nanmean(on_the_ink(arrays))
     return paragraphs(
+        f"{'They lie' if on > others else 'They do not lie'} on the strokes of the digit more than other components: "
+        f"{on:.0%} of the ink of the {NUM_RELATED} most active of each image is where the image has ink, in the mean, "
+        f"and {others:.0%} of that of all components. Of these {len(related)} components {strokes} are strokes and "
+        f"{len(related) - strokes} are spots; the second table says what each is and where it lies.",
         "The size of a weight means nothing by itself, since W can take the scale over. So the columns of W are made "
         "to sum to 1: then H_kj is the ink, the sum of grey values, that component k puts into image j. The "
         "percentages are its share of all the ink in W h. In the figure each component is drawn with its weight: the "
@@ -463,21 +539,25 @@ def trade(arrays: Arrays) -> str:
     ranks, error, bound = arrays["ranks"], arrays["rank_error"].min(axis=1), arrays["rank_bound"]
     hoyer, own, whole = arrays["rank_hoyer"], arrays["rank_spread"], float(arrays["whole_spread"])
     excess, parts = error / bound - 1, ranks[own < PART * whole]
-    cost = " What nonnegativity costs grows with the rank." if excess[-1] > excess[0] else ""
+    used = arrays["rank_used"]
     where = f"is first so at r = {parts[0]}" if len(parts) else "is so at none of these ranks"
+    falls = "lower the error" if np.all(np.diff(error) < 0) else "do not lower the error at each step"
+    smaller = "make the parts smaller" if own[-1] < own[0] else "do not make the parts smaller"
     return paragraphs(
-        f"Reconstruction. From r = {ranks[0]} to r = {ranks[-1]} the relative error goes from {error[0]:.3f} to "
-        f"{error[-1]:.3f}, the bound of the SVD from {bound[0]:.3f} to {bound[-1]:.3f}; NMF is {excess[0]:.1%} above "
-        f"it at first and {excess[-1]:.1%} at last.{cost} The first step, to r = {ranks[1]}, changes the error by "
-        f"{(error[1] - error[0]) / (ranks[1] - ranks[0]):+.4f} for each component more, the last by "
-        f"{(error[-1] - error[-2]) / (ranks[-1] - ranks[-2]):+.4f}.",
+        f"More components {falls} and {smaller}, and an image is a sum of more of them: from r = {ranks[0]} to "
+        f"r = {ranks[-1]} the error goes from {error[0]:.3f} to {error[-1]:.3f}, the spread of a component from "
+        f"{own[0]:.1f} to {own[-1]:.1f} pixels, and the number of components in an image from {used[0]:.1f} to "
+        f"{used[-1]:.1f}.",
+        f"Reconstruction. The bound of the SVD goes from {bound[0]:.3f} to {bound[-1]:.3f}; after as many iterations "
+        f"at each rank NMF is {excess[0]:.1%} above it at first and {excess[-1]:.1%} at last. The step to "
+        f"r = {ranks[1]} changes the error by {(error[1] - error[0]) / (ranks[1] - ranks[0]):+.4f} for each component "
+        f"more, the last step by {(error[-1] - error[-2]) / (ranks[-1] - ranks[-2]):+.4f}.",
         "Interpretation. The mean Hoyer sparsity of a component (0: all pixels alike, 1: a single pixel) goes from "
-        f"{hoyer[0]:.2f} to {hoyer[-1]:.2f}, the mean spread from {own[0]:.1f} to {own[-1]:.1f} pixels. If a part is "
-        f"what has less than {PART:.0%} of the spread of an image ({whole:.1f} pixels), the mean component {where}. A "
-        "component as wide as an image is a blurred digit or several at once. A narrower one is a stroke. The "
-        "narrowest are dots: each is easy to see and says little, and the meaning moves into the long list of weights.",
-        f"Each fit is the best of {arrays['rank_error'].shape[1]} random starts, for a fixed number of iterations; "
-        "more iterations would lower the error a little, most at the largest ranks.",
+        f"{hoyer[0]:.2f} to {hoyer[-1]:.2f}. If a part is what has less than {PART:.0%} of the spread of an image "
+        f"({whole:.1f} pixels), the mean component {where}. A component as wide as an image is a blurred digit or "
+        "several at once; the smaller the parts, the less each says by itself, and the more the coefficients have to "
+        "say.",
+        f"Each fit is the best of {arrays['rank_error'].shape[1]} random starts, of {len(arrays['error'])} iterations.",
     )
 
 
@@ -498,6 +578,16 @@ def beside_pca(arrays: Arrays) -> str:
     )
 
 
+def measures(arrays: Arrays) -> dict[str, bool]:
+    """By which measures the components of NMF are easier to interpret than those of PCA."""
+    used, used_by_pca = arrays["used"]
+    return {
+        "sparsity": bool(np.mean(arrays["hoyer"]) > np.mean(arrays["pca_hoyer"])),
+        "spread": bool(np.nanmean(arrays["spread"]) < np.mean(arrays["pca_spread"])),
+        "number of components in an image": bool(used < used_by_pca),
+    }
+
+
 def lower_error(arrays: Arrays) -> str:
     r, bound = arrays["W"].shape[1], float(arrays["bound"])
     (nmf, nmf_unseen), (pca, pca_unseen) = arrays["errors"]
@@ -505,9 +595,21 @@ def lower_error(arrays: Arrays) -> str:
     holds = bool(np.all(below) and np.all(above) and pca <= bound <= nmf)
     lower, higher = ("PCA", "NMF") if pca_unseen <= nmf_unseen else ("NMF", "PCA")
     ratio = max(nmf_unseen, pca_unseen) / min(nmf_unseen, pca_unseen) - 1
+    for_nmf = [name for name, better in measures(arrays).items() if better]
+    if pca < nmf and for_nmf:
+        answer = (
+            f"No. Here PCA has the lower error, {pca:.4f} against {nmf:.4f} at r = {r}, and NMF is ahead in "
+            f"{enumeration(for_nmf)} (see the question before)."
+        )
+    else:
+        answer = (
+            f"These numbers are no example against it: the errors are {pca:.4f} (PCA) and {nmf:.4f} (NMF) at r = {r}, "
+            f"and NMF is ahead in {'some' if for_nmf else 'none'} of the measures of the question before."
+        )
     return paragraphs(
-        f"On the images that were fitted, PCA: {pca:.4f} against {nmf:.4f} at r = {r}. It must. The truncated SVD has "
-        "the least error of all matrices of rank r (Eckart and Young), and W H is such a matrix, with a constraint "
+        f"{answer} The error measures how near W H is to X, and says nothing about what a single component shows.",
+        "That the error of PCA is lower is no merit of its components. The truncated SVD has the least error of all "
+        "matrices of rank r (Eckart and Young; statement 12 of `proofs/`), and W H is such a matrix, with a constraint "
         "more. PCA may use the mean image on top: a mean of 0 would give the SVD, and the best mean is at least as "
         f"good. So error of PCA ≤ error of the SVD ≤ error of NMF, here {pca:.4f}, {bound:.4f}, {nmf:.4f}. The order "
         f"{'holds' if holds else 'FAILS, which cannot be right,'} at each rank computed.",
@@ -520,21 +622,20 @@ def interpretation(arrays: Arrays) -> str:
     (nmf, pca), (used, used_by_pca), r = arrays["cancelled"], arrays["used"], arrays["W"].shape[1]
     hoyer, pca_hoyer = np.mean(arrays["hoyer"]), np.mean(arrays["pca_hoyer"])
     own, pca_own = np.nanmean(arrays["spread"]), np.mean(arrays["pca_spread"])
-    better = [hoyer > pca_hoyer, own < pca_own, used < used_by_pca]
+    count = sum(measures(arrays).values())
     verdict = {
-        3: "Those of NMF, and every measure below says so.",
-        0: "By the measures below not those of NMF, except for their signs.",
-    }.get(sum(better), f"Those of NMF for their signs, and by {sum(better)} of the three measures below.")
+        3: "NMF, for its signs and by all three measures below.",
+        0: "NMF for its signs alone: by the three measures below PCA is ahead.",
+    }.get(count, f"NMF for its signs, and by {count} of the three measures below.")
     erased = " Most of what a component of PCA draws is erased by others." if pca > 0.5 else ""
     return paragraphs(
         verdict,
         "Signs. A component of NMF is itself an image: ink that is there or not, and a weight says how much of it. A "
         "component of PCA has ink and negative ink, and a weight of either sign swaps them: what it says about an "
-        "image depends on all the others.",
-        "Cancellation. Add up the sizes of all that the components contribute to the pixels. Of this sum, "
-        f"{nmf:.0%} cancels in NMF and {pca:.0%} in PCA.{erased}",
-        f"Sparsity. The mean Hoyer sparsity of a component is {hoyer:.2f} with NMF and {pca_hoyer:.2f} with PCA, its "
-        f"spread {own:.1f} and {pca_own:.1f} pixels. An image uses {used:.0f} of {r} components with NMF and "
+        f"image depends on all the others. Of all that the components contribute to the pixels, {nmf:.0%} cancels in "
+        f"NMF and {pca:.0%} in PCA.{erased}",
+        f"Measures. The mean Hoyer sparsity of a component is {hoyer:.2f} with NMF and {pca_hoyer:.2f} with PCA, its "
+        f"spread {own:.1f} and {pca_own:.1f} pixels, and an image uses {used:.0f} of {r} components with NMF and "
         f"{used_by_pca:.0f} with PCA.",
     )
 
@@ -564,6 +665,71 @@ def when(arrays: Arrays) -> str:
     )
 
 
+class Related(NamedTuple):
+    """An active component k of an image: its share of the ink, what it is, where, how much of it is on the digit."""
+
+    k: int
+    share: float
+    kind: str
+    place: str
+    on: float
+
+
+def relate(arrays: Arrays, j: int) -> list[Related]:
+    """The most active components of image j."""
+    share, on = shares(arrays)[:, j], on_the_ink(arrays)[:, j]
+    best = [k for k in np.argsort(-share)[:NUM_RELATED] if share[k] > 0]
+    feature = arrays["features"]
+    return [
+        Related(int(k), float(share[k]), kind_of(feature[k]), place_of(arrays, feature[k]), float(on[k])) for k in best
+    ]
+
+
+def on_the_ink(arrays: Arrays) -> np.ndarray:
+    """(r, K): the share of each component's ink on the pixels where the image has any; the columns of W sum to 1."""
+    return arrays["W"].T @ (arrays["drawn"] > 0)
+
+
+def kind_of(feature) -> str:
+    """What `features` say of a component: a spot, or a stroke and its direction."""
+    length, angle = feature[2:]
+    if not length >= STROKE:
+        return "spot"
+    names = ("horizontal stroke", "stroke rising to the right", "vertical stroke", "stroke falling to the right")
+    return names[round((angle % 180) / 45) % 4]
+
+
+def place_of(arrays: Arrays, feature) -> str:
+    """Where it lies, from the middle of all ink."""
+    side = float(arrays["whole_spread"]) / np.sqrt(2)
+    down, right = (feature[:2] - arrays["centre"]) / side
+    vertical = "upper" if down < -ASIDE else "lower" if down > ASIDE else ""
+    horizontal = "left" if right < -ASIDE else "right" if right > ASIDE else ""
+    return " ".join(filter(None, (vertical, horizontal))) or "middle"
+
+
+def feature_table(arrays: Arrays) -> Table:
+    rows = [
+        (
+            named(arrays, j),
+            str(arrays["labels"][j]),
+            str(one.k + 1),
+            f"{one.share:.0%}",
+            one.kind,
+            one.place,
+            f"{one.on:.0%}",
+        )
+        for j in range(len(arrays["columns"]))
+        for one in relate(arrays, j)
+    ]
+    columns = ("image", "digit", "component", "share of the ink", "what it is", "where", "on the ink of the image")
+    caption = (
+        f"A stroke is at least {STROKE:g} times as long as wide, a spot is not. Where: from the middle of the ink of "
+        "all images."
+    )
+    return Table(columns, rows, caption)
+
+
 def active_table(arrays: Arrays) -> Table:
     path, rows = errors_of_build_up(arrays), []
     for j, share in enumerate(shares(arrays).T):
@@ -582,7 +748,7 @@ def active_table(arrays: Arrays) -> Table:
 
 
 def rank_table(arrays: Arrays) -> Table:
-    names = ("rank_pca", "rank_bound", "rank_hoyer", "rank_spread", "rank_zeros", "rank_alike")
+    names = ("rank_pca", "rank_bound", "rank_hoyer", "rank_spread", "rank_zeros", "rank_used", "rank_alike")
     rows = [
         (
             str(rank),
@@ -593,15 +759,29 @@ def rank_table(arrays: Arrays) -> Table:
             f"{hoyer:.2f}",
             f"{own:.1f}",
             f"{zeros:.0%}",
+            f"{used:.1f}",
             f"{alike:.2f}",
         )
-        for rank, error, pca, bound, hoyer, own, zeros, alike in zip(
+        for rank, error, pca, bound, hoyer, own, zeros, used, alike in zip(
             arrays["ranks"], arrays["rank_error"].min(axis=1), *(arrays[name] for name in names), strict=True
         )
     ]
-    columns = ("r", "NMF", "PCA", "SVD", "NMF above SVD", "Hoyer", "spread, px", "zeros in W", "starts alike")
+    columns = (
+        "r",
+        "NMF",
+        "PCA",
+        "SVD",
+        "NMF above SVD",
+        "Hoyer",
+        "spread, px",
+        "zeros in W",
+        "in an image",
+        "starts alike",
+    )
     return Table(
-        columns, rows, "Relative errors; means over the components; two starts alike (1: the same components)."
+        columns,
+        rows,
+        "Relative errors; means over the components; components in an image; starts alike (1: the same components).",
     )
 
 
@@ -651,13 +831,10 @@ def span(values, kind: str) -> str:
 
 
 def plot(arrays: Arrays) -> dict[str, Any]:
-    W = arrays["W"] / np.maximum(arrays["W"].max(axis=0), np.finfo(float).tiny)
-    titles = [str(k + 1) for k in range(W.shape[1])]
-    shape, order = tuple(arrays["shape"]), str(arrays["order"])
     return {
         "digits": plot_digits(arrays),
         "convergence": plot_convergence(arrays),
-        "components": jnmf.plot.components(W, shape, order=order, titles=titles),
+        "components": plot_components(arrays),
         "active": plot_active(arrays),
         "built-up": plot_build_up(arrays),
         "ranks": plot_ranks(arrays),
@@ -686,8 +863,22 @@ def plot_digits(arrays: Arrays):
     figure = new_figure(1.8 * len(given) + 0.8, 2.2)
     grid = figure.subplots(1, len(given), squeeze=False)[0]
     for ax, j in zip(grid, given, strict=True):
-        drawn = show(ax, arrays["drawn"][:, j], arrays, f"column {arrays['columns'][j]}: digit {arrays['labels'][j]}")
+        drawn = show(ax, arrays["drawn"][:, j], arrays, f"image {arrays['columns'][j]}: digit {arrays['labels'][j]}")
     figure.colorbar(drawn, ax=grid, label="grey value")
+    return figure
+
+
+def plot_components(arrays: Arrays):
+    W = arrays["W"] / np.maximum(arrays["W"].max(axis=0), np.finfo(float).tiny)
+    num_columns = int(np.ceil(np.sqrt(1.5 * W.shape[1])))
+    num_rows = -(-W.shape[1] // num_columns)
+    figure = new_figure(0.95 * num_columns + 0.9, 1.12 * num_rows)
+    grid = figure.subplots(num_rows, num_columns, squeeze=False)
+    for ax in grid.flat[W.shape[1] :]:
+        ax.set_axis_off()
+    for k, (ax, w) in enumerate(zip(grid.flat, W.T, strict=False)):
+        drawn = show(ax, w, arrays, str(k + 1), vmax=1)
+    figure.colorbar(drawn, ax=grid, label="entry of $W$, largest 1", shrink=0.5, aspect=15)
     return figure
 
 
@@ -697,7 +888,7 @@ def plot_convergence(arrays: Arrays):
     error, bound = np.concatenate([[arrays["start_error"]], arrays["error"]]), float(arrays["bound"])
     figure = new_figure(9, 3.4)
     left, right = figure.subplots(1, 2)
-    left.plot(error, color=BLUE, linewidth=1.5, label="HALS, three inner sweeps")
+    left.plot(error, color=BLUE, linewidth=1.5, label=ALGORITHM_NAME)
     left.axhline(bound, color=GREY, linestyle=":", label="truncated SVD")
     left.set(xlabel="iteration", ylabel=r"relative error $\Vert X - WH\Vert\ /\ \Vert X\Vert$", ylim=(0, None))
     right.plot(np.arange(1, len(error)), error[1:] / bound - 1, color=BLUE, linewidth=1.5)

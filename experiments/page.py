@@ -41,8 +41,9 @@ def write_page(out: Path) -> Path:
     page.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>jnmf: the studies</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style>'
-        f"<h1>jnmf: the studies</h1><p>Every question of the sources, answered with the library's public functions. "
-        f"The answers are written from the numbers of the run.</p><nav><ol>{links}</ol></nav>{body}</html>\n",
+        "<h1>jnmf: the studies</h1><p>The questions of the sources in their order, answered with the library. The "
+        "answers are written from the numbers of the run; of a formula they name the statement in proofs/ that "
+        f"derives it.</p><nav><ol>{links}</ol></nav>{body}</html>\n",
         encoding="utf-8",
     )
     return page

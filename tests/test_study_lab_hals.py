@@ -33,14 +33,13 @@ def two(arrays):
 
 
 def made_up(**curves) -> study.Runs:
-    """Runs of these curves, with 1 s an iteration for the reference and 2 s for the others."""
+    """Runs of these curves from two starts, with 1 s an iteration for the reference and 2 s for the others."""
     longest = max(map(len, curves.values()))
     curve = np.array([[*values, *[np.nan] * (longest - len(values))] for values in curves.values()])
-    labels = [study.REFERENCE if label == "HALS" else label for label in curves]
-    seconds = np.array([1.0 if label == study.REFERENCE else 2.0 for label in labels])
-    return study.Runs(
-        "x", "x", labels, curve, np.array([len(v) - 1 for v in curves.values()]), seconds, np.nanmin(curve)
-    )
+    labels = [{"HALS3": study.REFERENCE, "BCD": "BCD (1/L)"}.get(label, label) for label in curves]
+    seconds = np.array([[1.0, 1.0] if label == study.REFERENCE else [2.0, 2.0] for label in labels])
+    num_iters = np.array([len(values) - 1 for values in curves.values()])
+    return study.Runs("x", "x", labels, np.stack([curve, curve], axis=1), num_iters, seconds, 0.0)
 
 
 def test_the_arrays_can_be_kept(arrays):
@@ -57,6 +56,7 @@ def test_each_run_is_whole(arrays):
     np.testing.assert_array_equal(num_iters, [2 if label == "ANLS" else 10 for label in labels])
     np.testing.assert_array_equal(curve[:, :, 0], np.broadcast_to(curve[0, :, 0], curve.shape[:2]))
     assert np.all(curve[np.isfinite(curve)] > arrays["synthetic.bound"])
+    assert study.TINY.noise_level == study.Settings().noise_level == 0  # as in the lab
     assert np.all(arrays["synthetic.seconds"] > 0)
     assert len(set(curve[0, :, 0])) == study.TINY.num_starts
 
@@ -77,12 +77,28 @@ def test_the_curve_is_that_of_the_library(arrays):
     np.testing.assert_allclose(arrays["synthetic.curve"][a, 0, -1], error, rtol=1e-9)
 
 
+def test_the_curve_is_in_the_order_of_the_lab(arrays):
+    """W from H first, and then H from W."""
+    V = data.generate_dataset_NMF(study.TINY.noise_level).V
+    key = jnmf.init.as_key(study.TINY.seed)
+    W, H = (np.asarray(A) for A in jnmf.init.random(study.jax.random.fold_in(key, 0), V.T, 25))
+    W, H = H.T, W.T  # of V
+    W = np.maximum(np.linalg.lstsq(H.T, V.T, rcond=None)[0].T, 0)
+    H = np.maximum(np.linalg.lstsq(W, V, rcond=None)[0], 0)
+    error = np.linalg.norm(V - W @ H) / np.linalg.norm(V)
+    a = arrays["synthetic.labels"].tolist().index("ALS")
+    np.testing.assert_allclose(arrays["synthetic.curve"][a, 0, 1], error, rtol=1e-9)
+    np.testing.assert_array_equal(arrays["synthetic.size"], V.shape)
+
+
 def test_hals_is_ahead_in_iterations(runs):
     last = dict(zip(runs.labels, runs.last(), strict=True))
-    assert last["HALS (5 sweeps)"] < last["HALS (3 sweeps)"] < last["HALS"] < min(last["MU"], last["PGD (1/L)"])
-    for up in study.speed_ups(runs):
-        if up.label in ("MU", "PGD (1/L)", "PGD (backtracking)", "ALS"):
-            assert up.in_iterations > 1, up
+    lowest = np.minimum(last["MU"], last["BCD (1/L)"])
+    assert np.all(last["HALS (5 sweeps)"] < last["HALS (3 sweeps)"])
+    assert np.all(last["HALS (3 sweeps)"] < last["HALS"])
+    assert np.all(last["HALS"] < lowest)
+    for label in study.ASKED:
+        assert np.all(study.speed_up(runs, label).in_iterations > 1), label
 
 
 def test_shares_of_a_half_step(arrays):
@@ -95,32 +111,79 @@ def test_shares_of_a_half_step(arrays):
 
 
 def test_speed_up():
-    runs = made_up(HALS=(9, 4, 3, 2), MU=(9, 8, 7, 6, 5, 4.001, 4), PGD=(9, 3.0, 1.9), ALS=(9, 3, 8))
-    mu, pgd, als = study.speed_ups(runs)
-    assert (mu.own, mu.reference, mu.in_iterations, mu.in_time) == (5, 1, 5, 10)  # 4.001 is within 0.1 % of its least
-    assert (als.own, als.reference, als.in_iterations, als.in_time) == (1, 2, 0.5, 1)
-    assert pgd.own == 2
+    runs = made_up(HALS3=(9, 4, 3, 2), MU=(9, 8, 7, 6, 5, 4.001, 4), BCD=(9, 3.0, 1.9), ALS=(9, 3, 8))
+    mu, pgd, als = (study.speed_up(runs, label) for label in ("MU", "BCD (1/L)", "ALS"))
+    assert mu.own.tolist() == [5, 5]  # 4.001 is within 0.1 % of its least
+    assert (mu.reference[0], mu.in_iterations[0], mu.in_time[0]) == (1, 5, 10)
+    assert (als.own[0], als.reference[0], als.in_iterations[0], als.in_time[0]) == (1, 2, 0.5, 1)
+    assert pgd.own[0] == 2
     assert np.isnan([pgd.reference, pgd.in_iterations, pgd.in_time]).all()
+    assert study.speed_table(runs).rows[1][3:] == ("not from every start", "", "")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [((1.5, 2), "sooner"), ((0.5, 0.9), "later"), ((0.9, 1.1), "undecided"), ((np.nan, 2), "undecided"),
+     ((np.nan, np.nan), "never")],
+)  # fmt: skip
+def test_a_verdict_is_that_of_every_start(ratio, expected):
+    assert study.verdict(np.array(ratio)) == expected
+
+
+def test_how_much_turns_with_the_clock_and_the_curves():
+    same = (9, 4, 3, 2)
+    runs = made_up(HALS3=same, MU=same, BCD=(9, 1), ALS=same)
+    runs = runs._replace(
+        labels=[*runs.labels, "BCD (backtracking)"],
+        curve=np.concatenate([runs.curve, runs.curve[:1]]),
+        num_iters=np.append(runs.num_iters, 3),
+        seconds=np.array([[1.0, 1.0], [2.0, 4.0], [1.0, 1.0], [0.25, 0.5], [0.5, 2.0]]),
+    )
     text = study.how_much_on(runs)
-    assert "sooner than MU (in time 10.0 times; at iteration 1 against 5)" in text
-    assert "about as soon as ALS" in text
-    assert "does not come as low as PGD." in text
-    assert "later than" not in text
-    assert study.speed_table(runs).rows[1][3:] == ("not", "", "")
+    assert "is sooner at the lowest error of MU (2 to 4 times in time, 1 times in iterations)" in text
+    assert "is later at the lowest error of ALS (2 to 4 times in time" in text
+    assert "sooner than BCD (backtracking) the starts do not decide" in text
+    assert "does not come as low as BCD (1/L)" in text
 
 
 def test_where_hals_is_behind():
-    runs = made_up(HALS=(9, 4, 3, 2.5), MU=(9, 3), ALS=(9, 3.5, 3.1))
-    runs = runs._replace(
-        labels=[*runs.labels, "HALS"],
-        curve=np.vstack([runs.curve, runs.curve[0] + 1]),
-        num_iters=np.append(runs.num_iters, 3),
-        seconds=np.array([1.0, 3.0, 0.25, 1.0]),
-    )
+    runs = made_up(HALS3=(9, 4, 3, 2.5), MU=(9, 3), ALS=(9, 3.5, 3.1), HALS=(9, 5, 4, 3.5))
+    runs = runs._replace(seconds=np.array([[1.0, 1.0], [3.0, 3.0], [0.25, 0.25], [1.0, 1.0]]))
     text = study.where_not_on(runs)
-    assert "equal iterations: MU and ALS after 1, none after 10, MU at the last of their own" in text
-    assert "of their own run: ALS. Cheaper in an iteration: ALS." in text  # half a second: HALS has not begun
-    assert "with one sweep is at 5.0000, MU at 3.0000" in text
+    assert "from every start: ALS and MU after 1 iteration, no other method after 10" in text
+    assert "and ALS at the time when its own run ends. An iteration takes less time with ALS." in text
+    assert "with one sweep is at 5.000, MU at 3.000" in text
+    curve = runs.curve.copy()
+    curve[1:3, 1, 1] = 5  # from the second start they are not ahead
+    text = study.where_not_on(runs._replace(curve=curve))
+    assert "from every start: no other method after 1 iteration" in text
+
+
+def test_ahead_counts_the_starts():
+    runs = made_up(HALS3=(9, 2), MU=(9, 3), ALS=(9, 1), BCD=(9, 3))
+    curve = np.concatenate([runs.curve, runs.curve[1:2]])
+    curve[3, 0, 1] = 1.5  # BCD ends lower from the first start
+    runs = runs._replace(labels=[*runs.labels, "BCD (backtracking)"], curve=curve, num_iters=np.ones(5, int))
+    text = study.ahead(runs, study.REFERENCE)
+    assert "below BCD (backtracking) and MU from every one of 2 starts" in text
+    assert "below BCD (1/L) (1 of 2) from some" in text
+    assert "not below ALS from any start" in text
+
+
+def test_more_sweeps_pay_or_not():
+    runs = made_up(HALS=(9, 4, 2), HALS3=(9, 2), five=(9, 2))
+    runs = runs._replace(labels=list(study.SWEEPS), seconds=np.array([[1.0, 1.0], [1.5, 1.5], [1.0, 4.0]]))
+    text = study.sweeps_on(runs)
+    assert "HALS (3 sweeps): yes, 1.3 times" in text
+    assert "HALS (5 sweeps): not decided by these starts, 0.5 to 2 times" in text
+    slow = study.sweeps_on(runs._replace(seconds=np.array([[1.0, 1.0], [3.0, 3.0], [4.0, 4.0]])))
+    assert "HALS (3 sweeps): no, 0.67 times" in slow
+
+
+def test_no_two_curves_look_alike():
+    assert set(study.STYLES) == set(study.ALGORITHMS)
+    assert len({(color, dash) for color, dash, _ in study.STYLES.values()}) == len(study.STYLES)
+    assert len({marker for *_, marker in study.STYLES.values()}) == len(study.STYLES)
 
 
 def test_every_figure_belongs_to_a_question(two):
@@ -135,11 +198,11 @@ def test_every_figure_belongs_to_a_question(two):
 
 
 def test_the_answers_are_those_of_the_arrays(arrays, runs):
-    first, much, sweeps, why, where = study.sections(arrays)
-    lowest = np.nanmin(arrays["synthetic.curve"])
-    assert f"The best error of any run is {lowest:.4f}" in first.answer
-    assert [row[4] for row in first.tables[0].rows] == [f"{error:.4f}" for error in runs.last()]
-    assert [row[0] for row in much.tables[0].rows] == [label for label in runs.labels if label != study.REFERENCE]
+    how, first, much, sweeps, why, where = study.sections(arrays)
+    assert "it rose in 0 iterations of HALS." in how.answer
+    assert [row[2] for row in first.tables[0].rows] == [f"{error:.5f}" for error in np.median(runs.last(), axis=1)]
+    assert first.answer.startswith(f"After {study.TINY.synthetic_iters} iterations HALS is below")
+    assert [row[0] for row in much.tables[0].rows] == [label for label in runs.labels if label not in study.SWEEPS]
     assert "2.0 million operations" in why.answer  # 4 · 200 · 100 · 25
     assert "0.4 million, 19% of that" in why.answer  # 2 · 25² · 300
     assert "all three reach" in sweeps.answer
@@ -153,7 +216,7 @@ def test_one_more_method_is_everywhere(arrays):
         more[f"synthetic.{key}"] = np.concatenate([values.astype("U20") if key == "labels" else values, values[:1]])
     more["synthetic.labels"][-1] = "another"
     texts = [section.answer + str(section.tables) for section in study.sections(more)]
-    assert all("another" in text for text in texts[:2])
+    assert all("another" in text for text in texts[1:3])
     assert study.plot(more)["synthetic"].axes[0].get_lines()[-1].get_label() == "another"
 
 
