@@ -59,9 +59,7 @@ def _solve_passive(G, F, c):
 
 
 def _eliminates(r: int) -> bool:
-    # Not Cholesky where the devices of a CPU run side by side: two batched ones lock each other in XLA's thread pool.
-    side_by_side = jax.default_backend() == "cpu" and not jax.sharding.get_abstract_mesh().empty
-    return r <= ELIMINATE_UP_TO or side_by_side
+    return r <= ELIMINATE_UP_TO or solvers.side_by_side()  # where batches of Cholesky would lock each other
 
 
 def eliminate(A):

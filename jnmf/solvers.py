@@ -12,10 +12,13 @@ The exact minimiser is `jnmf.nonnegative_least_squares.exact`.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.custom_batching import sequential_vmap
 
 from jnmf.factors import project_nonnegative
 from jnmf.losses import divide
@@ -65,8 +68,44 @@ def least_squares(H, G, C):
     # In units of its largest entry G is the same for every scale of X; a zero component must not come back by rounding.
     diagonal = jnp.diag(G)
     unit = jnp.max(diagonal)
-    inverse = jnp.linalg.pinv(divide(G, unit), rtol=G.shape[0] * jnp.finfo(G.dtype).eps, hermitian=True)
+    pseudo_inverse = partial(jnp.linalg.pinv, rtol=G.shape[0] * jnp.finfo(G.dtype).eps, hermitian=True)
+    inverse = one_by_one(pseudo_inverse)(divide(G, unit))
     return jnp.where(diagonal[:, None] > 0, project_nonnegative(inverse @ divide(C, unit)), 0)
+
+
+SQUARINGS = 26  # r^(2⁻²⁶) is 1 to the digits of float32, and to 1e-7 at r = 1000
+
+
+def spectral_norm(G):
+    """‖G‖₂ of a symmetric positive semidefinite G (r, r), a scalar, from above: (tr G^p)^{1/p} with p = 2^SQUARINGS.
+
+    tr G^p = Σ λ_i^p lies between λ₁^p and r λ₁^p. G and each square are divided by their trace t_j, so that nothing
+    leaves the range of the dtype: ‖G‖₂ = t₀ exp(½ log t₁ + ¼ log t₂ + …). Products alone: see `one_by_one`.
+    """
+
+    def square(_, carry):
+        G, log_norm, share = carry
+        G = G @ G
+        t = jnp.trace(G)
+        return divide(G, t), log_norm + share * jnp.log(jnp.where(t > 0, t, 1)), share / 2
+
+    t = jnp.trace(G)
+    start = divide(G, t), jnp.zeros((), G.dtype), jnp.full((), 0.5, G.dtype)
+    return t * jnp.exp(lax.fori_loop(0, SQUARINGS, square, start)[1])
+
+
+def side_by_side() -> bool:
+    """Whether devices of a CPU run at the same time, as in a sweep."""
+    return jax.default_backend() == "cpu" and not jax.sharding.get_abstract_mesh().empty
+
+
+def one_by_one(call):
+    """A call of LAPACK which under `vmap` is made for one member after the other where devices run `side_by_side`.
+
+    Two batches of such calls, on two devices of a CPU, have been seen to wait for each other for ever: both ask for
+    threads of the one pool in which they run.
+    """
+    return sequential_vmap(call) if side_by_side() else call
 
 
 class Backtracking(NamedTuple):
@@ -84,7 +123,7 @@ def projected_gradient(H, G, C, step_size: Array | float | Backtracking | None =
     """
     gradient = G @ H - C
     if step_size is None:
-        step_size = divide(1, jnp.linalg.norm(G, 2))
+        step_size = divide(1, spectral_norm(G))
     elif isinstance(step_size, Backtracking):
         step_size = backtracking_step(H, G, gradient)
     return project_nonnegative(H - step_size * gradient)

@@ -1,5 +1,7 @@
 """Each solver by itself, on drawn half-problems min ½⟨H, G H⟩ − ⟨C, H⟩."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import drawn
 
-from jnmf import solvers
+from jnmf import ALS, PGD, Factors, run, solvers
 from jnmf.nonnegative_least_squares import exact
 from proofs.strategies import nonnegative, problems, real
 
@@ -147,3 +149,33 @@ def test_backtracking_satisfies_armijos_rule(args):
     new = jnp.maximum(H - eta * gradient, 0)
     scale = float(jnp.vdot(jnp.abs(gradient), jnp.abs(new - H)))
     assert quadratic(new, G, C) - quadratic(H, G, C) <= 0.01 * jnp.vdot(gradient, new - H) + 1e-8 * scale
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_spectral_norm_is_the_largest_singular_value(dtype):
+    """Also where eigenvalues are equal, of many sizes, or none but zero; in a batch too, and with its derivative."""
+    rng = np.random.default_rng(0)
+    random = rng.standard_normal((6, 5))
+    spread = random * 10.0 ** rng.uniform(-5, 0, 5)
+    many = [random, spread, np.linalg.qr(random)[0], 1e-15 * random, 1e15 * random, 0 * random, np.ones((6, 5))]
+    G = jnp.asarray(np.stack([A.T @ A for A in many]), dtype)
+    found = jax.vmap(solvers.spectral_norm)(G)
+    expected = np.linalg.norm(np.asarray(G, float), 2, axis=(1, 2))
+    np.testing.assert_allclose(found, expected, rtol=max(20 * np.finfo(dtype).eps, np.log(5) / 2**solvers.SQUARINGS))
+    gradient = jax.grad(solvers.spectral_norm)(G[0].astype(float))
+    vector = np.linalg.eigh(np.asarray(G[0], float))[1][:, -1]
+    np.testing.assert_allclose(gradient, np.outer(vector, vector), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("algorithm", [ALS(), PGD()], ids=["ALS", "PGD"])
+def test_no_batched_lapack_where_the_devices_of_a_cpu_run_side_by_side(algorithm):
+    """Two of them at once can wait for each other's threads for ever."""
+    devices = jax.devices()[:2]
+    mesh = jax.sharding.Mesh(np.array(devices), "members")
+    X = jnp.ones((4, 3))
+    step = lambda W, H: run(X, Factors(W, H), algorithm, num_iters=1)[0]
+    spec = jax.sharding.PartitionSpec("members")
+    both = jax.shard_map(jax.vmap(step), mesh=mesh, in_specs=(spec, spec), out_specs=spec, check_vma=False)
+    text = str(jax.make_jaxpr(both)(jnp.ones((4, 4, 2)), jnp.ones((4, 2, 3))))
+    assert re.search(r"\[2,2,2\][^=\n]*= (eigh|svd|cholesky|qr)", text) is None
+    assert ("eigh" in text) == (algorithm == ALS())
