@@ -64,12 +64,12 @@ Noted = TypeVar("Noted", Matrix, Images, Expression, Documents)
 
 
 def or_stand_in(load: Callable[[], Noted], stand_in: Callable[[], Noted]) -> Noted:
-    """load(), or where its file is missing stand_in() with the reason in its note. A damaged file stays an error."""
+    """load(), or where its file is missing stand_in(), with what to do in its note. A damaged file stays an error."""
     try:
         return load()
     except DataMissing as error:
         found = stand_in()
-        return found._replace(note=f"{found.note} They stand in for data that could not be had. {error}")
+        return found._replace(note=f"{found.note} They stand in for data that are not here. {error.remedy or error}")
 
 
 # Real data

@@ -196,7 +196,8 @@ def test_a_stand_in_is_like_the_real_data_and_says_what_it_is_and_why(places, lo
     assert type(found) is type(plain)
     assert found.note.startswith(plain.note)
     assert len(plain.note) > 20
-    assert f"{LOADERS[load]}: not found" in found.note
+    assert found.note.endswith(f"Set the environment variable JNMF_DATA to a folder that holds {LOADERS[load]}.")
+    assert "Error" not in found.note
     assert equal(found._replace(note=""), plain._replace(note=""))  # and drawn the same again
     assert plain.X.dtype == float
     assert load is data.williams_matrix or plain.X.min() >= 0
