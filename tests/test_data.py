@@ -486,4 +486,4 @@ def test_planted_topics_are_in_the_documents():
     assert len(collections) == 4
     own = X.toarray() @ np.eye(4)[np.arange(800) % 4]  # words of each topic, by document
     np.testing.assert_array_equal(own.argmax(axis=1), labels)
-    assert data.planted_topics(50, 30, 3).X.shape == (50, 30)
+    assert data.planted_topics(50, 30).X.shape == (50, 30)
