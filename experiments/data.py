@@ -186,12 +186,17 @@ def swimmer() -> Swimmer:
 # Stand-ins
 
 
-def signed_rank_3(seed: int = 0) -> Matrix:
-    """X (150, 105) like the exercises': planted blocks of 50 rows each on 50, 50 and 5 columns, noise of sd 0.2."""
+def signed_rank_3(seed: int = 0, in_order: bool = False) -> Matrix:
+    """X (150, 105) like the exercises': planted blocks of 50 rows each on 50, 50 and 5 columns, noise of sd 0.2.
+
+    Rows and columns are in a random order unless `in_order`.
+    """
     draw = np.random.default_rng(seed)
     W = np.kron(np.eye(3), np.ones((50, 1))) * draw.uniform(0.5, 1.5, (150, 1))
     H = np.repeat(np.eye(3), (50, 50, 5), axis=1) * draw.uniform(0.5, 1.5, 105)
     X = W @ H + 0.2 * draw.standard_normal((150, 105))
+    if not in_order:
+        X = X[draw.permutation(150)][:, draw.permutation(105)]
     return Matrix(X, "These are generated numbers, three planted blocks plus noise of both signs.")
 
 

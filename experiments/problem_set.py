@@ -677,7 +677,7 @@ def path_in_words(arrays: Arrays, i: int) -> str:
     empty = np.flatnonzero(left == 0)
     end = f"no component is left from α = {alphas[empty[0]]:.2g} on" if len(empty) else "components are left at the end"
     return (
-        f"the relative error ‖X − WH‖/‖X‖ is {error[0]:.3f} without a penalty and least, {error[best]:.3f}, with "
+        f"the relative error ‖A − WH‖/‖A‖ is {error[0]:.3f} without a penalty and least, {error[best]:.3f}, with "
         f"{at(best)}; the mean sparsity of the columns of W is {sparsity[0]:.3f} without a penalty, largest, "
         f"{sparsity[most]:.3f}, with {at(most)} and smallest, {sparsity[least]:.3f}, with {at(least)}; {end}"
     )
