@@ -49,7 +49,7 @@ class Settings:
     control_iters: int = 100
     control_starts: int = 2
     shift: int = 2  # pixels by which a control moves a face, at most
-    noisy_repeats: int = 8  # drawn matrices of each kind of noise
+    noisy_repeats: int = 20  # drawn matrices of each kind of noise
     noisy_iters: int = 500
     seed: int = 0
 
@@ -655,10 +655,11 @@ def uses_answer(arrays: Arrays) -> str:
         f"with {noise} noise the fit by {FITS[k]} is nearer to the mean in {nearer[k]} of {repeats} drawn matrices"
         for k, noise in enumerate(NOISES)
     ]
-    if min(nearer) > 0.5 * repeats:
-        verdict = "Each measure is mostly the better one for its own noise"
+    # More than two standard deviations above what tossing a coin would give.
+    if min(nearer) > repeats / 2 + np.sqrt(repeats):
+        verdict = "Each measure is the better one for its own noise"
     else:
-        verdict = "These few matrices do not show each measure to be the better one for its own noise"
+        verdict = "These matrices do not show each measure to be the better one for its own noise"
     return (
         "To compress, to filter noise, to compute with less, and to see structure. Compressed, W and H have "
         f"r(m + n) = {r * (m + n):,} numbers, X has m n = {m * n:,}, {m * n / (r * (m + n)):.1f} times as many; a "
@@ -713,7 +714,9 @@ def features_answer(arrays: Arrays) -> str:
         "each picture must be one of them: a column of H has a single 1. Eigenfaces may be added and subtracted: "
         f"{percent(np.mean(of(arrays, 'W', form, 'pca') < 0))} of their entries are negative. NMF may only add.\n\n"
         f"Half of the components of NMF cover at most {share('kl')} with the KL divergence by multiplicative updates, "
-        f"as in Lee and Seung, and {share('hals')} with the Frobenius norm by HALS. Half of the centroids cover at "
+        f"as in Lee and Seung, and {share('hals')} with the Frobenius norm by HALS (statement 4, "
+        "proofs/hals_row_update.py: H_k ← [H_k + (C_k − G_k H)/G_kk]₊ for each row of H, G = WᵀW, C = WᵀX, then the "
+        "same for the columns of W). Half of the centroids cover at "
         f"most {share('vq')}, half of the eigenfaces {share('pca')}. (A component covers the fewest pixels that hold "
         f"{percent(ENERGY)} of its sum of squares.) {verdict}\n\n"
         "The second figure shows NMF (Frobenius) of the form of the book, which inverts the brightness and has no "

@@ -78,8 +78,10 @@ def test_each_error_measure_is_the_likelihood_of_its_noise_and_fits_it_better(ar
 
 
 def test_the_words_about_noise_follow_the_numbers(arrays):
-    assert "is mostly the better one" in study.uses_answer(arrays)
-    assert "do not show each measure" in study.uses_answer(arrays | {"noise_error": arrays["noise_error"][..., ::-1]})
+    error = np.tile(arrays["noise_error"], (1, 4, 1))  # as if of 12 matrices
+    assert "is the better one for its own noise" in study.uses_answer(arrays | {"noise_error": error})
+    assert "do not show each measure" in study.uses_answer(arrays | {"noise_error": error[..., ::-1]})
+    assert "do not show each measure" in study.uses_answer(arrays)  # three are too few
     assert "rank takes noise off" in study.uses_answer(arrays | {"filtered": np.array([0.4, 0.2, 0.3])})
     assert "does not take off noise" in study.uses_answer(arrays | {"filtered": np.array([0.2, 0.4, 0.3])})
 
