@@ -620,7 +620,7 @@ def limbs_answer(arrays: Arrays) -> str:
             text += f", with {between(found[exact])} of the {TORSO} limb parts"
         if not exact.all():
             text += (
-                f". The other {np.sum(~exact)} end in a local minimum with {between(found[~exact])} limb parts and a "
+                f". The fits from the other {np.sum(~exact)} have {between(found[~exact])} limb parts and a "
                 f"relative error of {between(error[~exact], '{:.3f}')}"
             )
         paragraphs.append(text + ".")
@@ -631,7 +631,7 @@ def limbs_answer(arrays: Arrays) -> str:
     spare = (
         f"The spare component of rank {RANKS[1]} helps the fit out of local minima."
         if more - few > 2 * error
-        else f"That the spare component of rank {RANKS[1]} helps out of local minima, so few starts do not show."
+        else f"Whether the spare component of rank {RANKS[1]} helps out of local minima, these starts do not show."
     )
     whole, off = (arrays[f"start_{name}"][exact] for name in ("alike", "alike_off_torso"))
     alike = (
@@ -705,7 +705,8 @@ def penalty_answer(arrays: Arrays) -> str:
         "The torso on a single limb is a local minimum of the penalty where W has l1: to move a little of it to "
         f"another component costs more at first than it saves. At rank {WIDTH}, for all λ > 0 together, the torso "
         f"ends as follows. {'; '.join(counts)}. The figure has the limbs in its upper row and the torso in its lower "
-        "row. A small λ may not have chosen yet after this many iterations, and a large one loses limbs.\n\n"
+        f"row. At the largest λ, {levels[-1]:g}, a fit has {between(arrays['path_found'][:, -1])} limb parts. A small "
+        "λ may not have chosen yet after this many iterations.\n\n"
         f"The second figure is the fit with the most limb parts without torso, {int(arrays['path_clean'][at])} of "
         f"{TORSO}, and with {100 * arrays['path_own'][at]:.0f} % of the torso in a component of its own "
         f"({names[at[0]]}, λ = {levels[at[1]]:g}).\n\n"
@@ -762,12 +763,8 @@ def fill_answer(arrays: Arrays) -> str:
         f"something to begin with. {equal} singular values are equal, so which vectors come out depends on the order "
         f"of the pictures. The table has several orders, without a penalty and with small ones ({FILL_PENALTY}). "
         f"{verdict}\n\n"
-        "The torso depends on the start and the penalty"
-        + (
-            f", and so do the limbs: {np.sum(found < TORSO)} of these {found.size} fits lose some of them."
-            if lost
-            else "."
-        )
+        f"The share of the torso that has a component of its own is {between(100 * own)} % in these fits"
+        + (f", and {np.sum(found < TORSO)} of the {found.size} lose limb parts." if lost else ".")
     )
 
 

@@ -223,9 +223,9 @@ def test_the_words_follow_the_numbers(arrays):
     assert "even exact fits miss limbs" in text("find the limbs", start_error=good, start_found=fewer)
     half = np.where(np.arange(2)[:, None] == 1, good, poor)  # rank 17 exact from every start, rank 16 from none
     assert "helps the fit out of local minima" in text("find the limbs", start_error=half)
-    assert "so few starts do not show" in text("find the limbs", start_error=half[::-1])
-    assert "and so do the limbs" in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO - 1))
-    assert "and so do the limbs" not in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO))
+    assert "these starts do not show" in text("find the limbs", start_error=half[::-1])
+    assert "lose limb parts" in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO - 1))
+    assert "lose limb parts" not in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO))
     kinds, levels, starts = arrays["path_found"].shape
     alone = {"path_found": np.full_like(arrays["path_found"], TORSO), "path_own": np.ones((kinds, levels, starts))}
     cheapest = arrays["prices"].argmin(axis=1).tolist().count(0) * (levels - 1) * starts
