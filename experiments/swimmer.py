@@ -314,8 +314,8 @@ def by_penalty(problem: Problem, random: list[Factors], settings: Settings, prog
 
 
 def random_starts(X, num: int, seed: int) -> list[Factors]:
-    draw = jax.jit(jax.vmap(lambda key: jnmf.init.random(key, X, WIDTH)))
-    W, H = jax.device_get(draw(jax.random.split(jax.random.key(seed), num)))
+    draw = jax.jit(lambda X, keys: jax.vmap(lambda key: jnmf.init.random(key, X, WIDTH))(keys))
+    W, H = jax.device_get(draw(X, jax.random.split(jax.random.key(seed), num)))
     return [Factors(*pair) for pair in zip(W, H, strict=True)]
 
 
