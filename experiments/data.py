@@ -64,12 +64,12 @@ Noted = TypeVar("Noted", Matrix, Images, Expression, Documents)
 
 
 def or_stand_in(load: Callable[[], Noted], stand_in: Callable[[], Noted]) -> Noted:
-    """load(), or where its file is missing stand_in() with the reason in its note. A damaged file stays an error."""
+    """load(), or where its file is missing stand_in(), with what to do in its note. A damaged file stays an error."""
     try:
         return load()
     except DataMissing as error:
         found = stand_in()
-        return found._replace(note=f"{found.note} They stand in for data that could not be had. {error}")
+        return found._replace(note=f"{found.note} They stand in for data that are not here. {error.remedy or error}")
 
 
 # Real data
@@ -186,12 +186,17 @@ def swimmer() -> Swimmer:
 # Stand-ins
 
 
-def signed_rank_3(seed: int = 0) -> Matrix:
-    """X (150, 105) like the exercises': planted blocks of 50 rows each on 50, 50 and 5 columns, noise of sd 0.2."""
+def signed_rank_3(seed: int = 0, in_order: bool = False) -> Matrix:
+    """X (150, 105) like the exercises': planted blocks of 50 rows each on 50, 50 and 5 columns, noise of sd 0.2.
+
+    Rows and columns are in a random order unless `in_order`.
+    """
     draw = np.random.default_rng(seed)
     W = np.kron(np.eye(3), np.ones((50, 1))) * draw.uniform(0.5, 1.5, (150, 1))
     H = np.repeat(np.eye(3), (50, 50, 5), axis=1) * draw.uniform(0.5, 1.5, 105)
     X = W @ H + 0.2 * draw.standard_normal((150, 105))
+    if not in_order:
+        X = X[draw.permutation(150)][:, draw.permutation(105)]
     return Matrix(X, "These are generated numbers, three planted blocks plus noise of both signs.")
 
 
@@ -263,22 +268,30 @@ def planted_clusters(num_genes: int = 1000, sizes: tuple[int, ...] = (19, 8, 11)
     return Expression(X, genes, samples, np.array([chr(ord("A") + k) for k in cluster]), note)
 
 
-def planted_topics(num_documents: int = 1000, num_terms: int = 800, num_topics: int = 4, seed: int = 0) -> Documents:
-    """Counts of invented words: each document is drawn mostly from one topic, and a little from all.
+TOPICS = {
+    "cooking": "salt oil pepper dough butter onion oven sauce garlic bread flour pan lemon rice soup",
+    "sailing": "wind sail harbour mast deck wave rudder anchor tide keel rope hull cabin crew storm",
+    "music": "melody chord violin rhythm choir piano tempo song opera flute harmony drum score key band",
+    "gardening": "seed soil rose compost spade lawn hedge bulb weed water mulch frost bean tulip shed",
+}
 
-    A topic is a distribution over all terms that puts four fifths of its weight on terms of its own.
+
+def planted_topics(num_documents: int = 1000, num_terms: int = 800, seed: int = 0) -> Documents:
+    """Counts of terms: each document is drawn mostly from one of TOPICS, and a little from all.
+
+    The terms of a topic are its words, then pairs of them; term j is of topic j modulo their number. A topic is a
+    distribution over all terms that puts four fifths of its weight on its own, most of that on single words.
     """
-    draw = np.random.default_rng(seed)
+    draw, num_topics = np.random.default_rng(seed), len(TOPICS)
+    words = [text.split() for text in TOPICS.values()]
+    own_terms = [[*one, *(" ".join(pair) for pair in product(one, repeat=2) if pair[0] != pair[1])] for one in words]
+    terms = np.array([term for alike in zip(*own_terms, strict=True) for term in alike][:num_terms])
     labels = draw.integers(num_topics, size=num_documents)
-    own = np.arange(num_terms) % num_topics == np.arange(num_topics)[:, None]
-    weights = draw.uniform(0.2, 1, (num_topics, num_terms))
+    own = np.arange(len(terms)) % num_topics == np.arange(num_topics)[:, None]
+    weights = draw.uniform(0.2, 1, (num_topics, len(terms))) * np.where(np.strings.find(terms, " ") < 0, 10, 1)
     share = lambda A: A / A.sum(1, keepdims=True)
     topics = 0.8 * share(weights * own) + 0.2 * share(weights)
     mixture = 0.9 * np.eye(num_topics)[labels] + 0.1 / num_topics
     counts = draw.multinomial(20 + draw.poisson(40, num_documents), mixture @ topics)
-    syllables = ["".join(pair) for pair in product("bdfgklmnprstvz", "aeiou")]
-    words = ["".join(pair) for pair in product(syllables, repeat=2)]
-    terms = draw.choice(words, num_terms, replace=False)
-    collections = np.array([f"topic {k + 1}" for k in range(num_topics)])
-    note = f"These are generated documents of {num_topics} planted topics and invented words."
-    return Documents(sparse.csr_array(counts.astype(float)), terms, labels, collections, note)
+    note = f"These are generated documents, word counts drawn from {num_topics} planted topics."
+    return Documents(sparse.csr_array(counts.astype(float)), terms, labels, np.array(list(TOPICS)), note)

@@ -16,7 +16,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 
 class DataMissing(Exception):
-    """A file is in no folder that is looked in, and cannot be downloaded or made."""
+    """A file is in no folder that is looked in, and cannot be downloaded or made. `remedy` says what to do about it."""
+
+    def __init__(self, message: str, remedy: str = ""):
+        super().__init__(f"{message} {remedy}".strip())
+        self.remedy = remedy
 
 
 class DataDamaged(Exception):
@@ -46,17 +50,15 @@ def fetch(name: str) -> Path:
     looked = f"{name}: not found. Tried the folder JNMF_DATA ({given or 'not set'}), the cache {cache}"
     remedy = f"Set the environment variable JNMF_DATA to a folder that holds {name}."
     if not (file.url or file.make):
-        raise DataMissing(f"{looked}. It cannot be downloaded from here; its source is {file.source}. {remedy}")
+        raise DataMissing(f"{looked}. It cannot be downloaded from here; its source is {file.source}.", remedy)
     try:
         return _stored(name, file.make(), file.sha256, cache) if file.make else _download(name, file, cache)
     except DataMissing as error:
-        raise DataMissing(
-            f"{looked}, and the public file that it is made from. {error} One that holds {name} will do as well."
-        ) from error
+        raise DataMissing(f"{looked}, and the public file that it is made from. {error} Or:", remedy) from error
     except (OSError, ValueError) as error:  # no network or page, a cache that cannot be written; a wrong checksum
         origin = f"the download from {file.url}" if file.url else "making it from the public file"
         raise DataMissing(
-            f"{looked}, and {origin}, which failed with {type(error).__name__}: {error}. {remedy}"
+            f"{looked}, and {origin}, which failed with {type(error).__name__}: {error}.", remedy
         ) from error
 
 

@@ -49,11 +49,22 @@ class Settings:
     control_iters: int = 100
     control_starts: int = 2
     shift: int = 2  # pixels by which a control moves a face, at most
+    noisy_repeats: int = 20  # drawn matrices of each kind of noise
+    noisy_iters: int = 500
     seed: int = 0
 
 
 FULL = Settings(olivetti_height=64, num_iters=500, control_iters=500, control_starts=10)
-TINY = Settings(rank=9, num_faces=60, olivetti_height=12, num_iters=60, control_faces=40, control_iters=30)
+TINY = Settings(
+    rank=9,
+    num_faces=60,
+    olivetti_height=12,
+    num_iters=60,
+    control_faces=40,
+    control_iters=30,
+    noisy_repeats=3,
+    noisy_iters=200,
+)
 
 
 # The numbers
@@ -67,6 +78,7 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
     error_F (k,), relative to ‖X‖; divergence_F (k,), NaN where the model has negative entries; hoyer_F, support_F
     (k, r); cancelled_F, active_F (k,): see `cancelled`, `active`; against_svd_F (5,): see `AgainstSVD`.
 
+    noise_error (2, repeats, 2), likelihood_gap (2,): see `noises`; filtered (3,): see `noise_filtered`.
     controls (C,), what was done to the pictures; control_hoyer, control_support (C, starts, r); control_floor (C,).
     """
     sets, images = chosen(settings)
@@ -94,6 +106,8 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         **{f"x_{form}": one.X[:, settings.face] for form, one in images.items()},
         **columns,
         **against,
+        **noises(settings),
+        "filtered": noise_filtered(images["book"].X, settings),
         **controls(sets[CBCL], sets[OLIVETTI], settings),
     }
 
@@ -164,7 +178,7 @@ def vector_quantisation(X, settings: Settings) -> Pair:
 
 def uncentred_pca(X, settings: Settings) -> Pair:
     """W: the principal directions of the pictures as they are, orthonormal. scikit-learn's PCA takes the mean off
-    first; the pictures together with their mirror images −x have the mean 0, and the same directions.
+    first; the pictures together with their negatives −x have the mean 0, and the same directions.
     """
     from sklearn.decomposition import PCA
 
@@ -268,6 +282,59 @@ def against_svd(X, W, H) -> AgainstSVD:
         float(of_the_rest[0]),
         float(np.mean(W < 0)),
     )
+
+
+# Which error measure for which noise, and what a low rank does to noise
+
+NOISES, FITS = ("Gaussian", "Poisson"), ("½‖X − WH‖²", "KL divergence")
+
+
+def noises(settings: Settings) -> Arrays:
+    """noise_error (2, repeats, 2): of Gaussian and of Poisson X with a known mean Z of rank 5, how far W H is from Z
+    when it is fitted by HALS and by MU for KL: √Σ v (z − (WH))² relative to √Σ v z², v the inverse of the variance.
+    likelihood_gap (2,): the log-likelihood of X under two models differs by as much as ½‖X − ·‖²/σ², and as D(X‖·);
+    the relative deviation, with the densities of SciPy.
+    """
+    from scipy import stats
+
+    draw, m, n, rank, repeats = np.random.default_rng(settings.seed), 50, 60, 5, settings.noisy_repeats
+    # Some rows are a hundred times as large as others, and so is the variance of Poisson counts; a floor keeps Gaussian
+    # X positive.
+    W = draw.gamma(1, size=(repeats, m, rank)) * np.geomspace(1, 100, m)[:, None]
+    H = draw.gamma(1, size=(repeats, rank, n))
+    W[:, :, 0], H[:, 0] = 6, 1
+    Z = W @ H
+    X = np.stack([np.maximum(Z + draw.standard_normal(Z.shape), 0), draw.poisson(Z)])
+    starts = jax.vmap(lambda X, key: jnmf.init.random(key, X, rank))
+    start = starts(X[0], jax.random.split(jax.random.key(settings.seed), repeats))
+    every = [partial(after, algorithm=algorithm, num_iters=settings.noisy_iters) for algorithm in (HALS, KL)]
+    estimates = np.stack([[np.matmul(*jax.vmap(fit)(jnp.asarray(A), start)) for fit in every] for A in X])
+    weights = np.stack([np.ones_like(Z), 1 / Z])[:, None]
+    size = lambda A: np.sqrt(np.sum(weights * A**2, axis=(3, 4)))
+
+    models, divergence = (Z[0], Z[0] * draw.uniform(0.5, 2, Z[0].shape)), lambda A, Z: jnmf.losses.kl(A, Z, np.eye(n))
+    measures = (
+        (lambda A, Z: 0.5 * np.sum((A - Z) ** 2), lambda A, Z: stats.norm.logpdf(A, Z).sum()),
+        (divergence, lambda A, Z: stats.poisson.logpmf(A, Z).sum()),
+    )
+    gaps = []
+    for A, (loss, log_likelihood) in zip(X[:, 0], measures, strict=True):
+        (one, other), (better, worse) = ([f(A, Z) for Z in models] for f in (loss, log_likelihood))
+        gaps.append(abs((better - worse) / (other - one) - 1))
+    return {
+        "noise_error": np.swapaxes(size(estimates - Z) / size(np.broadcast_to(Z, (1, 1, *Z.shape))), 1, 2),
+        "likelihood_gap": np.array(gaps, float),
+    }
+
+
+def noise_filtered(X, settings: Settings) -> np.ndarray:
+    """Relative errors from X: of X with noise, of the truncated SVD of that, and of its NMF (HALS), of rank r."""
+    draw = np.random.default_rng(settings.seed)
+    noisy = np.maximum(X + 0.5 * X.mean() * draw.standard_normal(X.shape), 0)
+    U, sigma, Vt = np.linalg.svd(noisy, full_matrices=False)
+    r = settings.rank
+    W, H = nmf(noisy, settings, HALS)
+    return np.array([relative_error(X, Z) for Z in (noisy, (U[:, :r] * sigma[:r]) @ Vt[:r], W @ H)])
 
 
 # Controls: what makes the components of one set larger than those of the other?
@@ -397,30 +464,41 @@ def factorisations(arrays: Arrays, form: str) -> Figure:
 
 
 def build_up(arrays: Arrays, form: str) -> Figure:
-    """For each method two rows: the largest terms of one picture, each on its own scale, and their sum so far."""
+    """For each method the largest terms of one picture, and below them their sum so far, on the scale of the picture; a
+    method with a single term has one row, which also shows the original."""
     methods, shape, x = FORMS[form], shape_of(arrays, form), arrays[f"x_{form}"]
-    figure = Figure(figsize=(8.2, 2.1 * len(methods)), layout="constrained")
-    panels: Any = figure.subfigures(len(methods), 1)
     counts = build_up_counts(arrays[f"h_{form}"].shape[1])
-    for i, (panel, method) in enumerate(zip(panels, methods, strict=True)):
-        terms = sorted_terms(arrays[f"W_{form}"][i], arrays[f"h_{form}"][i])
-        used = int(np.count_nonzero(np.any(terms, axis=0)))
-        sums = np.cumsum(terms, axis=1)
-        panel.suptitle(METHODS[method][0], fontsize=9, x=0.01, ha="left")
-        axes: Any = panel.subplots(2, len(counts) + 1, squeeze=False)
-        for ax in axes.flat:
-            ax.set_axis_off()
-        for column, count in enumerate(counts):
-            if count <= min(used, TERMS):
-                term = terms[:, count - 1]
-                axes[0, column].imshow(term.reshape(shape, order="F"), **scale(method, np.abs(term).max()))
-                axes[0, column].set_title(f"term {count}", fontsize=8)
-            if count < used:
-                axes[1, column].imshow(sums[:, count - 1].reshape(shape, order="F"), **grey(x.max()))
-                axes[1, column].set_title(f"sum of {count}", fontsize=8)
-        for ax, picture, title in zip(axes[:, -1], (x, sums[:, -1]), ("original", f"all {used}"), strict=True):
-            ax.imshow(picture.reshape(shape, order="F"), **grey(x.max()))
-            ax.set_title(title, fontsize=8)
+    terms = {m: sorted_terms(arrays[f"W_{form}"][i], arrays[f"h_{form}"][i]) for i, m in enumerate(methods)}
+    used = {m: int(np.count_nonzero(np.any(terms[m], axis=0))) for m in methods}
+    rows = [(m, kind) for m in methods for kind in (("term", "sum") if used[m] > 1 else ("term",))]
+    figure = Figure(figsize=(8.6, 1.05 * len(rows)), layout="constrained")
+    axes: Any = figure.subplots(len(rows), len(counts) + 1, squeeze=False)
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[], frame_on=False)
+    shown: dict[bool, Any] = {}
+
+    def draw(ax, picture, method, title):
+        drawn = ax.imshow(picture.reshape(shape, order="F"), **scale(method, x.max()))
+        ax.set_title(title, fontsize=8)
+        ax.set_frame_on(True)
+        shown[method == "pca"] = drawn
+
+    for line, (method, kind) in zip(axes, rows, strict=True):
+        sums = np.cumsum(terms[method], axis=1)
+        name = METHODS[method][0].replace(", ", ",\n").replace(" (", "\n(")
+        line[0].set_ylabel(name if kind == "term" else "sum so far", fontsize=8)
+        for ax, count in zip(line, counts, strict=False):
+            if kind == "term" and count <= min(used[method], TERMS):
+                draw(ax, terms[method][:, count - 1], method, f"term {count}")
+            elif kind == "sum" and count < used[method]:
+                draw(ax, sums[:, count - 1], "pca" if sums.min() < 0 else method, f"sum of {count}")
+        if kind == "sum":
+            draw(line[-1], sums[:, -1], "pca" if sums.min() < 0 else method, f"all {used[method]}")
+        elif used[method] == 1:
+            draw(line[-1], x, method, "original")
+    for signed, drawn in shown.items():
+        of = [line for line, (method, _) in zip(axes, rows, strict=True) if (method == "pca") == signed]
+        figure.colorbar(drawn, ax=[ax for line in of for ax in line], label="brightness", shrink=min(1.0, 3 / len(of)))
     return figure
 
 
@@ -486,6 +564,11 @@ def sections(arrays: Arrays) -> list[Section]:
             tables=(low_rank_table(arrays),),
         ),
         Section(
+            "What is a low-rank approximation for, and which error measure suits which noise?",
+            uses_answer(arrays),
+            tables=(noise_table(arrays),),
+        ),
+        Section(
             "Which facial features does NMF find, beside the eigenfaces of PCA and the prototypes of k-means?",
             features_answer(arrays),
             ("lee_seung", "book"),
@@ -531,12 +614,16 @@ def low_rank_answer(arrays: Arrays) -> str:
         else f"up to {deviation:.1e} of ‖X‖ apart, which is more than rounding and should not be"
     )
     return (
-        "Linear dimensionality reduction writes each picture as a combination of r others: X ≈ W H. Among all W and H "
-        "of any sign, the least ‖X − W H‖ is that of the truncated singular value decomposition, and the columns of W "
-        "may be taken as the principal directions of the pictures as they are, with no mean taken off. That is PCA of "
-        "the uncentred data (derived as statement 21 in proofs/low_rank_approximation.py). With "
-        f"r = {rank}, scikit-learn's PCA of the pictures together with their mirror images −x, whose mean is 0, and "
-        f"the truncated SVD give approximations that are {same}.\n\n"
+        "Without constraints the answer is PCA of the pictures as they are, computed by the SVD. Linear dimensionality "
+        "reduction wants r basis vectors w_1, …, w_r and for each picture x_j coordinates h_j with x_j ≈ h_1j w_1 + "
+        "… + h_rj w_r = W h_j. With the pictures as columns of X, the basis vectors as columns of W and the "
+        "coordinates as columns of H, column j of X ≈ W H is just this: the two problems are one, and ‖X − W H‖² = "
+        "Σ_j ‖x_j − W h_j‖² (statement 6, proofs/separability.py). Among all W and H of any sign, the least ‖X − W "
+        "H‖ is that of the truncated singular value decomposition, and the columns of W may be taken as the "
+        "principal directions of the pictures as they are, with no mean taken off. That is PCA of the uncentred data "
+        f"(derived as statement 21 in proofs/low_rank_approximation.py). With r = {rank}, scikit-learn's PCA of the "
+        "pictures together with their negatives −x, whose mean is 0, and the truncated SVD give approximations that "
+        f"are {same}.\n\n"
         "The usual PCA takes the mean off first. It is another approximation: the mean is one vector more, so its "
         "error lies between the bounds of r and r + 1 components. "
         f"{'It does' if between else 'It does not'} in {'each row' if between else 'every row'} of the table.\n\n"
@@ -557,6 +644,56 @@ def low_rank_table(arrays: Arrays) -> Table:
     return Table(columns, rows, "Relative errors ‖X − Z‖ / ‖X‖; last: ‖Z_PCA − Z_SVD‖ / ‖X‖, both without centring.")
 
 
+def uses_answer(arrays: Arrays) -> str:
+    m, n, _ = arrays["sizes"][0].tolist()
+    r = arrays["h_book"].shape[1]
+    noisy, svd, nmf_error = arrays["filtered"]
+    filters = "takes noise off" if max(svd, nmf_error) < noisy else "does not take off noise here"
+    nearer = [int(np.sum(own < other)) for own, other in own_and_other(arrays)]
+    repeats = arrays["noise_error"].shape[1]
+    told = [
+        f"with {noise} noise the fit by {FITS[k]} is nearer to the mean in {nearer[k]} of {repeats} drawn matrices"
+        for k, noise in enumerate(NOISES)
+    ]
+    # More than two standard deviations above what tossing a coin would give.
+    if min(nearer) > repeats / 2 + np.sqrt(repeats):
+        verdict = "Each measure is the better one for its own noise"
+    else:
+        verdict = "These matrices do not show each measure to be the better one for its own noise"
+    return (
+        "To compress, to filter noise, to compute with less, and to see structure. Compressed, W and H have "
+        f"r(m + n) = {r * (m + n):,} numbers, X has m n = {m * n:,}, {m * n / (r * (m + n)):.1f} times as many; a "
+        f"product of W H with a vector costs as many multiplications less. A low rank {filters}: with Gaussian noise "
+        f"on the pictures their relative error is {noisy:.3f}, that of the truncated SVD of the noisy pictures "
+        f"{svd:.3f}, and that of their NMF {nmf_error:.3f}, all from the pictures without noise. The structure is in "
+        "the next questions.\n\n"
+        "The error measure belongs to the noise. If X has independent Gaussian noise of one variance σ² around W H, "
+        "−log p(X) is ½‖X − WH‖²/σ² up to a constant. If the entries are Poisson counts with mean W H, it is Σ((WH)_ij "
+        "− X_ij log (WH)_ij) up to a constant, which is the KL divergence D(X‖WH). So the least Frobenius norm, or the "
+        "least divergence, is the largest likelihood. With the densities of SciPy, differences of the log-likelihoods "
+        f"of two models are those of these measures to {arrays['likelihood_gap'].max():.0e} of their size. "
+        f"{verdict}: {listed(told)}."
+    )
+
+
+def own_and_other(arrays: Arrays) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For Gaussian and for Poisson noise: the errors (repeats,) of the fit by its own measure, and by the other."""
+    gaussian, poisson = arrays["noise_error"]
+    return [(gaussian[:, 0], gaussian[:, 1]), (poisson[:, 1], poisson[:, 0])]
+
+
+def noise_table(arrays: Arrays) -> Table:
+    rows = [
+        (noise, *(f"{np.median(error):.4f} ({error.min():.4f} to {error.max():.4f})" for error in errors.T))
+        for noise, errors in zip(NOISES, arrays["noise_error"], strict=True)
+    ]
+    return Table(
+        ("noise", *(f"fitted by {fit}" for fit in FITS)),
+        rows,
+        "Relative distance of W H from the known mean, each entry weighted by 1/variance: median, least and largest.",
+    )
+
+
 def features_answer(arrays: Arrays) -> str:
     form, rank = "lee_seung", arrays["h_book"].shape[1]
     pixels = arrays["sizes"][list(FORMS).index(form), 0]
@@ -564,7 +701,7 @@ def features_answer(arrays: Arrays) -> str:
     share = lambda method: f"{percent(typical[method])} of the pixels ({typical[method] * pixels:.0f})"
     smaller = max(typical["kl"], typical["hals"]) < 0.5 * min(typical["vq"], typical["pca"])
     verdict = (
-        "So the components of NMF are parts of a face, and those of the other two are whole faces."
+        "So the components of NMF are parts of a face; those of the other two cover at least twice as much."
         if smaller
         else "So here the components of NMF are not much more local than those of the other two."
     )
@@ -574,10 +711,12 @@ def features_answer(arrays: Arrays) -> str:
         "and how they make one face. Black is 0. For PCA grey is 0, yellow adds and blue takes away. The columns of W "
         "are scaled so that the largest entry is 1.\n\n"
         "All methods solve X ≈ W H; they differ in what they allow. The centroids of k-means look like faces, because "
-        "each picture must be one of them: a column of H has a single 1. Eigenfaces are distorted faces, to be added "
-        "and subtracted. NMF may only add.\n\n"
+        "each picture must be one of them: a column of H has a single 1. Eigenfaces may be added and subtracted: "
+        f"{percent(np.mean(of(arrays, 'W', form, 'pca') < 0))} of their entries are negative. NMF may only add.\n\n"
         f"Half of the components of NMF cover at most {share('kl')} with the KL divergence by multiplicative updates, "
-        f"as in Lee and Seung, and {share('hals')} with the Frobenius norm by HALS. Half of the centroids cover at "
+        f"as in Lee and Seung, and {share('hals')} with the Frobenius norm by HALS (statement 4, "
+        "proofs/hals_row_update.py: H_k ← [H_k + (C_k − G_k H)/G_kk]₊ for each row of H, G = WᵀW, C = WᵀX, then the "
+        "same for the columns of W). Half of the centroids cover at "
         f"most {share('vq')}, half of the eigenfaces {share('pca')}. (A component covers the fewest pixels that hold "
         f"{percent(ENERGY)} of its sum of squares.) {verdict}\n\n"
         "The second figure shows NMF (Frobenius) of the form of the book, which inverts the brightness and has no "
@@ -598,7 +737,7 @@ def build_up_answer(arrays: Arrays) -> str:
     return (
         f"Picture {int(arrays['face'])} of {title_of(arrays, form)} is a sum of terms, weight times component. The "
         "figure shows for each method the largest terms one by one in the upper row, and their sum so far in the lower "
-        "row.\n\n"
+        "row, all on the scale of the picture.\n\n"
         "How many terms does it take to come from the error without any to within a tenth of that of all, and how many "
         f"entries of the terms are below zero? {'; '.join(lines)}.\n\n"
         "In NMF the sum only grows, so a term must be something that is in the picture. In PCA a later term may take "
@@ -620,7 +759,7 @@ def errors_answer(arrays: Arrays) -> str:
         )
     kl, hals = (of(arrays, "divergence", "lee_seung", method) for method in ("kl", "hals"))
     other = f"{hals:.1f}" if np.isfinite(hals) else "infinite (its model is 0 at pixels where X is not)"
-    unfinished = " More iterations of the first would bring it below the second." if kl > hals else ""
+    unfinished = " After these iterations the first is not below the second." if kl > hals else ""
     return (
         "\n\n".join(paragraphs) + "\n\n"
         "PCA has the error of the bound, below which no factorisation of this rank can come. The constraints of NMF "
@@ -651,22 +790,31 @@ def parts_answer(arrays: Arrays) -> str:
         field: {method: float(np.median(of(arrays, field, form, method))) for method in FORMS[form]}
         for field in ("cancelled", "active", "hoyer")
     }
+    support_of = {method: float(np.median(of(arrays, "support", form, method))) for method in FORMS[form]}
     nothing = max(value["cancelled"][method] for method in ("kl", "hals", "vq")) < 1e-9
     by_sparsity = sorted(value["hoyer"].items(), key=lambda item: -item[1])
     ranked = listed([f"{METHODS[method][0]} {hoyer:.2f}" for method, hoyer in by_sparsity])
     active = value["active"]
+    sparsest, smallest = by_sparsity[0][0], min(support_of, key=lambda method: support_of[method])
+    if {sparsest, smallest} <= {"kl", "hals"}:
+        verdict = "Because its terms cannot cancel"
+    elif sparsest in ("kl", "hals") or smallest in ("kl", "hals"):
+        verdict = "Here only one of the two measures has NMF first"
+    else:
+        verdict = "Here it does not: another method has the sparser and smaller components"
     return (
-        "Because nothing can cancel. Of all the light that the components of PCA add to the pictures and take from "
-        f"them, {percent(value['cancelled']['pca'])} cancels ({title_of(arrays, form)}); of that of NMF and k-means "
-        f"{'nothing does' if nothing else 'some does too, which should not be'}. Where a picture is dark, every "
-        "component that has light there must have weight 0. A component as large as a face fits only the faces that "
-        "are bright wherever it is. One that covers an eye can serve all faces with such an eye.\n\n"
-        f"Small components must work together: {active['kl']:.0f} (KL) and {active['hals']:.0f} (Frobenius) take part "
-        f"in a picture, against {active['vq']:.0f} in k-means, where no two may, and {active['pca']:.0f} in PCA. (This "
-        "is the effective number, 1/Σp² for their shares p of the light.)\n\n"
-        "The table and the figure measure the size in two ways: Hoyer's sparsity, 0 if all pixels are alike and 1 for "
-        f"a single pixel, and the support, the least share of the pixels that holds {percent(ENERGY)} of the sum of "
-        f"squares. From the sparsest on, by the median of Hoyer's measure: {ranked}."
+        f"{verdict}. From the sparsest on, by the median of Hoyer's measure: {ranked}. The smallest components, by "
+        f"their median support, are those of {METHODS[smallest][0]}, {percent(support_of[smallest])} of the pixels "
+        f"({title_of(arrays, form)}). (Hoyer's sparsity is 0 if all pixels are alike and 1 for a single pixel; the "
+        f"support is the least share of the pixels that holds {percent(ENERGY)} of the sum of squares.)\n\n"
+        "Of all the brightness that the components of PCA add to the pictures and take from them, "
+        f"{percent(value['cancelled']['pca'])} cancels; of that of NMF and k-means "
+        f"{'nothing does' if nothing else 'some does too, which should not be'}. The usual explanation of parts is "
+        "this: where a picture is dark, every component that is bright there must have weight 0, so that a component "
+        "as large as a face fits only faces that are bright wherever it is.\n\n"
+        f"In a picture {active['kl']:.0f} (KL) and {active['hals']:.0f} (Frobenius) components take part, against "
+        f"{active['vq']:.0f} in k-means, where no two may, and {active['pca']:.0f} in PCA. (This is the effective "
+        "number, 1/Σp² for their shares p of the brightness.)"
     )
 
 
@@ -727,10 +875,10 @@ def holistic_answer(arrays: Arrays) -> str:
         f"against {percent(cover[CBCL])}. (From start to start a median moves by {noise:.2f} at most.) The first "
         "figure shows the components of all its pictures beside those of PCA and k-means. The second figure and the "
         "table change the pictures to test reasons.\n\n"
-        "One is the floor, the light that never goes away: of each pixel the least value over the pictures, relative "
-        f"to its mean. On average it is {percent(floor[OLIVETTI])} for {olivetti} and {percent(floor[CBCL])} for "
-        f"{cbcl}. What is always there needs no component of its own. It can be spread over any, as the study of the "
-        f"swimmer shows, and then they cover the whole picture. Giving {cbcl} the floor of {olivetti} "
+        "One is the floor, the brightness that never goes away: of each pixel the least value over the pictures, "
+        f"relative to its mean. On average it is {percent(floor[OLIVETTI])} for {olivetti} and {percent(floor[CBCL])} "
+        f"for {cbcl}. What is always there needs no component of its own. It can be spread over any, as the study of "
+        f"the swimmer shows, and then they cover the whole picture. Giving {cbcl} the floor of {olivetti} "
         f"{compared(CBCL, CBCL + OTHER_FLOOR)}. Taking the floor off {olivetti} "
         f"{compared(OLIVETTI, OLIVETTI + NO_FLOOR)}. The gap of {gap:.2f} between the two sets is {left[0]:.2f} when "
         f"both have the floor of {olivetti}, and {left[1]:.2f} when both have none.{verdict}\n\n"

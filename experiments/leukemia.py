@@ -181,11 +181,11 @@ def on_consistency(arrays: Arrays) -> str:
     ranks, dispersion = arrays["ranks"], arrays["dispersion"]
     best, worst = int(np.argmax(dispersion)), int(np.argmin(dispersion))
     return (
+        f"By the dispersion, which is 1 where all restarts agree, most at k = {ranks[best]} ({dispersion[best]:.3f}) "
+        f"and least at k = {ranks[worst]} ({dispersion[worst]:.3f}).\n\n"
         f"X has {m} genes and {n} samples. Each of {num_restarts} restarts for each k puts a sample into the cluster "
         "of its largest entry of H. The consensus matrix says how often two samples come together. Black blocks on "
-        "white mean that the restarts agree; grey entries are pairs that they disagree on. The dispersion is 1 where "
-        f"there is no grey. It is highest at k = {ranks[best]}, {dispersion[best]:.3f}, and lowest at "
-        f"k = {ranks[worst]}, {dispersion[worst]:.3f}."
+        "white mean that the restarts agree; grey entries are pairs that they disagree on."
     )
 
 
@@ -359,10 +359,12 @@ def on_settling(arrays: Arrays) -> str:
         + (f"{late} of {settled.size} runs" if late else "No run")
         + " still changed in the last quarter"
         + (", so that a longer run may change more." if late else ".")
-        + f"\n\nAn update for the divergence needs X ⊘ W H, a matrix as large as X, which has {size / 1e6:.1f} MB. As "
-        f"compiled, an iteration works in {kl / 1e6:.2f} MB beside X, W and H, {kl / size:.1f} times X. One for the "
-        f"Frobenius loss needs only WᵀX and HXᵀ, and works in {frobenius / 1e6:.2f} MB. Restarts that run side by side "
-        "need as many times that."
+        + "\n\nAn update for the divergence needs the quotients X ⊘ W H, as many numbers as X, which has "
+        f"{size / 1e6:.1f} MB. As compiled, an iteration works in {kl / 1e6:.2f} MB beside X, W and H, "
+        f"{kl / size:.2g} times X"
+        + (": the quotients are taken in blocks" if kl < size else "")
+        + f". One for the Frobenius loss needs only WᵀX and HXᵀ, and works in {frobenius / 1e6:.2f} MB. Restarts that "
+        "run side by side need as many times that."
     )
 
 

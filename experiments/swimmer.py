@@ -314,8 +314,8 @@ def by_penalty(problem: Problem, random: list[Factors], settings: Settings, prog
 
 
 def random_starts(X, num: int, seed: int) -> list[Factors]:
-    draw = jax.jit(jax.vmap(lambda key: jnmf.init.random(key, X, WIDTH)))
-    W, H = jax.device_get(draw(jax.random.split(jax.random.key(seed), num)))
+    draw = jax.jit(lambda X, keys: jax.vmap(lambda key: jnmf.init.random(key, X, WIDTH))(keys))
+    W, H = jax.device_get(draw(X, jax.random.split(jax.random.key(seed), num)))
     return [Factors(*pair) for pair in zip(W, H, strict=True)]
 
 
@@ -407,7 +407,9 @@ def pictures_figure(arrays: Arrays) -> Figure:
     pictures, parts = arrays["pictures"], arrays["parts"]
     titles = ["pictures", *[""] * (pictures.shape[1] - 1), *part_titles()]
     columns = np.hstack([pictures, parts])
-    return jnmf.plot.components(columns, arrays["shape"].tolist(), order="F", num_columns=8, titles=titles)
+    figure = jnmf.plot.components(columns, arrays["shape"].tolist(), order="F", num_columns=8, titles=titles)
+    figure.axes[-1].set(ylabel="pixel", yticks=[0, 1])
+    return figure
 
 
 def part_titles() -> list[str]:
@@ -428,9 +430,9 @@ def scree_figure(arrays: Arrays) -> Figure:
 def starts_figure(arrays: Arrays) -> Figure:
     figure = Figure(figsize=(6.5, 3), layout="constrained")
     ax = figure.subplots()
-    limbs = np.arange(TORSO + 1)
+    limbs = np.arange(arrays["start_found"].min(), TORSO + 1)
     for i, (rank, found) in enumerate(zip(RANKS, arrays["start_found"], strict=True)):
-        counts = np.bincount(found, minlength=TORSO + 1)
+        counts = np.bincount(found, minlength=TORSO + 1)[limbs]
         ax.bar(
             limbs + 0.4 * (i - 0.5), counts, 0.4, color=COLORS[i], hatch=HATCHES[i], ec="white", label=f"rank {rank}"
         )
@@ -442,11 +444,12 @@ def starts_figure(arrays: Arrays) -> Figure:
 
 def torso_figure(arrays: Arrays) -> Figure:
     """For exact fits without penalty: who carries the torso."""
-    figure = Figure(figsize=(7.5, 3.2), layout="constrained")
+    most = int(np.sum(arrays["start_error"] < EXACT, axis=1).max())
+    figure = Figure(figsize=(7.5, 1.4 + 0.15 * max(most, 6)), layout="constrained")
     axes: Any = figure.subplots(1, len(RANKS), sharey=True)
     for i, (ax, rank) in enumerate(zip(axes, RANKS, strict=True)):
         exact = arrays["start_error"][i] < EXACT
-        shares = arrays["start_by_limb"][i][exact][:12]
+        shares = arrays["start_by_limb"][i][exact]
         shares = np.column_stack([shares, 1 - shares.sum(axis=1)])
         left = np.zeros(len(shares))
         for share, name, color, hatch in zip(shares.T, (*LIMBS, "left over"), COLORS, HATCHES, strict=True):
@@ -617,17 +620,18 @@ def limbs_answer(arrays: Arrays) -> str:
             text += f", with {between(found[exact])} of the {TORSO} limb parts"
         if not exact.all():
             text += (
-                f". The other {np.sum(~exact)} end in a local minimum with {between(found[~exact])} limb parts and a "
+                f". The fits from the other {np.sum(~exact)} have {between(found[~exact])} limb parts and a "
                 f"relative error of {between(error[~exact], '{:.3f}')}"
             )
         paragraphs.append(text + ".")
     exact = arrays["start_error"] < EXACT
     every = bool(exact.any() and np.all(arrays["start_found"][exact] == TORSO))
-    fractions = exact.mean(axis=1)
+    few, more = exact.mean(axis=1)
+    error = np.sqrt((few * (1 - few) + more * (1 - more)) / exact.shape[1])  # of the difference of two shares
     spare = (
         f"The spare component of rank {RANKS[1]} helps the fit out of local minima."
-        if fractions[1] > fractions[0]
-        else f"The spare component of rank {RANKS[1]} does not help the fit out of local minima here."
+        if more - few > 2 * error
+        else f"Whether the spare component of rank {RANKS[1]} helps out of local minima, these starts do not show."
     )
     whole, off = (arrays[f"start_{name}"][exact] for name in ("alike", "alike_off_torso"))
     alike = (
@@ -676,11 +680,13 @@ def torso_answer(arrays: Arrays) -> str:
 
 def penalty_answer(arrays: Arrays) -> str:
     prices, names, levels = arrays["prices"], list(PENALTIES), arrays["penalties"]
+    best = np.argmin(prices, axis=1)  # the places of the answers in ANSWERS are those in PLACES
     cheapest = listed([f"for {names[k]}: {ANSWERS[int(np.argmin(prices[k]))]}" for k in range(len(names))])
     starts = range(arrays["path_own"].shape[2])
-    counts = []
+    counts, num_cheapest, num_fits = [], 0, 0
     for kind, name in enumerate(names):
         places = [torso_place(arrays, kind, i, k) for i in range(len(levels)) for k in starts if levels[i] > 0]
+        num_cheapest, num_fits = num_cheapest + places.count(PLACES[best[kind]]), num_fits + len(places)
         each = listed([f"{place} {places.count(place)}" for place in PLACES if place in places])
         counts.append(f"{name} ({len(places)} fits): {each}")
     at = tuple(arrays["penalised_at"].tolist())
@@ -695,11 +701,12 @@ def penalty_answer(arrays: Arrays) -> str:
         "On the limbs W holds the torso four times over, since each limb has its share of it in all four positions; an "
         "l1 norm of W charges for that. An l1 norm of H charges for a torso of its own in every picture. On the limbs "
         "the torso is in components that are paid for anyway, and an l2 norm of W takes little for a faint one.\n\n"
-        "From random starts the cheapest answer is not always found. The torso on a single limb is a local minimum of "
-        "the penalty where W has l1: to move a little of it to another component costs more at first than it saves. At "
-        f"rank {WIDTH}, for all λ > 0 together, the torso ends as follows. {'; '.join(counts)}. The figure has the "
-        "limbs in its upper row and the torso in its lower row. A small λ may not have chosen yet after this many "
-        "iterations, and a large one loses limbs.\n\n"
+        f"From random starts, with λ > 0, {num_cheapest} of {num_fits} fits end in the kind of the cheapest answer. "
+        "The torso on a single limb is a local minimum of the penalty where W has l1: to move a little of it to "
+        f"another component costs more at first than it saves. At rank {WIDTH}, for all λ > 0 together, the torso "
+        f"ends as follows. {'; '.join(counts)}. The figure has the limbs in its upper row and the torso in its lower "
+        f"row. At the largest λ, {levels[-1]:g}, a fit has {between(arrays['path_found'][:, -1])} limb parts. A small "
+        "λ may not have chosen yet after this many iterations.\n\n"
         f"The second figure is the fit with the most limb parts without torso, {int(arrays['path_clean'][at])} of "
         f"{TORSO}, and with {100 * arrays['path_own'][at]:.0f} % of the torso in a component of its own "
         f"({names[at[0]]}, λ = {levels[at[1]]:g}).\n\n"
@@ -741,6 +748,7 @@ def fill_answer(arrays: Arrays) -> str:
         for i, j, k in np.ndindex(*found.shape[:3])
         if np.all((found[i, j, k] == TORSO) & (clean[i, j, k] == TORSO) & (own[i, j, k] > WHOLE))
     ]
+    lost = bool(np.any(found < TORSO))
     equal = int(np.sum(np.abs(sigma - sigma[1]) < 1e-10 * sigma[0]))
     verdict = (
         f"All {WIDTH} parts come out, in every order of the pictures, from {listed(complete)}. NNDSVD starts its first "
@@ -755,8 +763,8 @@ def fill_answer(arrays: Arrays) -> str:
         f"something to begin with. {equal} singular values are equal, so which vectors come out depends on the order "
         f"of the pictures. The table has several orders, without a penalty and with small ones ({FILL_PENALTY}). "
         f"{verdict}\n\n"
-        "The data determine the limbs. The start and the penalty decide about the torso, and a poor choice of either "
-        "can lose limbs too."
+        f"The share of the torso that has a component of its own is {between(100 * own)} % in these fits"
+        + (f", and {np.sum(found < TORSO)} of the {found.size} lose limb parts." if lost else ".")
     )
 
 

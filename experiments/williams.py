@@ -11,6 +11,7 @@ import jnmf
 from experiments import data
 from experiments.study import Arrays, Section, Table
 from jnmf import Factors
+from jnmf.plot import BLUE, ORANGE
 
 TITLE = "Homework: how many components?"
 SOURCE = "A. H. Williams, exercises on nonnegative matrix factorisation: scree plot, similarity plot, sorted heatmaps"
@@ -31,18 +32,22 @@ TINY = Settings(ranks=(2, 3, 4), num_restarts=3, num_iters=5, holdouts=2)
 
 
 def compute(settings: Settings, progress: bool = False) -> Arrays:
-    """The data, a sweep of them and of the same with shuffled columns, the SVD line, similarities, cross-validation."""
+    """The data, a sweep of them and of the same with shuffled columns, the SVD line, similarities, cross-validation.
+
+    The exercise updates U before V in X ≈ UVᵀ. `jnmf.ANLS` updates H before W in X ≈ W H: so it gets Xᵀ ≈ V Uᵀ, with V
+    for W and Uᵀ for H. The arrays have U (m, r) and V (n, r).
+    """
     if settings.rank not in settings.ranks:
         raise ValueError(f"rank: expected one of the ranks {settings.ranks}, got {settings.rank}")
     X, note = data.or_stand_in(data.williams_matrix, data.signed_rank_3)
     ranks, key = settings.ranks, settings.seed
     study = {"num_restarts": settings.num_restarts, "algorithm": jnmf.ANLS(), "num_iters": settings.num_iters}
-    fits = jnmf.sweep(X, ranks, key=key, progress=progress, **study)
-    shuffled = jnmf.sweep(jnmf.shuffle_columns(X), ranks, key=key, progress=progress, **study)
+    fits = jnmf.sweep(X.T, ranks, key=key, progress=progress, **study)
+    shuffled = jnmf.sweep(jnmf.shuffle_columns(X).T, ranks, key=key, progress=progress, **study)
     alike = jnmf.sweep_similarity(fits)
     held_out = jnmf.cross_validate(X, ranks, num_restarts=settings.holdouts, key=key, progress=progress)
-    W, H = fits.best(settings.rank)
-    rows, columns = jnmf.clusters(Factors(W, H))
+    V, U = fits.best(settings.rank).W, fits.best(settings.rank).H.T
+    rows, columns = jnmf.clusters(Factors(U, V.T))
     arrays = {
         "X": X,
         "ranks": fits.ranks,
@@ -50,13 +55,15 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         "svd": jnmf.svd_rmse(X, ranks),
         "row_clusters": rows,
         "column_clusters": columns,
-        "W": W,
-        "H": H,
+        "U": U,
+        "V": V,
+        "similarity.U_pairs": alike.H_pairs,
+        "similarity.V_pairs": alike.W_pairs,
         "notes": [note] if note else [],
     }
+    arrays["alive"] = [[np.sum(np.any(U > 0, axis=1)) for U in members.H] for members in fits.members]
     for name, sweep in (("fits", fits), ("shuffled", shuffled)):
         arrays |= {f"{name}.{key}": getattr(sweep, key) for key in ("loss", "rmse", "status")}
-    arrays |= {f"similarity.{key}": value for key, value in alike._asdict().items()}
     arrays |= {f"held_out.{key}": value for key, value in held_out._asdict().items()}
     return {key: np.asarray(value) for key, value in arrays.items()}
 
@@ -67,26 +74,100 @@ def grouped(arrays: Arrays, prefix: str) -> Any:
     return SimpleNamespace(**{"ranks": arrays["ranks"]} | names)
 
 
+def held_out_errors(arrays: Arrays) -> np.ndarray:
+    """(R, folds): the RMSE of the entries that were left out."""
+    return arrays["held_out.test"]
+
+
+# Figures
+
+
 def plot(arrays: Arrays) -> dict[str, Any]:
-    fits, shuffled = grouped(arrays, "fits"), grouped(arrays, "shuffled")
+    pairs = SimpleNamespace(
+        ranks=arrays["ranks"], W_pairs=arrays["similarity.U_pairs"], H_pairs=arrays["similarity.V_pairs"]
+    )
+    alike = jnmf.plot.similarity(pairs, names=("U", "V"))
+    alike.set(xlabel="number of components $r$", xticks=arrays["ranks"])
     return {
-        "scree": jnmf.plot.scree(fits, svd=arrays["svd"], baseline=shuffled).figure,
-        "similarity": jnmf.plot.similarity(grouped(arrays, "similarity")).figure,
-        "cross_validation": jnmf.plot.cross_validation(grouped(arrays, "held_out")).figure,
-        "heatmaps": jnmf.plot.heatmaps(arrays["X"], Factors(jnp.asarray(arrays["W"]), jnp.asarray(arrays["H"]))),
+        "scree": draw_scree(arrays),
+        "similarity": alike.figure,
+        "cross_validation": draw_cross_validation(arrays),
+        "heatmaps": jnmf.plot.heatmaps(arrays["X"], Factors(jnp.asarray(arrays["U"]), jnp.asarray(arrays["V"].T))),
     }
+
+
+def draw_scree(arrays: Arrays) -> Any:
+    """The scree plot with the line of the SVD; what no common scale shows: how far each start is above that line; and
+    what one component more takes away, beside the same in shuffled data."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.5, 3.6), layout="constrained")
+    scree, gap, falls = figure.subplots(1, 3)
+    jnmf.plot.scree(grouped(arrays, "fits"), svd=arrays["svd"], ax=scree)
+    scree.set_ylabel("RMSE")
+    ranks, above = arrays["ranks"], 100 * (arrays["fits.rmse"] / arrays["svd"][:, None] - 1)
+    gap.plot(np.repeat(ranks, above.shape[1]), above.ravel(), "o", color=BLUE, alpha=0.4, mew=0, label="each start")
+    gap.plot(ranks, above.min(axis=1), color=BLUE, label="lowest of each $r$")
+    gap.set(yscale="log", ylabel="NMF above the truncated SVD, %")
+    gap.legend(fontsize="small")
+    for name, color, dash, marker in (("fits", BLUE, "-", "o"), ("shuffled", ORANGE, "--", "s")):
+        label = "the data" if name == "fits" else "columns shuffled"
+        fall = -np.diff(arrays[f"{name}.rmse"].min(axis=1))
+        falls.plot(ranks[1:], np.where(fall > 0, fall, np.nan), color=color, linestyle=dash, marker=marker, label=label)
+    falls.set(yscale="log", ylabel="fall of the RMSE from the $r$ before")
+    falls.legend(fontsize="small")
+    for ax in (scree, gap, falls):
+        ax.set(xlabel="number of components $r$", xticks=ranks)
+        ax.grid(alpha=0.3)
+    return figure
+
+
+def draw_cross_validation(arrays: Arrays) -> Any:
+    """The figure of the library, with the axis cut where single folds would set the scale."""
+    test, train = held_out_errors(arrays), arrays["held_out.train"]
+    ax = jnmf.plot.cross_validation(grouped(arrays, "held_out"))
+    best, low = np.nanmin(np.nanmean(test, axis=1)), np.nanmin([test.min(), train.min()])
+    top = 1.25 * best
+    outside = int(np.sum(test > top))
+    if outside:
+        ax.set_ylim(low - 0.1 * (top - low), top)
+        ax.set_title(f"{outside} of {test.size} test folds are above this range", fontsize="small")
+    ax.set(xlabel="number of components $r$", xticks=arrays["ranks"])
+    return ax.figure
+
+
+# Answers
 
 
 def sections(arrays: Arrays) -> list[Section]:
     return [
-        Section("How does the error fall with the rank?", scree(arrays), ("scree",), (errors(arrays),)),
-        Section("Is the error sensitive to the start?", sensitivity(arrays)),
-        Section("Is NMF or the SVD favoured on this plot, and can NMF ever win?", against_svd(arrays)),
-        Section("Do the restarts find the same components?", similarity(arrays), ("similarity",)),
-        Section("How many components, then?", chosen(arrays), ("cross_validation",)),
-        Section("What do the data look like, sorted by component?", blocks(arrays), ("heatmaps",)),
-        Section("A part of the data is negative. What does that mean for the model?", negative_entries(arrays)),
+        Section(
+            "1 to 3. Scree plot: how does the RMSE fall with r, and is it sensitive to the start?",
+            f"{sensitivity(arrays)}\n\n{scree(arrays)}",
+            ("scree",),
+            (errors(arrays),),
+        ),
+        Section(
+            "4. Comparison with the truncated SVD: is the result favourable or unfavourable for NMF?",
+            against_svd(arrays),
+        ),
+        Section(
+            "5. Similarity plot: how alike are the U, and the V, of different starts?",
+            similarity(arrays),
+            ("similarity",),
+        ),
+        Section("6. Visualisation: do the sorted samples and genes reveal clusters?", blocks(arrays), ("heatmaps",)),
+        Section("Beside the sheet: how many components, then?", chosen(arrays), ("cross_validation",)),
+        Section(
+            "Beside the sheet: a part of the data is negative. What does that mean for the model?",
+            negative_entries(arrays),
+        ),
     ]
+
+
+def place(arrays: Arrays) -> int:
+    """Where the chosen r stands among the ranks."""
+    return int(np.flatnonzero(arrays["ranks"] == arrays["rank"])[0])
 
 
 def elbow(arrays: Arrays) -> int:
@@ -99,83 +180,169 @@ def elbow(arrays: Arrays) -> int:
     return int(arrays["ranks"][np.argmax(ratios) + 1])
 
 
+def mean_pairs(pairs) -> np.ndarray:
+    """(R,): the mean score of two different starts, from (R, S, S)."""
+    one, other = np.triu_indices(pairs.shape[1], 1)
+    if not one.size:
+        return np.full(len(pairs), np.nan)
+    return np.nanmean(pairs[:, one, other], axis=1)
+
+
 def errors(arrays: Arrays) -> Table:
+    alike = [mean_pairs(arrays[f"similarity.{name}_pairs"]) for name in ("U", "V")]
     rows = []
     for i, rank in enumerate(arrays["ranks"]):
-        rmse, shuffled = arrays["fits.rmse"][i], arrays["shuffled.rmse"][i]
-        alike = [np.median(arrays[f"similarity.{key}"][i]) for key in ("W_to_best", "H_to_best")]
-        numbers = (rmse.min(), rmse.max(), arrays["svd"][i], shuffled.min(), *alike)
-        rows.append((str(rank), *(f"{x:.6f}" for x in numbers[:4]), *(f"{x:.3f}" for x in numbers[4:])))
-    columns = ("rank", "RMSE, best", "worst", "truncated SVD", "shuffled, best", "similarity of W", "of H")
-    return Table(columns, rows, "RMSE over the restarts, and the median similarity of a restart to the best one")
+        rmse = arrays["fits.rmse"][i]
+        numbers = (rmse.min(), rmse.max(), arrays["svd"][i], arrays["shuffled.rmse"][i].min())
+        above = f"{100 * (rmse.min() / arrays['svd'][i] - 1):.2f} %"
+        rows.append((str(rank), *(f"{x:.6f}" for x in numbers), above, *(f"{x[i]:.3f}" for x in alike)))
+    columns = ("r", "RMSE, best", "worst", "truncated SVD", "shuffled, best", "best above SVD", "alike: U", "V")
+    return Table(columns, rows, "RMSE over the starts, and the mean similarity of two different starts.")
 
 
 def scree(arrays: Arrays) -> str:
-    best, ranks = arrays["fits.rmse"].min(axis=1), arrays["ranks"]
-    ends = f"from {best[0]:.4f} at rank {ranks[0]} to {best[-1]:.4f} at rank {ranks[-1]}"
-    return (
-        f"The RMSE sqrt(mean((X − W H)²)) of the best of {arrays['fits.rmse'].shape[1]} restarts falls {ends}. The "
-        f"elbow, where the fall breaks off, is at rank {elbow(arrays)}: further components take away little more than "
-        "they do in data whose columns were shuffled each by itself (the second line), where there is nothing to find."
+    best, ranks, at = arrays["fits.rmse"].min(axis=1), arrays["ranks"], elbow(arrays)
+    text = (
+        f"The RMSE √mean((X − UVᵀ)²) of the best of {arrays['fits.rmse'].shape[1]} starts, each with the fixed number "
+        f"of ANLS iterations of the exercise, falls from {best[0]:.4f} at r = {ranks[0]} to {best[-1]:.4f} at "
+        f"r = {ranks[-1]}. The fall breaks off most at r = {at}, the elbow."
     )
+    later = int(np.flatnonzero(ranks == at)[0])
+    falls, shuffled = (-np.diff(arrays[f"{name}.rmse"].min(axis=1))[later:] for name in ("fits", "shuffled"))
+    if not len(falls):
+        return text
+    ratio = falls.max() / shuffled[np.argmax(falls)]
+    text += (
+        f" After it a further component takes away at most {falls.max():.4f}; in data whose columns were shuffled each "
+        f"by itself, so that nothing is left to find, the same step takes away {shuffled[np.argmax(falls)]:.4f}"
+    )
+    verdict = "nothing that noise would not give" if ratio <= 1.1 else "more than noise would give"
+    return f"{text}. By that measure the components after the elbow find {verdict}."
+
+
+def near_best(rmse) -> np.ndarray:
+    """Which starts end within a thousandth of the best."""
+    return rmse <= 1.001 * rmse.min()
 
 
 def sensitivity(arrays: Arrays) -> str:
-    rmse = arrays["fits.rmse"]
+    rmse, ranks, at = arrays["fits.rmse"], arrays["ranks"], place(arrays)
     spread = (rmse.max(axis=1) - rmse.min(axis=1)) / rmse.min(axis=1)
-    widest, ranks = int(np.argmax(spread)), arrays["ranks"]
-    at = int(np.flatnonzero(ranks == arrays["rank"])[0])
-    near = np.mean(rmse[at] <= 1.001 * rmse[at].min())
+    near, starts = near_best(rmse[at]), rmse.shape[1]
+    others = np.delete(spread, at)
+    dead = int(np.sum(arrays["alive"][at][~near] < ranks[at]))
+    if near.mean() < 0.95 and spread[at] > 0.02:
+        verdict = "Yes" if near.mean() < 0.5 else "Yes, for some starts"
+    else:
+        verdict = "No" if spread.max() <= 0.02 else f"Not at r = {ranks[at]}"
+    stuck = (
+        ""
+        if near.all()
+        else f" Of the {np.sum(~near)} others {dead or 'none'} {'have' if dead > 1 else 'has'} lost a component: a "
+        "column of U became 0, and an exact alternation never takes it up again."
+    )
+    elsewhere = f" At the other r the worst is at most {others.max():.2%} above the best." if len(others) else ""
     return (
-        f"{'Hardly' if near > 0.8 else 'Yes'}: at rank {ranks[at]}, {near:.0%} of the restarts end within "
-        f"0.1 % of the best; the worst is {spread[at]:.1%} above it. " + "The spread is largest at rank "
-        f"{ranks[widest]}, {spread[widest]:.1%}. The same error does not mean the same components: see the similarity."
+        f"{verdict}: at r = {ranks[at]} {near.sum()} of {starts} starts end within 0.1 % of the best RMSE, "
+        f"{rmse[at].min():.6f}; the worst ends {spread[at]:.2%} above it.{stuck}{elsewhere} The same RMSE does not "
+        "mean the same components: see the similarity. (As on the sheet, an iteration finds U from V, then V from U.)"
     )
 
 
 def against_svd(arrays: Arrays) -> str:
     ratio = arrays["fits.rmse"].min(axis=1) / arrays["svd"] - 1
     lower = np.sum(arrays["fits.rmse"].min(axis=1) < arrays["svd"] * (1 - 1e-12))
+    ranks, at = arrays["ranks"], place(arrays)
+    gap, least, most = ratio[at], ranks[np.argmin(ratio)], ranks[np.argmax(ratio)]
+    if gap < 1e-6:
+        verdict = f"Neither: at r = {ranks[at]} both have the same RMSE"
+    else:
+        size = "but only slightly: " if gap < 0.02 else ""
+        verdict = f"Unfavourable, {size}at r = {ranks[at]} the RMSE of the best NMF is {gap:.2%} above that of the SVD"
     return (
-        "The SVD. It gives the best of all matrices of a rank (Eckart and Young), and W H is one of them, so that no "
-        "NMF can lie below its line, with any start or algorithm; the plot compares a constrained problem with the "
-        f"same problem without the constraint. The best NMF is {ratio.min():.2%} to {ratio.max():.2%} above it; "
-        f"restarts below the line: {lower}. What NMF gives for that is components that can be read: they only add."
+        f"{verdict}, and from {ratio.min():.2%} (r = {least}) to {ratio.max():.2%} (r = {most}) over all r. It could "
+        "not be favourable: the truncated SVD is the best of all matrices of rank r (statement 12, "
+        "proofs/low_rank_approximation.py: ‖X − U_rΣ_rV_rᵀ‖ ≤ ‖X − UVᵀ‖), and UVᵀ is one of them. Starts below the "
+        f"line: {lower}. For this price NMF has components without negative entries, which can only add."
     )
 
 
 def similarity(arrays: Arrays) -> str:
-    ranks, W = arrays["ranks"], np.median(arrays["similarity.W_to_best"], axis=1)
-    H = np.median(arrays["similarity.H_to_best"], axis=1)
-    stable = [str(r) for r, w, h in zip(ranks, W, H, strict=True) if min(w, h) > 0.99]
-    lowest = int(np.argmin(np.minimum(W, H)))
+    ranks = arrays["ranks"]
+    U, V = (mean_pairs(arrays[f"similarity.{name}_pairs"]) for name in ("U", "V"))
+    if not np.isfinite(U).all():
+        return "With one start there is no pair to compare."
+    stable = [str(r) for r, u, v in zip(ranks, U, V, strict=True) if min(u, v) > 0.99]
+    lowest, at = int(np.argmin(np.minimum(U, V))), place(arrays)
+    near = np.flatnonzero(near_best(arrays["fits.rmse"][at]))
+    best = [mean_pairs(arrays[f"similarity.{name}_pairs"][at][None][:, near][:, :, near])[0] for name in ("U", "V")]
+    of_the_best = (
+        f", and the {len(near)} starts that end within 0.1 % of the best RMSE {best[0]:.4f} and {best[1]:.4f}"
+        if 1 < len(near) < len(arrays["fits.rmse"][at])
+        else ""
+    )
     return (
-        "The score is the mean cosine of the columns under the best matching; 1 says that the restarts agree up to "
-        f"order and scale. The median score to the best restart is above 0.99 for W and for H at rank "
-        f"{', '.join(stable) or 'none'}; it is lowest at rank {ranks[lowest]}, {W[lowest]:.3f} for W and "
-        f"{H[lowest]:.3f} for H. Beyond the rank of the data, the further components fit noise, and each start fits "
-        "another part of it."
+        f"At r = {ranks[at]} two starts have a mean similarity of {U[at]:.4f} for U and {V[at]:.4f} for "
+        f"V{of_the_best}. Both are above 0.99 at r = {', '.join(stable) or 'none'}; the lowest is at r = "
+        f"{ranks[lowest]}, {U[lowest]:.3f} for U and {V[lowest]:.3f} for V. The score is the mean cosine of the "
+        "columns under the best permutation, max_Π (1/r) tr(UᵀU′Π) with columns of length 1 (statement 22, "
+        "proofs/similarity_score.py): 1 says that two starts agree up to order and scale. The average is over all "
+        "pairs of two different starts."
     )
 
 
 def chosen(arrays: Arrays) -> str:
-    cv = grouped(arrays, "held_out")
+    test, ranks = held_out_errors(arrays), arrays["ranks"]
+    cv, mean, median = grouped(arrays, "held_out"), np.nanmean(test, axis=1), np.nanmedian(test, axis=1)
+    best, by_median = int(np.flatnonzero(ranks == int(cv.rank))[0]), int(np.nanargmin(median))
     agree = "the same as" if int(cv.rank) == elbow(arrays) else "not the same as"
-    test = np.nanmean(cv.test, axis=1)
+    if test.shape[1] > 1:
+        error = np.nanstd(test[-1] - test[best], ddof=1) / np.sqrt(test.shape[1])
+        rise = mean[-1] - mean[best]
+        last = f"At r = {ranks[-1]} it is {rise:.4f} higher (standard error of the difference {error:.4f})"
+        last += ": less than twice that, no sure rise." if rise <= 2 * error else ": it rises again."
+    else:
+        last = "With one fold there is no standard error."
+    simpler = (
+        f" The smallest r within one standard error of that is {cv.rank_1se}."
+        if int(cv.rank_1se) != int(cv.rank)
+        else ""
+    )
+    outlier = np.nanmax(test[best]) / median[best] - 1
+    caution = (
+        ""
+        if by_median == best
+        else f" The median over the folds is least at r = {ranks[by_median]} instead ({median[by_median]:.4f}): single "
+        f"folds, the worst {outlier:.0%} above the median at r = {cv.rank}, move the mean."
+    )
     return (
-        f"Cross-validation leaves out a tenth of the entries, fits the rest and predicts what was left out: the error "
-        f"is least at rank {cv.rank} ({test.min():.4f}), and within one standard error of that at rank {cv.rank_1se}. "
-        f"That is {agree} the elbow, {elbow(arrays)}. The error of the fitted entries falls on; that of the others "
-        "rises again once components fit noise, so that there is a minimum to choose and not a bend to judge by eye."
+        f"Cross-validation says {cv.rank}, which is {agree} the elbow, {elbow(arrays)}. It leaves out a tenth of the "
+        f"entries, fits the rest and predicts what was left out. The mean error of {test.shape[1]} folds is least at "
+        f"r = {cv.rank}, {mean[best]:.4f}.{simpler}{caution} {last}"
     )
 
 
+def neighbours(labels) -> float:
+    """The share of neighbouring rows that are of one cluster."""
+    return float(np.mean(labels[1:] == labels[:-1]))
+
+
 def blocks(arrays: Arrays) -> str:
-    sizes = [", ".join(map(str, sorted(np.bincount(arrays[key])))) for key in ("row_clusters", "column_clusters")]
+    labels = [arrays[key] for key in ("row_clusters", "column_clusters")]
+    sizes = [", ".join(map(str, sorted(np.bincount(one)))) for one in labels]
+    raw, sorted_ = (np.mean([neighbours(f(one)) for one in labels]) for f in (np.asarray, np.sort))
+    chance = np.mean([np.sum((np.bincount(one) / one.size) ** 2) for one in labels])
+    if raw > (chance + sorted_) / 2:
+        verdict = "The raw order shows most of it already"
+    elif raw > chance + 0.1 * (sorted_ - chance):
+        verdict = "The raw order shows a part of it"
+    else:
+        verdict = "Yes. The raw order shows nothing of it"
     return (
-        f"Each row and column is put with the component of its largest loading (unit-norm components), and within a "
-        f"cluster by its strength. At rank {arrays['rank']} the rows form blocks of {sizes[0]} and the columns of "
-        f"{sizes[1]}; in the raw order, nothing is to be seen."
+        f"{verdict}: {raw:.0%} of neighbouring rows and columns are of one cluster there, {chance:.0%} would be by "
+        f"chance, and {sorted_:.0%} are after sorting. At r = {arrays['rank']} the samples (rows) fall into clusters "
+        f"of {sizes[0]} and the genes (columns) of {sizes[1]}. Each is put with the component of its largest loading, "
+        "in units where components have length 1, and within a cluster by the strength of that loading."
     )
 
 
@@ -184,17 +351,23 @@ def rms(A) -> float:
 
 
 def negative_entries(arrays: Arrays) -> str:
-    X, WH = arrays["X"], arrays["W"] @ arrays["H"]
+    X, model = arrays["X"], arrays["U"] @ arrays["V"].T
     negative = X < 0
     if not negative.any():
         return "None of these data is negative."
-    lost = np.sum(np.minimum(X, 0) ** 2) / np.sum((X - WH) ** 2)
+    lost = np.sum(np.minimum(X, 0) ** 2) / np.sum((X - model) ** 2)
+    size, residual = rms(X[negative]), rms(X - model)
+    if size <= 1.1 * residual:
+        verdict = "they can be noise around small nonnegative values, for which the model is right"
+    else:
+        verdict = (
+            "they are larger than what is left of the rest: noise alone would not make them, and the model misses them"
+        )
     return (
-        f"{negative.sum()} of {X.size} entries ({negative.mean():.0%}) are negative, down to {X.min():.3f}. W H ≥ 0 "
-        "cannot reach them: the least that they add to the squared error is their own squares, which are "
-        f"{lost:.0%} of it at rank {arrays['rank']}. The model is still right if they are noise around small "
-        f"nonnegative values. Their size says so: their root mean square is {rms(X[negative]):.3f}, "
-        f"that of the whole residual {rms(X - WH):.3f}. Least squares may be fitted to them as "
-        "they are; clipping them would shift the noise, and KL and the other divergences, with the logarithm of X or a "
-        "variance that grows with it, are not defined for them."
+        f"{negative.sum()} of {X.size} entries ({negative.mean():.0%}) are negative, down to {X.min():.3f}, and by "
+        f"their size {verdict}: their root mean square is {size:.3f}, that of the whole residual {residual:.3f}. UVᵀ "
+        "≥ 0 cannot reach them; the least that they add to the squared error is their own squares, which are "
+        f"{lost:.0%} of it at r = {arrays['rank']}. Least squares may be fitted to them as they are. Clipping them "
+        "would shift the noise, and the KL and other divergences, with the logarithm of X or a variance that grows "
+        "with it, are not defined for them."
     )

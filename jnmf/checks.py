@@ -79,6 +79,8 @@ def on_device(X: np.ndarray) -> jax.Array:
     native = np.dtype(float) if X.dtype.itemsize > 8 else X.dtype.newbyteorder("=")
     X = X.astype(native, copy=False)
     A = jax.device_put(X)
+    if is_traced(A):  # a constant of a function that is being traced
+        return A
     if len(A.devices()) == 1 and A.device.platform == "cpu" and A.unsafe_buffer_pointer() == X.ctypes.data:
         return jnp.array(X).block_until_ready()
     return A

@@ -82,30 +82,33 @@ def _of_least_loss(values, loss):
     return np.where(np.isfinite(loss).any(axis=1), best, np.nan)
 
 
-def similarity(similarities, *, ax: Any = None, **keywords) -> Any:
-    """How alike the restarts of each rank are to the best of them: every restart and the mean, for W and for H.
+def similarity(similarities, *, names=("W", "H"), ax: Any = None, **keywords) -> Any:
+    """How alike the restarts of each rank are: every pair of two different ones and the mean, for W and for H.
 
-    similarities: has `ranks` (R,), in any order, and `W_to_best`, `H_to_best` (R, S), each at most 1; NaN is left out.
+    similarities: has `ranks` (R,), in any order, and `W_pairs`, `H_pairs` (R, S, S), symmetric, each at most 1; NaN is
+        left out, and so is the diagonal, the score of a restart with itself.
+    names: what the two factors are called.
     ax: one Axes for both, or two: the first for W, the second for H. What is drawn in is returned.
 
     Raises TypeError or ValueError for arguments of other shapes.
     """
-    ranks, *scores = _by_rank(similarities, W_to_best="RS", H_to_best="RS")
+    ranks, *scores = _by_rank(similarities, W_pairs="RSS", H_pairs="RSS")
+    scores = [pairs[:, *np.triu_indices(pairs.shape[1], 1)] for pairs in scores]
     ax, legend = _axes(ax) if ax is None else (ax, None)
     pair = (ax, ax) if hasattr(ax, "plot") else tuple(np.ravel(ax))
     if len(pair) != 2 or not all(hasattr(one, "plot") for one in pair):
         raise TypeError(f"ax: expected None, one Axes, or two (for W and for H), got {ax!r}")
-    series = (("W", BLUE, "o", "-"), ("H", ORANGE, "^", "--"))
+    series = ((names[0], BLUE, "o", "-"), (names[1], ORANGE, "^", "--"))
     # In one Axes the points of W and H stand side by side.
     shift = 0.12 * np.min(np.diff(ranks), initial=1) if pair[0] is pair[1] else 0
     for one, (name, color, marker, dash), values, side in zip(pair, series, scores, (-1, 1), strict=True):
         x = ranks + side * shift
         style = _line_style(keywords, color=color, linestyle=dash, linewidth=1.5, label=f"mean of ${name}$")
         (line,) = one.plot(x, _mean(values), **style)
-        _points(one, x, values, color=line.get_color(), marker=marker, label=f"${name}$, each restart")
+        _points(one, x, values, color=line.get_color(), marker=marker, label=f"${name}$, each pair", markersize=3)
         one.update_datalim([(ranks[0], 0.9), (ranks[0], 1)])  # identical fits are at the top, small differences small
         one.autoscale_view()
-        _label_ranks(one, "similarity to the best restart")
+        _label_ranks(one, "similarity of two restarts")
     for one in pair:
         (legend or partial(one.legend, fontsize="small"))()
     return ax

@@ -7,7 +7,7 @@ in cluster c. There are G (n, k) ≥ 0 with GᵀG = I and M (k, d) with
 
 $$ \sum_{c} \sum_{i \in c} \|a_i - \mu_c\|^2 = \|A - G M\|^2 . $$
 
-Namely G_ic = 1/√n_c for i in cluster c and 0 else, and M = GᵀA.
+Namely G_ic = 1/√n_c for i in cluster c and 0 else, and M = GᵀA. If A ≥ 0, then M ≥ 0: all matrices are nonnegative.
 
 Derivation.
 1. Let F (n, k) be the indicator: F_ic = 1 if i is in cluster c, else 0. Each row of F has a single 1. So two columns
@@ -27,7 +27,9 @@ Derivation.
 4. F(FᵀF)⁻¹Fᵀ = F(FᵀF)^{−1/2} (F(FᵀF)^{−1/2})ᵀ = GGᵀ, because the diagonal matrix (FᵀF)^{−1/2} is its own transpose. So
    F(FᵀF)⁻¹FᵀA = G GᵀA = G M.
 5. Multiplied out with GᵀG = I:
-   ‖A − GM‖² = ‖A‖² − 2 tr AᵀGGᵀA + tr AᵀG(GᵀG)GᵀA = ‖A‖² − ‖GᵀA‖². The best clustering has the largest ‖GᵀA‖. ∎
+   ‖A − GM‖² = ‖A‖² − 2 tr AᵀGGᵀA + tr AᵀG(GᵀG)GᵀA = ‖A‖² − ‖GᵀA‖². The best clustering has the largest ‖GᵀA‖.
+6. The entries of M = GᵀA are sums of products of entries of G ≥ 0 and of A; if A ≥ 0, they are ≥ 0. (M_c = √n_c μ_c,
+   and the mean of nonnegative points is nonnegative.) An A with signs has an M with signs. ∎
 
 What it teaches.  Nonnegative columns can only be orthogonal if no row has two nonzero entries: that is what makes the
 clustering hard. An NMF drops the orthogonality and so lets a point belong to several clusters in part.
@@ -103,6 +105,7 @@ def properties(A, F, factors=factors):
     return {
         "GᵀG = I": deviation(G.T @ G, np.eye(G.shape[1])),
         "G ≥ 0": excess(G, 0),
+        "M ≥ 0 if A ≥ 0": excess(factors(np.abs(A), F)[1], 0),
         "row i of GM is the mean of the cluster of i": deviation(G @ M, F @ means(A, F)),
     }
 
@@ -134,6 +137,7 @@ EXACT_CONTROLS = {
 PROPERTY_CONTROLS = {
     "the indicator itself for G": lambda A, F: max(properties(A, F, unscaled).values()),
     "1/n for 1/√n": lambda A, F: max(properties(A, F, scaled_by_the_size).values()),
+    "M ≥ 0 for every A": lambda A, F: excess(factors(A, F)[1], 0),
     "−G and −M": lambda A, F: max(properties(A, F, negative).values()),
 }
 

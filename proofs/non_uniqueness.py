@@ -10,6 +10,8 @@ $$ (W L)(L^{-1} H) = W H . $$
 (b) L serves *all* nonnegative W and H if and only if L ≥ 0 and L⁻¹ ≥ 0, and this holds if and only if L is monomial:
     one positive entry in each row and each column, the rest zero. That is a permutation of the components times a
     positive scaling.
+    So an L with all entries positive, the lecture's example, serves all W and H for r = 1 only: for r ≥ 2 its inverse
+    has a negative entry, and with W = H = I, L⁻¹H = L⁻¹ is not nonnegative. The smallest case has r = 2.
 (c) Other L serve particular factors. L = I + t e_a e_bᵀ with a ≠ b, t > 0 does exactly if
 
 $$ t \le \min \{ H_{aj} / H_{bj} : H_{bj} > 0 \}, $$
@@ -29,7 +31,13 @@ Derivation.
    a row of L has at most one positive entry. It has at least one, because an invertible L has no zero row. And they lie
    in different columns, because two rows that are multiples of each other would make L singular. So L is monomial.
    Conversely, if L has L_{a,π(a)} = d_a and zeros elsewhere, then the matrix with M_{π(a),a} = 1/d_a and zeros
-   elsewhere has LM = I, so it is L⁻¹, and it is ≥ 0.
+   elsewhere has LM = I, so it is L⁻¹, and it is ≥ 0. An L > 0 with r ≥ 2 has two positive entries in a row, so it is
+   not monomial, and L⁻¹ ≥ 0 fails. For r = 2 it can be read off:
+
+   $$ L = \begin{pmatrix} a & b \\ c & d \end{pmatrix}, \qquad
+      L^{-1} = \frac{1}{ad - bc} \begin{pmatrix} d & -b \\ -c & a \end{pmatrix} : $$
+
+   with a, b, c, d > 0 it has entries of both signs.
 4. (c) e_a e_bᵀ has a single entry, 1 at (a, b), and (e_a e_bᵀ)(e_a e_bᵀ) = e_a (e_bᵀe_a) e_bᵀ = 0 for a ≠ b. So
    (I + t e_a e_bᵀ)(I − t e_a e_bᵀ) = I: this is the inverse. WL adds t times column a of W to column b and stays ≥ 0.
    L⁻¹H subtracts t times row b of H from row a: H_aj − t H_bj ≥ 0 for all j is the condition. If H > 0, the minimum is
@@ -167,6 +175,16 @@ def only_monomials(X, W, H, L):
     return {"L, L⁻¹ ≥ 0 if and only if L monomial": float((negative_part(inverse(L)) == 0) != monomial(L))}
 
 
+def positive_ones(X, W, H, L):
+    """The lecture's example at W = H = I: L > 0 and its inverse."""
+    size = len(L)
+    return {
+        "L⁻¹ has a negative entry if L > 0": float(size > 1 and negative_part(inverse(L)) == 0),
+        "for r = 1 it has none": negative_part(inverse(L[:1, :1])),
+        "the product is the same": deviation(fractions(np.eye(size)) @ L @ inverse(L), fractions(np.eye(size))),
+    }
+
+
 def shear(H, t):
     return fractions(np.eye(len(H))) + t * fractions(np.outer(np.eye(len(H))[0], np.eye(len(H))[1]))
 
@@ -237,6 +255,14 @@ STATEMENTS = (
                     ),
                 },
                 kind="iff",
+            ),
+            holds(
+                with_a_matrix(positive).map(lambda drawn: tuple(map(fractions, drawn))),
+                positive_ones,
+                {
+                    "the lecture's example: L⁻¹ ≥ 0 for L > 0": lambda X, W, H, L: negative_part(inverse(L)),
+                    "L⁻¹ ≤ 0": lambda X, W, H, L: negative_part(-inverse(L)),
+                },
             ),
             holds(problems(factors=positive), sheared, SHEAR_CONTROLS),
             exact_chain(

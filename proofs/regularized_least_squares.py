@@ -16,6 +16,13 @@ $$ W \leftarrow \bigl[(X H^\top - l_1 \mathbf 1)(H H^\top + l_2 I)^{-1}\bigr]_+,
 
 where l1 and l2 are those of the library's objective ½‖X − WH‖² + l1 ΣW + ½ l2‖W‖².
 
+The problem prints ‖X − WH‖ without the square. Beside it the general rule holds where X ≠ WH, with α‖X − WH‖ in place
+of α. And it assumes in the second case that the columns of W are normalised. At length 1 the penalty is, with m rows,
+
+$$ \textstyle\sum_{i} W_{ik} = \sqrt m - (\sqrt m - 1)\,\mathrm{sparsity}(W_{:k}), $$
+
+with the sparsity of problem 2 (statement 16).
+
 Derivation.
 1. The gradient in W of ½‖X − WH‖² is (WH − X)Hᵀ (statement 2). With the penalty, a stationary point satisfies
 
@@ -43,9 +50,20 @@ Derivation.
    | ½‖X − WH‖² + ½α‖W‖² | | α |
    | ‖X − WH‖² + α ΣW | ½α | |
    | ‖X − WH‖² + α‖W‖² | | α |
+   | ‖X − WH‖ + α ΣW, as printed | α‖X − WH‖ | |
+   | ‖X − WH‖ + α‖W‖², as printed | | 2α‖X − WH‖ |
 
 6. The solver works on the transposed problem Xᵀ ≈ HᵀWᵀ, with G = HHᵀ + l2 I and C = HXᵀ − l1. G is symmetric, so the
-   transpose of the rule is [G⁻¹C]₊. ∎
+   transpose of the rule is [G⁻¹C]₊.
+7. Without the square: for E = X − WH ≠ 0 and ρ = ‖E‖ = √‖E‖², the chain rule gives ρ the gradient of ½‖E‖² divided by
+   ρ. So a stationary point has (WH − X)Hᵀ/ρ + αΦ_W = 0, that is (WH − X)Hᵀ + αρΦ_W = 0: step 1 with αρ for α. As ρ
+   depends on W, this is an equation for W and no longer a rule. The smallest case: X = 3, H = 1, J = W², α = ½.
+   |3 − W| + ½W² has the derivative −1 + W below 3 and is least at W = 1, where ρ = 2; the rule gives 3/(1 + 2α) = 3/2
+   with α, and 3/(1 + 2αρ) = 1 with αρ.
+8. The normalised columns: for w ≥ 0 of ‖w‖₂ = 1, Σ_i w_i = ‖w‖₁ = ‖w‖₁/‖w‖₂, and by its definition
+   sparsity(w)(√m − 1) = √m − ‖w‖₁/‖w‖₂. The rule does not use this: its derivative is that of free entries. But without
+   a normalisation the penalty is escaped by W/c and cH, c → ∞, which have the product W H. (With columns of sum 1 it is
+   the constant r.) ∎
 
 What it teaches.  A quadratic penalty changes the matrix that is inverted, a linear one the right-hand side. The same α
 means a penalty twice as strong beside ½‖·‖² as beside ‖·‖²: compare objectives before comparing α.
@@ -56,11 +74,11 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
-from jnmf import ALS, Factors, objective, solvers
+from jnmf import ALS, Factors, hoyer_sparsity, objective, solvers
 from jnmf.algorithms import ridge
 from proofs.kernel import Statement, central_difference, chain, exact_chain
 from proofs.least_squares_solutions import solve
-from proofs.strategies import full_rank, problems, real
+from proofs.strategies import full_rank, nonnegative, positive, problems, real
 
 
 def weighted(X, W, H, c, a1, a2):
@@ -146,6 +164,48 @@ DICTIONARY_CONTROLS = {
     "l1 = a₁/c": lambda *args: library_objective(*args, l1_factor=1.0),
 }
 
+# As printed: the norm without its square, and columns of length 1.
+
+
+@jax.jit
+def gradient_as_printed(X, W, H, a1, a2):
+    return jax.grad(lambda W: jnp.linalg.norm(X - W @ H) + a1 * W.sum() + a2 * (W * W).sum())(W)
+
+
+def of_the_square_with_the_norm_beside_alpha(X, W, H, a1, a2):
+    size = np.linalg.norm(X - W @ H)
+    return ((W @ H - X) @ H.T + size * (a1 + 2 * a2 * W)) / size
+
+
+def misfit(X, W, H):
+    return np.linalg.norm(X - W @ H)
+
+
+def sums_of_unit_columns(W):
+    return (W / np.linalg.norm(W, axis=0)).sum(axis=0)
+
+
+def by_the_ratio_of_norms(W):
+    return W.sum(axis=0) / np.linalg.norm(W, axis=0)
+
+
+def by_the_sparsity(W):
+    root = np.sqrt(len(W))
+    return root - (root - 1) * np.asarray(hoyer_sparsity(W, axis=0))
+
+
+PRINTED_CONTROLS = {
+    "α itself": lambda X, W, H, a1, a2: ((W @ H - X) @ H.T + a1 + 2 * a2 * W) / np.linalg.norm(X - W @ H),
+    "the norm beside the misfit": lambda X, W, H, a1, a2: (
+        np.linalg.norm(X - W @ H) * (W @ H - X) @ H.T + a1 + 2 * a2 * W
+    ),
+}
+UNIT_CONTROLS = {
+    "columns of sum 1": lambda W: (W / W.sum(axis=0)).sum(axis=0),
+    "the sparsity itself": lambda W: np.asarray(hoyer_sparsity(W, axis=0)),
+}
+
+
 INPUTS = st.builds(
     lambda problem, c: (*problem[:3], c, *problem[3:]),
     problems(X=real, factors=full_rank, num_penalties=2),
@@ -161,6 +221,18 @@ STATEMENTS = (
             chain(INPUTS, (stationary_point, general_rule, collected, library), CONTROLS),
             exact_chain(INPUTS, (exact_stationary_point, general_rule, collected), EXACT_CONTROLS),
             chain(INPUTS, (entry_by_entry, weighted, library_objective), DICTIONARY_CONTROLS),
+            chain(
+                problems(X=positive, factors=nonnegative, num_penalties=2).filter(
+                    lambda drawn: misfit(*drawn[:3]) > 0.1
+                ),
+                (gradient_as_printed, of_the_square_with_the_norm_beside_alpha),
+                PRINTED_CONTROLS,
+            ),
+            chain(
+                problems(factors=positive).map(lambda drawn: drawn[1:2]),
+                (sums_of_unit_columns, by_the_ratio_of_norms, by_the_sparsity),
+                UNIT_CONTROLS,
+            ),
         ),
     ),
 )

@@ -7,9 +7,10 @@ Statement 14.  Let D = diag(d₁, …, d_r) with all d_k > 0.
 (a) (W D⁻¹)(D H) = W H. So dividing each column of W by its maximum, its sum or its length and multiplying the row of H
     by the same number changes neither the product nor any loss D(X, WH). (A zero column gets d_k = 1.)
 
-The lecture's algorithms divide the columns of W by their maxima d after each iteration and leave H alone. Compare this
-*literal* algorithm with the one that compensates H, whose iterates are those of the unscaled algorithm up to D, by (c).
-An iteration is: H from W, then W from the new H, then the scaling.
+The lecture's algorithms divide the columns of W by d after each iteration and leave H alone: ANLS and algorithm I (MU,
+Frobenius) by their maxima, algorithm II (MU, KL) by their sums. Compare such a *literal* algorithm with the one that
+compensates H, whose iterates are those of the unscaled algorithm up to D, by (c). An iteration is: H from W, then W
+from the new H, then the scaling. (b) to (f) are about the maxima, (g) about the sums of algorithm II.
 
 (b) For each algorithm: the pair (W D⁻¹, H) after the scaling does not have the product W H, and its loss can rise from
     one iteration to the next, even for r = 1.
@@ -24,6 +25,9 @@ An iteration is: H from W, then W from the new H, then the scaling.
     smallest too large. The descent is lost: from an exact factorisation, where MU does not move, it moves away.
 (f) MU again: at a fixed point with nonzero components all d_k = 1, so the literal algorithm has no fixed points but
     those of MU itself (scaled to maxima 1). Another path, the same possible ends. That it arrives is not proved here.
+(g) Algorithm II, from a W whose columns sum to 1: its H needs no denominator, and the sums d_k of its next W have the
+    weighted mean Σ_k d_k h_k / Σ_k h_k = 1, where h_k = Σ_j H_kj of the new H. So ΣWH = ΣX after each scaling, and for
+    r = 1 nothing is left to scale. For r ≥ 2 the d_k can differ, and the pair after the scaling has another product.
 
 Derivation.
 1. (a) D⁻¹D = I, and (WD⁻¹)(DH) = W(D⁻¹D)H. A loss sees the factors only through WH.
@@ -61,7 +65,12 @@ Derivation.
    Write ∇_W = P − N with the update W⁺ = W ⊙ N ⊘ P (statements 8, 9). At a fixed point H⁺ = H, so H ⊙ ∇_H = 0, and
    W ⊙ N ⊘ P = WD, that is W ⊙ N = (W ⊙ P) D. The gauge identity becomes
    0 = Σ_i W_ik (P − N)_ik = (1 − d_k) Σ_i W_ik P_ik. The last sum is at least Σ_i W_ik² Σ_j H_kj² (Frobenius) or equal
-   to Σ_i W_ik Σ_j H_kj (KL): positive if column k of W and row k of H are not zero. Then d_k = 1, and W⁺ = W. ∎
+   to Σ_i W_ik Σ_j H_kj (KL): positive if column k of W and row k of H are not zero. Then d_k = 1, and W⁺ = W.
+8. (g) With Σ_i W_ik = 1 the denominator of H⁺ is 1, and ΣH⁺ = Σ_kj H_kj Σ_i W_ik X_ij/(WH)_ij = Σ_ij X_ij, since
+   Σ_k W_ik H_kj = (WH)_ij. In the same way Σ_k d_k h_k = Σ_ik W⁺_ik h_k = Σ_ikj W_ik H⁺_kj X_ij/(WH⁺)_ij = ΣX, because
+   h_k cancels the denominator of W⁺. So both sums are ΣX. After the scaling the columns of W sum to 1, and the sum of
+   WH⁺ is Σ_k h_k = ΣX. For r = 1 the mean of the one d is 1. For r = 2, X with the rows (3, 0), (0, 1), W with the
+   columns (½, ½), (1, 0) and H of ones give h = (2, 2) and d = (4/5, 6/5). ∎
 
 What it teaches.  The pair (WD⁻¹, H) is, up to compensated scaling, (W, D⁻¹H): the literal scaling divides row k of H by
 d_k after each iteration. An algorithm that computes H anew does not mind; one that starts from H does. `jnmf.normalize`
@@ -391,6 +400,72 @@ GAUGE_CONTROLS = {
 }
 
 
+# (g) Algorithm II: scaled to sums
+
+
+def algorithm_II(X, W, H):
+    """One iteration as printed, from columns of W that sum to 1: the new H, W before its scaling, and d."""
+    H = (W.T @ (X / (W @ H))) * H
+    W = ((X / (W @ H)) @ H.T) / H.sum(axis=1) * W
+    return H, W, W.sum(axis=0)
+
+
+def sum_of_the_data(X, W, H):
+    return np.array([X.sum(), X.sum(), X.sum()])
+
+
+def sums_of_algorithm_II(X, W, H, norm=np.sum):
+    """The sum of the new H, Σ d h, and the sum of W H after the scaling."""
+    H, W, d = algorithm_II(X, W / norm(W, axis=0), H)
+    return np.array([H.sum(), (d * H.sum(axis=1)).sum(), (W / norm(W, axis=0) @ H).sum()])
+
+
+def with_the_denominator(X, W, H, norm=np.max):
+    """H of the multiplicative update, which divides by the sums of W, where W is scaled to maxima."""
+    W = W / norm(W, axis=0)
+    H = kl_step(X, W, H)
+    W = kl_step(X.T, H.T, W.T).T
+    return np.array([H.sum(), (W.sum(axis=0) * H.sum(axis=1)).sum(), (W / norm(W, axis=0) @ H).sum()])
+
+
+@jax.jit
+def library_half_steps(X, W, H):
+    H = multiplicative.half_step(X, W, H, beta=1)
+    return H, multiplicative.half_step(X.T, H.T, W.T, beta=1).T
+
+
+def sums_by_the_library(X, W, H):
+    H, W = map(np.asarray, library_half_steps(X, W / W.sum(axis=0), H))
+    return np.array([H.sum(), (W @ H).sum(), ((W / W.sum(axis=0)) @ H).sum()])
+
+
+SUMS_CONTROLS = {
+    "W scaled to maxima": lambda X, W, H: sums_of_algorithm_II(X, W, H, norm=np.max),
+    "W scaled to maxima, with a denominator": with_the_denominator,
+}
+
+
+def unequal_sums(rank=2):
+    """Step 8: with one component nothing is left to scale, with two the product changes."""
+    X, W, H = fractions([[3, 0], [0, 1]]), fractions([[0.5, 1], [0.5, 0]])[:, :rank], fractions(np.ones((rank, 2)))
+    new_H, new_W, d = algorithm_II(X, W, H)
+    expected = fractions([4, 6]) / 5 if rank == 2 else fractions([1])
+    return {
+        "algorithm II: d": deviation(d, expected),
+        "the product changes exactly for unequal d": float(
+            (deviation(new_W / d @ new_H, new_W @ new_H) > 0) != (rank == 2)
+        ),
+    }
+
+
+def unequal_sums_of_two():
+    return algorithm_II(fractions([[3, 0], [0, 1]]), fractions([[0.5, 1], [0.5, 0]]), fractions(np.ones((2, 2))))[2]
+
+
+def both_ranks():
+    return {f"r = {rank}: {name}": value for rank in (1, 2) for name, value in unequal_sums(rank).items()}
+
+
 STATEMENTS = (
     Statement(
         14,
@@ -451,6 +526,13 @@ STATEMENTS = (
             holds(with_a_scale(), literal_half_steps, LITERAL_CONTROLS),
             holds(st.just(()), examples, EXAMPLES_CONTROLS),
             chain(POSITIVE, (sums_in_W, sums_in_H, library_sums), GAUGE_CONTROLS),
+            exact_chain(POSITIVE, (sum_of_the_data, sums_of_algorithm_II), SUMS_CONTROLS),
+            chain(POSITIVE, (sum_of_the_data, sums_of_algorithm_II, sums_by_the_library), SUMS_CONTROLS),
+            holds(
+                st.just(()),
+                both_ranks,
+                {"both sums are 1": lambda: deviation(unequal_sums_of_two(), fractions([1, 1]))},
+            ),
         ),
     ),
 )

@@ -6,7 +6,10 @@ Statement.  Let F(H) = ½‖X − WH‖² with WᵀW invertible, and let vec(H) 
 
 $$ \nabla^2 F = I_n \otimes W^\top W, \qquad
    \bigl[\operatorname{vec} H - (\nabla^2 F)^{-1} \operatorname{vec} \nabla F(H)\bigr]_+
-   = \operatorname{vec} \bigl[(W^\top W)^{-1} W^\top X\bigr]_+ \quad\text{for every } H. $$
+   = \operatorname{vec} \bigl[(W^\top W)^{-1} W^\top X\bigr]_+
+   = \operatorname{vec} [W^+ X]_+ \quad\text{for every } H, $$
+
+W⁺ the pseudo-inverse of W.
 
 Derivation.
 1. ∇F(H) = WᵀWH − WᵀX (statement 2). Its column b is WᵀW h_b − Wᵀx_b, where h_b and x_b are the columns b of H and X. It
@@ -24,7 +27,8 @@ Derivation.
 
    $$ H - (W^\top W)^{-1}(W^\top W H - W^\top X) = H - H + (W^\top W)^{-1} W^\top X = (W^\top W)^{-1} W^\top X . $$
 
-5. The truncation replaces negative entries by 0 on both sides: the projected ALS update. ∎
+5. (WᵀW)⁻¹Wᵀ is the pseudo-inverse W⁺: it is a left inverse of W, and WW⁺ is symmetric. So the step ends at W⁺X.
+6. The truncation replaces negative entries by 0 on both sides: H ← [W⁺X]₊, the projected ALS update. ∎
 
 What it teaches.  F is quadratic, so one Newton step from anywhere ends at the unconstrained minimiser: the old H has no
 influence. The truncation is taken in the ordinary distance although the step was taken in that of WᵀW. That is why
@@ -132,6 +136,10 @@ def cancelled(X, W, H):
     return truncated(solve(W.T @ W, W.T @ X))
 
 
+def pseudo_inverse(X, W, H):
+    return truncated(np.linalg.pinv(W) @ X)
+
+
 @jax.jit
 def library(X, W, H):
     return solvers.least_squares(H, W.T @ W, W.T @ X)
@@ -149,6 +157,7 @@ STEP_CONTROLS = {
         H - matrix(solve(kronecker(X, W, H), (W.T @ W @ H - W.T @ X).ravel()[:, None])[:, 0], H.shape)
     ),
     "no truncation": lambda X, W, H: solve(W.T @ W, W.T @ X),
+    "the transpose for W⁺": lambda X, W, H: truncated(W.T @ X),
 }
 EXACT_CONTROLS = {name: STEP_CONTROLS[name] for name in ("the sign flipped", "no truncation")}
 STEPS = (inverse_block_by_block, column_by_column, cancelled)
@@ -165,7 +174,7 @@ STATEMENTS = (
         (
             chain(INPUTS, (hessian_by_autodiff, blocks, kronecker, jacobian_of_the_library_gradient), HESSIAN_CONTROLS),
             exact_chain(SMALL, (hessian_by_differences, blocks, kronecker), HESSIAN_CONTROLS),
-            chain(INVERTIBLE, (newton, *STEPS, library), STEP_CONTROLS),
+            chain(INVERTIBLE, (newton, *STEPS, pseudo_inverse, library), STEP_CONTROLS),
             exact_chain(INVERTIBLE, (exact_newton, *STEPS), EXACT_CONTROLS),
         ),
     ),

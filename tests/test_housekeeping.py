@@ -37,6 +37,12 @@ def test_writing_into_X_after_a_call_changes_nothing(masked):
     np.testing.assert_array_equal(found.W, expected)
 
 
+def test_a_numpy_matrix_may_be_a_constant_of_a_compiled_function():
+    X, start = (np.asarray(problem()[0]), problem()[1])
+    compiled = jax.jit(lambda start: fit(X, init=start, algorithm=HALS(), max_iters=2).W)
+    np.testing.assert_allclose(compiled(start), fit(X, init=start, algorithm=HALS(), max_iters=2).W, rtol=1e-12)
+
+
 def small():
     """Every public function that computes, on arrays of one shape: name -> call of a number."""
     rng = np.random.default_rng(0)

@@ -168,18 +168,26 @@ def test_a_new_figure_is_one_that_pyplot_shows_with_the_legend_outside_of_the_ax
 
 
 def similarities(*, low=0.6):
-    W, H = (low + (1 - low) * random(len(RANKS), S, seed=seed) for seed in (0, 1))
-    W[:, 0] = H[:, 0] = 1
-    W[0, 2] = H[0, 2] = np.nan
-    return SimpleNamespace(ranks=RANKS, W_to_best=W, H_to_best=H)
+    W, H = (low + (1 - low) * random(len(RANKS), S, S, seed=seed) for seed in (0, 1))
+    W, H = ((A + A.swapaxes(1, 2)) / 2 for A in (W, H))
+    for A in (W, H):
+        A[:, np.arange(S), np.arange(S)] = 1
+        A[0, 2] = A[0, :, 2] = np.nan
+    return SimpleNamespace(ranks=RANKS, W_pairs=W, H_pairs=H)
 
 
-def test_similarity_shows_every_restart_and_the_means_side_by_side():
+def different(pairs):
+    """(R, P): the scores of two different restarts, each pair once."""
+    return np.stack([[one[i, j] for i in range(S) for j in range(i + 1, S)] for one in pairs])
+
+
+def test_similarity_shows_every_pair_and_the_means_side_by_side():
     scores = similarities()
     ax = plot.similarity(scores)
     for name, side in (("W", -1), ("H", 1)):
-        values = getattr(scores, f"{name}_to_best")
-        drawn = points_of(ax, f"${name}$, each restart")
+        values = different(getattr(scores, f"{name}_pairs"))
+        assert np.nanmax(values) < 1  # no restart is compared with itself
+        drawn = points_of(ax, f"${name}$, each pair")
         shift = drawn[0, 0] - 1
         assert 0 < side * shift < 0.25
         expected = points(RANKS, values)
@@ -204,16 +212,18 @@ def test_similarity_in_two_axes():
     pair = plt.subplots(1, 2)[1]
     assert plot.similarity(scores, ax=pair) is pair
     for ax, name in zip(pair, "WH", strict=True):
-        values = getattr(scores, f"{name}_to_best")
-        np.testing.assert_array_equal(points_of(ax, f"${name}$, each restart"), points(RANKS, values))
-        assert legend_of(ax) == [f"mean of ${name}$", f"${name}$, each restart"]
+        values = different(getattr(scores, f"{name}_pairs"))
+        np.testing.assert_array_equal(points_of(ax, f"${name}$, each pair"), points(RANKS, values))
+        assert legend_of(ax) == [f"mean of ${name}$", f"${name}$, each pair"]
     one = plt.subplots()[1]
     assert plot.similarity(scores, ax=one) is one
     assert len(one.lines) == 4
 
 
 def test_similarity_of_identical_restarts_of_a_single_rank():
-    ax = plot.similarity(SimpleNamespace(ranks=[3], W_to_best=np.ones((1, 4)), H_to_best=np.ones((1, 4))))
+    scores = SimpleNamespace(ranks=[3], W_pairs=np.ones((1, 4, 4)), H_pairs=np.ones((1, 4, 4)))
+    ax = plot.similarity(scores, names=("U", "V"))
+    assert legend_of(ax)[0] == "mean of $U$"
     assert ax.get_ylim()[0] < 1 < ax.get_ylim()[1]
     assert_drawn(ax.figure)
 

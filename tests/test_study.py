@@ -3,10 +3,13 @@
 import json
 from types import SimpleNamespace
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import scipy.optimize
 
+import jnmf
 from experiments import __main__ as command
 from experiments import data, page, study, williams
 
@@ -52,12 +55,64 @@ def test_the_first_study_answers_its_questions(ran):
     assert (arrays["fits.rmse"] >= arrays["svd"][:, None] - 1e-12).all()
     best = arrays["fits.rmse"].min(axis=1)
     assert best[1] < arrays["shuffled.rmse"][1].min()
-    answers = {section.question: section.answer for section in williams.sections(arrays)}
-    assert "error is least at rank 3" in answers["How many components, then?"]
-    assert "rows form blocks of 4, 4, 4 and the columns of 3, 3, 3" in str(answers)
-    assert f"{best[0]:.4f} at rank 2" in answers["How does the error fall with the rank?"]
-    assert f"{np.sum(arrays['X'] < 0)} of 108 entries" in str(answers)
-    assert "restarts below the line: 0" in str(answers)
+    answers = [section.answer for section in williams.sections(arrays)]
+    assert "Cross-validation says 3" in answers[4]
+    assert "(rows) fall into clusters of 4, 4, 4 and the genes (columns) of 3, 3, 3" in answers[3]
+    assert f"{best[0]:.4f} at r = 2" in answers[0]
+    assert f"{np.sum(arrays['X'] < 0)} of 108 entries" in answers[5]
+    assert "below the line: 0" in answers[1]
+    assert f"{best[1] / arrays['svd'][1] - 1:.2%} above that of the SVD" in answers[1]
+
+
+def test_the_first_study_updates_u_before_v(ran):
+    """Its best pair is that of the exercise's two lines, written out with SciPy, from the same start."""
+    arrays = study.read(ran / "williams.npz").arrays
+    X, best = arrays["X"], int(np.argmin(arrays["fits.rmse"][1]))
+    columns = lambda A, B: np.stack([scipy.optimize.nnls(A, b)[0] for b in B.T], axis=1)
+    key = jax.random.split(jax.random.key(0), williams.TINY.num_restarts)[best]
+    V = np.asarray(jnmf.init.random(key, X.T, 3).W)
+    for _ in range(williams.TINY.num_iters):
+        U = columns(V, X.T).T
+        V = columns(U, X).T
+    np.testing.assert_allclose(arrays["U"], U, atol=1e-8)
+    np.testing.assert_allclose(arrays["V"], V, atol=1e-8)
+
+
+def test_the_mean_similarity_is_without_a_start_and_itself():
+    pairs = np.array([[[1, 0.2, 0.4], [0.2, 1, 0.6], [0.4, 0.6, 1]]])
+    np.testing.assert_allclose(williams.mean_pairs(pairs), [0.4])
+    assert np.isnan(williams.mean_pairs(pairs[:, :1, :1])).all()
+
+
+def test_the_words_of_the_first_study_follow_the_numbers(ran):
+    arrays = study.read(ran / "williams.npz").arrays
+    svd = arrays["svd"][:, None]
+    at = lambda *factors: arrays | {"fits.rmse": svd * np.array(factors)}
+    assert williams.against_svd(at(1.001, 1.001, 1.002)).startswith("Unfavourable, but only slightly: at r = 3")
+    assert williams.against_svd(at(1.5, 1.6, 1.7)).startswith("Unfavourable, at r = 3")
+    assert williams.against_svd(at(1, 1, 1)).startswith("Neither")
+    assert williams.sensitivity(at(1.1, 1.1001, 1.1002)).startswith("No: at r = 3 3 of 3")
+    some = williams.sensitivity(at(1.1, 1.1, 1.3))
+    assert some.startswith("Yes, for some starts: at r = 3 2 of 3")
+    assert "Of the 1 others" in some
+    assert williams.sensitivity(at(1.1, 1.2, 1.3)).startswith("Yes: at r = 3 1 of 3")
+
+    falls = {"fits.rmse": np.array([[0.5], [0.2], [0.199]]), "shuffled.rmse": np.array([[0.9], [0.8], [0.7]])}
+    assert "nothing that noise would not give" in williams.scree(arrays | falls)
+    falls["shuffled.rmse"] = np.array([[0.9], [0.8], [0.7999]])
+    assert "more than noise would give" in williams.scree(arrays | falls)
+
+    assert williams.blocks(arrays).startswith("The raw order shows most of it already")
+    mixed = np.random.default_rng(0).permutation(300) % 3
+    assert williams.blocks(arrays | {"row_clusters": mixed, "column_clusters": mixed}).startswith("Yes. The raw order")
+
+    assert "they can be noise" in williams.negative_entries(arrays | {"X": arrays["U"] @ arrays["V"].T - 0.1})
+    X = np.where(np.arange(arrays["X"].size).reshape(arrays["X"].shape) % 50 == 0, -9, arrays["X"])
+    assert "larger than what is left" in williams.negative_entries(arrays | {"X": X})
+    test = np.array([[0.5, 0.5, 0.5], [0.2, 0.21, 0.2], [0.3, 0.31, 0.3]])
+    assert "it rises again" in williams.chosen(arrays | {"held_out.test": test})
+    test = np.array([[0.5, 0.5, 0.5], [0.2, 0.21, 0.2], [0.2, 0.21, 0.9]])
+    assert "no sure rise" in williams.chosen(arrays | {"held_out.test": test})
 
 
 def test_a_finished_study_is_not_run_again(ran, monkeypatch, capsys):

@@ -69,6 +69,42 @@ def test_what_is_nonnegative_is_above_the_bound_and_cancels_nothing(arrays, form
     np.testing.assert_allclose(W.max(axis=0), 1)
 
 
+def test_each_error_measure_is_the_likelihood_of_its_noise_and_fits_it_better(arrays):
+    assert arrays["likelihood_gap"].max() < 1e-9
+    assert arrays["noise_error"].shape == (2, study.TINY.noisy_repeats, 2)
+    for own, other in study.own_and_other(arrays):
+        assert np.median(own) < np.median(other)
+    assert arrays["filtered"].max() == arrays["filtered"][0]
+
+
+def test_the_words_about_noise_follow_the_numbers(arrays):
+    error = np.tile(arrays["noise_error"], (1, 4, 1))  # as if of 12 matrices
+    assert "is the better one for its own noise" in study.uses_answer(arrays | {"noise_error": error})
+    assert "do not show each measure" in study.uses_answer(arrays | {"noise_error": error[..., ::-1]})
+    assert "do not show each measure" in study.uses_answer(arrays)  # three are too few
+    assert "rank takes noise off" in study.uses_answer(arrays | {"filtered": np.array([0.4, 0.2, 0.3])})
+    assert "does not take off noise" in study.uses_answer(arrays | {"filtered": np.array([0.2, 0.4, 0.3])})
+
+
+def test_the_words_about_parts_follow_the_numbers(arrays):
+    order = FORMS["lee_seung"]
+    given = lambda hoyer, support: study.parts_answer(
+        arrays
+        | {
+            "hoyer_lee_seung": np.array([[hoyer[m]] for m in order]),
+            "support_lee_seung": np.array([[support[m]] for m in order]),
+        }
+    )
+    nmf_first, pca_first = (
+        {"kl": 0.9, "hals": 0.8, "vq": 0.3, "pca": 0.5},
+        {"kl": 0.4, "hals": 0.5, "vq": 0.3, "pca": 0.9},
+    )
+    smaller = {"kl": 0.1, "hals": 0.2, "vq": 0.8, "pca": 0.5}
+    assert given(nmf_first, smaller).startswith("Because its terms cannot cancel")
+    assert given(pca_first, smaller).startswith("Here only one of the two measures")
+    assert given(pca_first, {**smaller, "pca": 0.01}).startswith("Here it does not")
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_k_means_uses_one_component_and_pca_takes_away(arrays, form):
     assert of(arrays, "active", form, "vq") == pytest.approx(1)
@@ -161,7 +197,7 @@ def test_the_text_has_the_numbers(arrays, sections):
             assert f"{of(arrays, 'error', form, method):.4f}" in text
     assert f"{of(arrays, 'divergence', 'lee_seung', 'kl'):.1f}" in text
     assert f"{np.median(of(arrays, 'hoyer', 'lee_seung', 'kl')):.2f}" in answer(sections, "Why does NMF")
-    assert "which is rounding" in answer(sections, "low-rank")
+    assert "which is rounding" in answer(sections, "reduction as low-rank")
 
 
 def changed(arrays, **hoyer):

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.optimize
 
 import jnmf
 from experiments import data
 from experiments import lecture as study
 
-LITERAL, COMPENSATED = 0, 1
-ANLS, MU, ENTROPY = range(3)
+PRINTED, COMPENSATED = 0, 1
+ANLS, ONE, TWO = range(3)
 
 
 def missing():
@@ -39,37 +40,106 @@ def small():
     return X, jnmf.Factors(jnp.asarray(draw.random((20, 3))), jnp.asarray(draw.random((3, 15))))
 
 
-def by_hand(X, start, method, num_iters):
-    """The literal multiplicative algorithms in NumPy: the last W and H, and δ of every iteration."""
-    W, H = map(np.asarray, start)
-    deltas = []
-    for _ in range(num_iters):
-        old = W, H
-        if method == MU:
-            H = H * (W.T @ X) / (W.T @ W @ H)
-            W = W * (X @ H.T) / (W @ H @ H.T)
+def as_printed(X, W, H, method, tau, maxit):
+    """The lecture's algorithm in NumPy and SciPy, line by line; 0/0 = 0: the last W and H, and δ of every iteration."""
+    divide = lambda a, b: np.divide(a, b, out=np.zeros_like(a), where=b != 0)
+    columns = lambda A, B: np.stack([scipy.optimize.nnls(A, b)[0] for b in B.T], axis=1)
+    scale = lambda W: W.sum(axis=0) if method == TWO else W.max(axis=0)
+    W, t, delta, deltas = W / scale(W), 0, np.inf, []
+    while delta > tau and t < maxit:
+        old_W, old_H = W, H
+        if method == ANLS:
+            H = columns(W, X)
+            W = columns(H.T, X.T).T
+        elif method == ONE:
+            H = divide(W.T @ X, W.T @ (W @ H)) * H
+            W = divide(X @ H.T, W @ H @ H.T) * W
         else:
-            H = H * (W.T @ (X / (W @ H))) / W.sum(axis=0)[:, None]
-            W = W * ((X / (W @ H)) @ H.T) / H.sum(axis=1)
-        W = W / W.max(axis=0)
-        deltas.append(max(np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(old, (W, H), strict=True)))
+            H = (W.T @ divide(X, W @ H)) * H
+            W = divide(divide(X, W @ H) @ H.T, np.ones(W.shape) * H.sum(axis=1)) * W
+        W = divide(W, np.ones(W.shape) * scale(W))
+        if t > 0 or method != ANLS:
+            norm = np.linalg.norm
+            delta = norm(W - old_W) / norm(old_W) + norm(H - old_H) / norm(old_H)
+        deltas.append(delta)
+        t = t + 1
     return W, H, deltas
 
 
-@pytest.mark.parametrize("method", [MU, ENTROPY])
-def test_the_loop_is_the_one_that_is_stated(method):
+@pytest.mark.parametrize("method", [ANLS, ONE, TWO])
+@pytest.mark.parametrize("blank", [False, True], ids=["positive", "with a blank pixel"])
+def test_each_algorithm_is_the_one_that_is_printed(method, blank):
+    """The iterations that it takes to τ, δ after each of them (none at t = 0 for ANLS), and the pair it returns."""
     X, start = small()
-    run = jax.device_get(study.alternate(X, start, method, False, 0.0, 6))
-    W, H, deltas = by_hand(X, start, method, 6)
-    assert run.num_iters == 6
-    for found, expected in ((run.factors.W, W), (run.factors.H, H), (run.delta, deltas)):
-        np.testing.assert_allclose(found, expected, rtol=1e-10)
+    if blank:
+        X[3] = 0
+    W, H, deltas = as_printed(X, *map(np.asarray, start), method, 0.02, 60)
+    run = jax.device_get(study.alternate(X, start, method, False, 0.02, 60))
+    assert 5 < run.num_iters < 60
+    assert run.num_iters == len(deltas)
+    np.testing.assert_allclose(run.delta[: len(deltas)], deltas, rtol=1e-8)
+    assert np.isnan(run.delta[len(deltas) :]).all()
+    for found, expected in ((run.factors.W, W), (run.factors.H, H)):
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-12)
+
+
+def test_a_delta_that_is_the_tolerance_ends_the_run_and_maxit_does():
+    X, start = small()
+    delta = jax.device_get(study.alternate(X, start, ONE, False, 0.0, 8)).delta
+    tol = delta[6]  # the lecture goes on while δ > τ
+    assert jax.device_get(study.alternate(X, start, ONE, False, tol, 8)).num_iters == np.argmax(delta <= tol) + 1
+    assert jax.device_get(study.alternate(X, start, ONE, False, 0.0, 8)).num_iters == 8
+
+
+def test_without_an_answer_to_0_over_0_blank_pixels_end_both_multiplicative_algorithms():
+    X, start = small()
+    assert [study.first_undefined(X, start, method) for method in (ONE, TWO)] == [-1, -1]
+    X[3] = 0
+    assert [study.first_undefined(X, start, method) for method in (ONE, TWO)] == [1, 1]
+
+
+def counted_twice(X, k: int, method: int, tau: float, maxit: int) -> list[int]:
+    start = jnmf.init.random(0, X, k)
+    deltas = as_printed(X, *map(np.asarray, start), method, tau, maxit)[2]
+    return [len(deltas), int(study.alternate(X, start, method, False, tau, maxit).num_iters)]
+
+
+@pytest.mark.parametrize("method", [ONE, TWO])
+def test_counts_on_real_digits_are_those_of_the_printed_algorithms(data_folder, method):
+    ours, printed = counted_twice(data.mnist_test().X[:, :100], 4, method, 0.1, 60)
+    assert ours == printed < 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("k", "method"), [(9, ONE), (9, TWO), (81, ONE), (81, TWO)])
+def test_counts_of_the_lectures_own_test_are_those_of_the_printed_algorithms(data_folder, optimized, k, method):
+    ours, printed = counted_twice(data.mnist_test().X, k, method, 0.01, 500)
+    assert ours == printed < 500
+
+
+def test_algorithm_two_keeps_the_sum_of_the_data():
+    X, start = small()
+    W, H = study.alternate(X, start, TWO, False, 0.0, 8).factors
+    np.testing.assert_allclose(np.sum(W @ H), X.sum(), rtol=1e-12)
+    np.testing.assert_allclose(np.sum(W, axis=0), 1, rtol=1e-12)
+
+
+def test_ranks_are_below_both_sides_of_x():
+    assert study.ranks_for((784, 1000), (81, 9)) == ([9, 81], "")
+    ranks, note = study.ranks_for((64, 1000), (9, 81))
+    assert ranks == [9, 25]
+    assert "k = 81 is not below min(n, p) = 64" in note
+    assert "k = 25 is taken in its place" in note
+    assert study.ranks_for((64, 1000), (49, 64))[0] == [49]
+    with pytest.raises(ValueError, match=r"ranks: expected some below min\(m, n\) = 1"):
+        study.ranks_for((1, 9), (2,))
 
 
 def test_with_compensation_it_is_the_algorithm_of_the_library():
     X, start = small()
-    run = study.alternate(X, start, MU, True, 0.0, 6)
-    factors, trace = jnmf.run(X, start, jnmf.MU(), num_iters=6)
+    run = study.alternate(X, start, ONE, True, 0.0, 6)
+    scaled = jnmf.Factors(jnmf.normalize(start).W, start.H)
+    factors, trace = jnmf.run(X, scaled, jnmf.MU(), num_iters=6)
     np.testing.assert_allclose(run.factors.W @ run.factors.H, factors.W @ factors.H, rtol=1e-10)
     np.testing.assert_allclose(run.loss, trace.loss, rtol=1e-8)
 
@@ -78,23 +148,23 @@ def test_a_run_ends_at_the_first_delta_below_the_tolerance(arrays):
     for i, method, way in np.ndindex(arrays["num_iters"].shape):
         count = arrays["num_iters"][i, method, way]
         delta = arrays["delta"][i, method, way]
-        assert np.all(delta[: count - 1] >= study.TINY.tol)
-        assert delta[count - 1] < study.TINY.tol or count == study.TINY.max_iters[method]
+        assert np.all(delta[: count - 1] > study.TINY.tol)
+        assert delta[count - 1] <= study.TINY.tol or count == study.TINY.max_iters[method]
         assert np.all(np.isnan(delta[count:]))
-    assert np.all(arrays["num_iters"][:, [MU, ENTROPY]] < study.TINY.max_iters[MU])
+    assert np.all(arrays["num_iters"][:, [ONE, TWO]] < study.TINY.max_iters[ONE])
 
 
-def test_the_columns_of_a_literal_w_have_maximum_one_or_are_dead(arrays):
+def test_the_columns_of_w_are_scaled_as_printed_or_zero(arrays):
     for i, k in enumerate(study.TINY.ranks):
-        largest = arrays[f"features_{k}"].max(axis=1)
-        assert largest.shape == (3, k)
-        np.testing.assert_array_equal(np.sum(largest == 0, axis=1), arrays["dead"][i])
-        np.testing.assert_allclose(largest[largest > 0], 1)
+        W = arrays[f"features_{k}"]
+        size = np.array([W[ANLS].max(axis=0), W[ONE].max(axis=0), W[TWO].sum(axis=0)])
+        np.testing.assert_array_equal(np.sum(size == 0, axis=1), arrays["dead"][i])
+        np.testing.assert_allclose(size[size > 0], 1)
 
 
 def test_anls_does_not_notice_the_scaling_but_its_last_pair_does(arrays):
     loss = arrays["loss"][:, ANLS]
-    np.testing.assert_allclose(loss[:, LITERAL], loss[:, COMPENSATED], rtol=1e-9)
+    np.testing.assert_allclose(loss[:, PRINTED], loss[:, COMPENSATED], rtol=1e-9)
     returned, before, compensated = np.moveaxis(arrays["frobenius"][:, ANLS], 1, 0)
     np.testing.assert_allclose(before, compensated, rtol=1e-9)
     assert np.all(returned > before)
@@ -102,7 +172,8 @@ def test_anls_does_not_notice_the_scaling_but_its_last_pair_does(arrays):
 
 def test_multiplicative_updates_take_another_path(arrays):
     gap = np.nanmax(np.abs(study.loss_gap(arrays)), axis=2)
-    assert np.all(gap[:, [MU, ENTROPY]] > 1e-4)
+    assert np.all(gap[:, ONE] > 1e-4)
+    assert np.all(gap[:, TWO] > 1e-5)
     assert np.all(gap[:, ANLS] < 1e-9)
 
 
@@ -114,21 +185,21 @@ def test_with_compensation_the_loss_never_rises(arrays):
 def test_the_final_losses_are_those_of_the_histories(arrays):
     own = study.own_loss(arrays)
     for i, method in np.ndindex(own.shape[:2]):
-        for way, column in ((LITERAL, 1), (COMPENSATED, 2)):
+        for way, column in ((PRINTED, 1), (COMPENSATED, 2)):
             last = arrays["loss"][i, method, way, arrays["num_iters"][i, method, way] - 1]
             np.testing.assert_allclose(own[i, method, column], last, rtol=1e-9)
 
 
 def test_more_features_are_smaller_parts(arrays):
-    for trait, (sign, _) in study.TRAITS.items():
+    for trait, (sign, *_) in study.TRAITS.items():
         assert np.all(sign * np.diff(arrays[trait], axis=0) > 0), trait
 
 
 def test_each_loss_is_lower_with_the_algorithm_that_lowers_it(arrays):
     frobenius, kl = arrays["frobenius"][:, :, 1], arrays["kl"][:, :, 1]
-    assert np.all(frobenius[:, MU] < frobenius[:, ENTROPY])
-    assert np.all(kl[:, ENTROPY] < kl[:, MU])
-    assert np.all(arrays["sparsity"][:, ENTROPY] > arrays["sparsity"][:, MU])
+    assert np.all(frobenius[:, ONE] < frobenius[:, TWO])
+    assert np.all(kl[:, TWO] < kl[:, ONE])
+    assert np.all(arrays["sparsity"][:, TWO] > arrays["sparsity"][:, ONE])
 
 
 def test_traits_of_features_that_are_known():
@@ -152,25 +223,27 @@ def test_the_parts_are_parts_of_the_image(arrays):
 def test_tiles_keep_every_pixel():
     W = np.arange(1.0, 31.0).reshape(6, 5) / 30
     sheet = study.tiles(W, (2, 3), "F")
-    assert sheet.shape == (2 * 3 - 1, 3 * 4 - 1)
-    np.testing.assert_array_equal(sheet[3:5, 4:7], W[:, 4].reshape(2, 3, order="F"))
-    assert np.all(sheet[2] == 1)
+    assert sheet.shape == (2 * 2, 3 * 3)
+    np.testing.assert_array_equal(sheet[2:, 3:6], W[:, 4].reshape(2, 3, order="F"))
+    np.testing.assert_array_equal(sheet[2:, 6:], 0)
 
 
 def test_a_dip_is_found_only_where_delta_rises(arrays):
     changed = dict(arrays, num_iters=np.full_like(arrays["num_iters"], 5))
     changed["delta"] = np.broadcast_to([1.0, 0.2, 0.3, 0.4, 0.1], (*arrays["delta"].shape[:3], 5))
     changed["loss"] = np.broadcast_to([9.0, 8.0, 7.0, 5.0, 4.0], (*arrays["delta"].shape[:3], 5))
-    assert study.dip(changed, 0, MU) == (2, 0.2, 2.0)
+    assert study.dip(changed, 0, ONE) == (2, 0.2, 2.0)
+    changed["delta"] = np.broadcast_to([np.inf, 0.2, 0.3, 0.4, 0.1], (*arrays["delta"].shape[:3], 5))  # as ANLS has it
+    assert study.dip(changed, 0, ANLS) == (2, 0.2, 2.0)
     changed["delta"] = np.sort(changed["delta"])[..., ::-1]
-    assert study.dip(changed, 0, MU) is None
+    assert study.dip(changed, 0, ONE) is None
     assert "dips" in study.on_delta(arrays)
     assert "dips" not in study.on_delta(changed)
 
 
 def test_every_question_is_answered_and_every_figure_is_there(arrays, sections):
     figures = study.plot(arrays)
-    assert len(sections) == 5
+    assert len(sections) == 7
     for section in sections:
         assert section.answer.strip()
         assert "nan" not in section.answer
@@ -181,33 +254,79 @@ def test_every_question_is_answered_and_every_figure_is_there(arrays, sections):
 
 
 def test_the_numbers_of_the_tables_are_those_of_the_arrays(arrays, sections):
-    (runs,), (traits,), (losses,), (scaling,) = (section.tables for section in sections if section.tables)
+    bounds, _, runs, traits, losses, scaling = (section.tables[0] for section in sections if section.tables)
+    assert bounds.rows[0][1:3] == (f"{arrays['svd'][0]:.6g}", f"{arrays['frobenius'][0, ANLS, 1]:.6g}")
     for row, (i, method) in enumerate(np.ndindex(2, 3)):
         assert runs.rows[row][:3] == (
             str(study.TINY.ranks[i]),
-            study.METHODS[method],
-            str(arrays["num_iters"][i, method, LITERAL]),
+            study.NAMES[method],
+            str(arrays["num_iters"][i, method, PRINTED]),
         )
         assert traits.rows[row][3] == f"{arrays['sparsity'][i, method]:.2f}"
         assert losses.rows[row][2] == f"{arrays['frobenius'][i, method, 1]:.6g}"
         assert scaling.rows[row][-1] == f"{study.own_loss(arrays)[i, method, 2]:.6g}"
-    assert f"after {arrays['num_iters'][0, MU, LITERAL]} iterations" in sections[0].answer
+    assert f"after {arrays['num_iters'][0, ONE, PRINTED]} iterations" in sections[2].answer
 
 
-def test_the_words_follow_the_numbers(arrays):
-    assert "say the same" in study.on_building_blocks(arrays)
-    assert "support with MU entropy does not" in study.on_building_blocks(
-        arrays | {"support": np.where(np.arange(3) == ENTROPY, arrays["support"][::-1], arrays["support"])}
-    )
+def test_the_lectures_example_has_a_negative_entry_and_the_divergence_two_values(arrays, sections):
+    assert arrays["new_W"].min() > 0
+    assert arrays["new_H"].min() < 0
+    np.testing.assert_allclose(arrays["new_W"] @ arrays["new_H"], np.eye(2), atol=1e-15)
+    np.testing.assert_allclose(arrays["asymmetry"], [1 - np.log(2), 2 * np.log(2) - 1], rtol=1e-12)
+    assert "0.3069" in sections[1].answer
+    assert "0.3863" in sections[1].answer
+    assert np.all(arrays["svd"] < arrays["frobenius"][:, :, 1].min(axis=1))
+
+
+def test_the_words_about_building_blocks_follow_the_numbers(arrays):
+    assert study.on_building_blocks(arrays).startswith("Yes, by all four")
+    swapped = arrays | {"support": np.where(np.arange(3) == TWO, arrays["support"][::-1], arrays["support"])}
+    assert "Not in all respects" in study.on_building_blocks(swapped)
+    assert "support with algorithm II." in study.on_building_blocks(swapped)
     assert "nothing to compare" in study.on_building_blocks({**arrays, "ranks": arrays["ranks"][:1]})
-    swapped = arrays["sparsity"][:, [ANLS, ENTROPY, MU]]
-    assert "are sparser" in study.on_entropy(arrays)
-    assert "not sparser" in study.on_entropy(arrays | {"sparsity": swapped})
+
+
+def test_the_words_about_sparsity_follow_the_numbers(arrays):
+    sparsity = arrays["sparsity"].copy()
+    for difference, words in (
+        (0.1, "are more sparse than"),
+        (-0.1, "are less sparse than"),
+        (0.001, "about as sparse"),
+    ):
+        sparsity[:, TWO] = sparsity[:, ONE] + difference
+        assert words in study.on_entropy(arrays | {"sparsity": sparsity})
+
+
+def test_the_words_about_tau_follow_the_numbers(arrays):
+    """Losses are compared only where τ ended both runs; a larger and a smaller loss are told apart."""
     assert "is ended by maxit" in study.on_delta(arrays)
-    assert "never rose" in study.on_scaling(arrays)
+    assert "do not say what the same τ means" in study.on_quality(arrays)
+    ended = arrays["delta"].copy()
+    for i, method in np.ndindex(len(arrays["ranks"]), 3):
+        ended[i, method, 0, arrays["num_iters"][i, method, 0] - 1] = study.TINY.tol
+    assert "maxit" not in study.on_delta(arrays | {"delta": ended}).split("\n\n")[0]
+    loss = arrays["frobenius"].copy()
+    for factor, words in ((1.2, "20.0% above for algorithm I"), (0.9, "10.0% below for"), (1.001, "within 1% of each")):
+        loss[:, ONE] = factor * loss[:, ANLS]
+        text = study.on_quality(arrays | {"delta": ended, "frobenius": loss})
+        assert words in text
+        assert "do not say" not in text
+
+
+def test_the_words_about_scaling_follow_the_numbers(arrays):
+    assert "never rose with algorithm I and never rose" in study.on_scaling(arrays)
     loss = arrays["loss"].copy()
-    loss[0, MU, LITERAL, 1] = 2 * loss[0, MU, LITERAL, 0]
-    assert "rose 1 times" in study.on_scaling(arrays | {"loss": loss})
+    loss[0, ONE, PRINTED, 1] = 2 * loss[0, ONE, PRINTED, 0]
+    assert "rose 1 times with algorithm I" in study.on_scaling(arrays | {"loss": loss})
+    t = arrays["num_iters"][0, TWO].min()
+    for factor, words in ((1.5, "50.00% above"), (0.75, "25.00% below")):
+        loss[0, TWO, PRINTED, t - 1] = factor * loss[0, TWO, COMPENSATED, t - 1]
+        assert words in study.on_scaling(arrays | {"loss": loss})
+
+
+def test_the_words_about_0_over_0_follow_the_numbers(arrays):
+    assert "at t = 1 and algorithm II at t = 1" in study.on_formulas(arrays | {"undefined": np.array([1, 1])})
+    assert "does not happen" in study.on_formulas(arrays | {"undefined": np.array([-1, -1])})
 
 
 def test_what_is_kept_is_numbers_and_text(arrays):

@@ -122,6 +122,11 @@ def test_the_words_follow_the_numbers(arrays):
     assert "are the same." in study.on_scale(arrays | {"labels_scaled": arrays["labels"]})
     assert "and 1 at k = 3:" in study.on_scale(arrays | {"dispersion_scaled": np.array([1.0, 0.9])})
     assert "higher at no k. " in study.on_scale(arrays | {"dispersion_scaled": np.array([0.5, 0.5])})
+    for dispersion, words in (((0.9, 0.8), "most at k = 3 (0.900) and least at k = 4"), ((0.8, 0.9), "most at k = 4")):
+        assert words in study.on_consistency(arrays | {"dispersion": np.array(dispersion)})
+    m, n = arrays["X_shape"]
+    assert "taken in blocks" in study.on_settling(arrays | {"memory": np.array([4 * m * n, m])})
+    assert "taken in blocks" not in study.on_settling(arrays | {"memory": np.array([9 * m * n, m])})
     late = arrays["assigned"].copy()
     late[:, :, -1] = -1
     assert "No run still changed" in study.on_settling(arrays | {"assigned": np.zeros_like(late)})

@@ -43,6 +43,22 @@ def test_als_obeys_the_rule_with_the_factor_2_and_not_without(arrays):
     assert np.nanmin(without_2[1:]) > 1e-3
 
 
+def test_beside_the_printed_norm_the_rule_needs_the_norm_beside_alpha(arrays):
+    with_alpha, with_the_norm = arrays["printed_deviation"].T
+    assert with_alpha.min() > 0.01
+    assert with_the_norm.max() < 1e-5
+
+
+def test_the_step_is_that_of_the_pseudo_inverse(arrays):
+    assert arrays["pseudo_inverse_deviation"] < 1e-12
+
+
+def test_a_deviation_of_nothing_is_not_called_rounding():
+    assert problem_set.size_of([0.0]) == "0, not even rounding"
+    assert "which is rounding" in problem_set.size_of([0, 1e-14])
+    assert "more than rounding" in problem_set.size_of([1e-3, 0])
+
+
 def test_paths_start_without_a_penalty_and_end_without_components(arrays):
     assert arrays["alphas"][0] == 0
     assert np.all(np.diff(arrays["alphas"]) > 0)
@@ -163,13 +179,14 @@ def test_every_question_is_answered_with_its_statement_and_its_deviation(section
     for i, section in enumerate(sections):
         assert section.question.startswith(f"Problem {i + 1}. ")
         assert f"statement {15 + i} (proofs/" in section.answer
-        assert "The largest deviation: " in section.answer
-        assert "more than rounding" not in section.answer
+        assert problem_set.PROOFS[15 + i][1] in section.answer
+        (checked,) = (table for table in section.tables if table.columns[0] == "checked on these data")
+        assert not any("more than rounding" in cell for row in checked.rows for cell in row)
         assert "nan" not in section.answer
 
 
 def test_statements_are_where_the_text_says():
-    for number, name in problem_set.PROOFS.items():
+    for number, (name, _) in problem_set.PROOFS.items():
         module = importlib.import_module(f"proofs.{name}")
         assert [s.number for s in module.STATEMENTS] == [number]
         assert f"problem {number - 14}" in module.STATEMENTS[0].source
@@ -183,7 +200,7 @@ def test_figures_are_those_that_the_sections_name(arrays, sections):
 
 
 def test_numbers_in_the_text_are_those_of_the_arrays(arrays, sections):
-    answers = [section.answer for section in sections]
+    answers = [f"{section.answer} {section.tables}" for section in sections]
     assert f"{np.nanmax(arrays['rule_deviation']):.1e}" in answers[0]
     assert f"{arrays['ALS.error'][0, 0]:.3f} without a penalty" in answers[0]
     assert f"{arrays['projection_deviation']:.1e}" in answers[1]
@@ -198,10 +215,10 @@ def test_numbers_in_the_text_are_those_of_the_arrays(arrays, sections):
 
 def test_tables_have_a_cell_for_each_column(arrays, sections):
     tables = [table for section in sections for table in section.tables]
-    assert len(tables) == 4
+    assert len(tables) == 10
     for table in tables:
         assert all(len(row) == len(table.columns) for row in table.rows)
-    terms, members = tables[2:]
+    terms, members = tables[-2:]
     assert [row[2].split(", ")[0] for row in terms.rows] == arrays["topic_terms"][:, 0].tolist()
     assert [list(map(int, row[1:])) for row in members.rows] == arrays["topic_members"].tolist()
 
@@ -217,7 +234,7 @@ def test_the_text_follows_the_numbers_where_they_come_out_otherwise(arrays):
         "log_likelihood": arrays["log_likelihood"][:, ::-1],
         "topic_collections": arrays["topic_collections"][[0, 2, 1, 3]] * np.array([[1], [1], [1], [0]]),
     }
-    answers = [section.answer for section in problem_set.sections(changed)]
+    answers = [f"{section.answer} {section.tables}" for section in problem_set.sections(changed)]
     assert "more than rounding" in answers[0]
     assert "1.0e-01, which is more than rounding" in answers[2]
     assert "projected gradient is lower" in answers[2]
@@ -225,7 +242,9 @@ def test_the_text_follows_the_numbers_where_they_come_out_otherwise(arrays):
     assert "nothing is cut off" in answers[3]
     assert "commonest digit" not in answers[4]
     assert "both fall or both rise 15 times" in answers[5]
-    assert "topic 4 is the largest of no topic" in answers[5]
+    assert f"{arrays['collections'][3]} is the largest of no topic" in answers[5]
+    assert "both are nonnegative" in problem_set.k_means(arrays)
+    assert "not both are nonnegative" in problem_set.k_means(arrays | {"least_entry": np.array([[0, -0.1], [0, 1]])})
 
 
 def test_mean_cosine_is_one_for_columns_that_are_alike_and_zero_for_those_that_share_nothing():

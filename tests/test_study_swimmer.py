@@ -221,6 +221,17 @@ def test_the_words_follow_the_numbers(arrays):
     assert "3 of 3 starts find it" in text("torso go", start_error=good, start_own=own)
     fewer = np.full_like(arrays["start_found"], 8)
     assert "even exact fits miss limbs" in text("find the limbs", start_error=good, start_found=fewer)
+    half = np.where(np.arange(2)[:, None] == 1, good, poor)  # rank 17 exact from every start, rank 16 from none
+    assert "helps the fit out of local minima" in text("find the limbs", start_error=half)
+    assert "these starts do not show" in text("find the limbs", start_error=half[::-1])
+    assert "lose limb parts" in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO - 1))
+    assert "lose limb parts" not in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO))
+    kinds, levels, starts = arrays["path_found"].shape
+    alone = {"path_found": np.full_like(arrays["path_found"], TORSO), "path_own": np.ones((kinds, levels, starts))}
+    cheapest = arrays["prices"].argmin(axis=1).tolist().count(0) * (levels - 1) * starts
+    assert f"{cheapest} of {kinds * (levels - 1) * starts} fits end in" in text("sparsity penalty", **alone)
+    alone["path_found"] = 0 * alone["path_found"]
+    assert f" 0 of {kinds * (levels - 1) * starts} fits end in" in text("sparsity penalty", **alone)
     all_limbs, whole = np.full_like(arrays["fill_found"], TORSO), np.full_like(arrays["fill_own"], 1)
     complete = {"fill_found": all_limbs, "fill_clean": all_limbs, "fill_own": whole}
     assert "nndsvdar at rank 17 with λ = 0.02. NNDSVD starts" in text("start", **complete)
