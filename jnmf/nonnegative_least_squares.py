@@ -9,8 +9,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.scipy.linalg import cho_solve
 
-from jnmf import accelerated_projected_gradient, checks, pivoting
+from jnmf import accelerated_projected_gradient, active_set, checks, pivoting
 from jnmf.factors import project_nonnegative
 from jnmf.losses import divide
 
@@ -34,7 +35,12 @@ def exact(H, G, C, method: str = "pivoting"):
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _exact(method, G, C, start):
-    return METHODS[method](start, G, C)
+    H, solved = METHODS[method](start, G, C)
+    # What is left, from a Cholesky factor of G with a ridge. The second time the ridge pulls to the first solution and
+    # not to zero, a step of the proximal point method: what it had changed is gone.
+    factor, ridge = pivoting.cholesky_factor(G)
+    finish = lambda _, H: active_set.finish(~solved[None], H[None], factor.T[None], jnp.zeros_like(C)[None], (C + ridge * H)[None])[0]
+    return finish(0, finish(0, H))
 
 
 @_exact.defjvp
@@ -65,15 +71,61 @@ def nnls(A, B):
 
 @jax.jit
 def _nnls(A, B):
+    # Columns of about 1, by powers of two, so that no square leaves the range of the dtype.
+    of_A, of_B = (lax.stop_gradient(_exponent(jnp.max(jnp.abs(M), axis=0))) for M in (A, B))
+    A, B = jnp.ldexp(A, -of_A[None, :]), jnp.ldexp(B, -of_B[None, :])
     d = lax.stop_gradient(divide(1, jnp.linalg.norm(A, axis=0)))
-    A = A * d[None, :]
-    G = A.T @ A
-    Z = exact(jnp.zeros((A.shape[1], B.shape[1]), A.dtype), G, A.T @ B)
+    Z = _unit_columns(A * d[None, :], B)
+    return jnp.ldexp(d[:, None] * Z, of_B[None, :] - of_A[:, None])
+
+
+def _exponent(x):
+    """e with 2^e ≤ x < 2^(e+1)."""
+    return jnp.frexp(x)[1] - 1
+
+
+@jax.custom_jvp
+def _unit_columns(A, B):
+    G, C = A.T @ A, A.T @ B
+    Z, solved = pivoting.search(jnp.zeros_like(C), G, C)
     # G holds the squares of A's singular values, and the solution through it loses twice the digits. One correction
     # from the residual of A itself brings them back (corrected semi-normal equations; Björck 1987). Along a null
     # direction of A it would be rounding divided by rounding: it is kept in the columns where it lowers the residual.
-    correction = pivoting.solve_passive(lax.stop_gradient(G), Z > 0, A.T @ (B - A @ Z))
-    corrected = jnp.where(Z > 0, project_nonnegative(Z + correction), 0)
-    residual = lambda Z: jnp.linalg.norm(A @ Z - B, axis=0, keepdims=True)
-    lower = lax.stop_gradient(residual(corrected) <= residual(Z))
-    return d[:, None] * jnp.where(lower, corrected, Z)
+    residual = B - A @ Z
+    slope = A.T @ residual
+    corrected = jnp.where(Z > 0, project_nonnegative(Z + pivoting.solve_passive(G, Z > 0, slope)), 0)
+    length = lambda residual: jnp.linalg.norm(residual, axis=0, keepdims=True)
+    lower = length(B - A @ corrected) <= length(residual)
+    found = jnp.where(lower, corrected, Z)
+
+    todo = ~(solved & _is_lowest(G, Z, -slope, length(B)[0]))
+    by_itself = lambda: (lambda Q, R: (R, Q.T @ B))(*jnp.linalg.qr(A))
+    k = min(A.shape)
+    nothing = lambda: (jnp.zeros((k, A.shape[1]), A.dtype), jnp.zeros((k, B.shape[1]), A.dtype))
+    R, Q = lax.cond(jnp.any(todo), by_itself, nothing)
+    return active_set.finish(todo[None], found[None], R[None], Q[None], jnp.zeros_like(C)[None])[0]
+
+
+def _is_lowest(G, Z, Y, length):
+    """Whether ½‖A z − b‖² is proved to be within 100 eps·‖b‖² of its minimum, from y = Aᵀ(A z − b), for each column.
+
+    At any other point it is yᵀd + ½‖A d‖² away, d ≥ −z. So it falls by at most Σ min over d_i ≥ −z_i of
+    y_i d_i + ½ λ d_i², with λ the least eigenvalue of G. Where G ≥ 0 a solution has ‖z*‖ ≤ ‖A z*‖ ≤ ‖b‖ and it falls by
+    at most ⟨y, z⟩ − ⟨y, z*⟩.
+    """
+    factor, ridge = pivoting.cholesky_factor(G)
+    inverse = cho_solve((factor, True), jnp.eye(len(G), dtype=G.dtype))
+    least = 1 / jnp.trace(inverse) - 2 * ridge
+    down, up = project_nonnegative(-Y), project_nonnegative(Y)
+    quadratic = jnp.where(least > 0, 0.5 * Y * Y / jnp.where(least > 0, least, 1), jnp.inf)
+    strongly = jnp.sum(jnp.where(Y > 0, jnp.minimum(up * Z, quadratic), quadratic), axis=0)
+    bounded = jnp.where(jnp.min(G) >= 0, jnp.linalg.norm(down, axis=0) * length + jnp.sum(up * Z, axis=0), jnp.inf)
+    return jnp.minimum(strongly, bounded) <= 100 * jnp.finfo(G.dtype).eps * length**2
+
+
+@_unit_columns.defjvp
+def _unit_columns_jvp(primals, tangents):
+    A, B = primals
+    dA, dB = tangents
+    Z = _unit_columns(A, B)
+    return Z, pivoting.solve_passive(A.T @ A, Z > 0, dA.T @ (B - A @ Z) + A.T @ (dB - dA @ Z))

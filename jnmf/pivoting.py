@@ -23,17 +23,22 @@ from jnmf.factors import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
 ELIMINATE_UP_TO = 16  # the rank up to which a loop over all columns of a block is faster than LAPACK for each
+ROUNDS = 10
 SWEEPS = 8  # of HALS before the search, where a system is dear
 
 
 def search(start, G, C):
-    """The minimiser of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0; G (r, r) with diagonal 1 (or 0), C (r, n), start (r, n) ≥ 0.
+    """(H, solved): the minimiser of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0, and in which columns (n,) H is it.
+
+    G (r, r) with diagonal 1 (or 0), C (r, n), start (r, n) ≥ 0. A column is solved when KKT holds up to rounding. Where
+    G is singular or nearly so, the exchanges may come round in a circle, or end at a system that was not solved.
 
     Sweeps of HALS come first: they leave a quarter fewer systems to solve (CBCL, rank 49), and cost less than those.
     """
     if not _eliminates(len(G)):
         start = lax.fori_loop(0, SWEEPS, lambda _, H: solvers.hals(H, G, C), start)
-    return project_nonnegative(_search(start[None] > 0, G[None], C[None])[0])
+    H, solved = _search(start[None] > 0, G[None], C[None])
+    return project_nonnegative(H[0]), solved[0]
 
 
 def solve_passive(G, F, C):
@@ -149,14 +154,22 @@ def solve_on_smaller_side(G, V, F, c):
 
 def _cholesky(G_FF, F):
     """The factor, for `cho_solve`, of G_FF with a ridge, and with 1 on the diagonal outside F."""
-    ridge = 4 * len(F) * jnp.finfo(G_FF.dtype).eps
-    ridged = G_FF + jnp.diag(jnp.where(F, ridge, 1).astype(G_FF.dtype))
+    ridged = G_FF + jnp.diag(jnp.where(F, _ridge(G_FF), 1).astype(G_FF.dtype))
     return lax.linalg.cholesky(ridged, symmetrize_input=False), True  # symmetrizing would take a tenth of the time
 
 
 def _inverse(G):
     r = len(G)
     return cho_solve(_cholesky(G, jnp.ones(r, bool)), jnp.eye(r, dtype=G.dtype))
+
+
+def cholesky_factor(G):
+    """L, lower triangular, and the ridge with L Lᵀ = G + ridge·I: of the size of rounding, so that L is finite."""
+    return jnp.tril(_cholesky(G, jnp.ones(len(G), bool))[0]), _ridge(G)
+
+
+def _ridge(G):
+    return 4 * len(G) * jnp.finfo(G.dtype).eps
 
 
 def _block(r: int) -> int:
@@ -170,13 +183,14 @@ class _Columns(NamedTuple):
     F: Array  # (N, r) passive set
     h: Array  # (N, r) the solution on it
     infeasible: Array  # (N, r) the indices on the wrong side
+    satisfied: Array  # (N,) whether h solves the equations of F
     fewest: Array  # (N,) the least number of them so far
     exchanges: Array  # (N,) full exchanges left without progress
 
 
 @custom_vmap
 def _search(F, G, C):
-    """F (B, r, n), G (B, r, r), C (B, r, n) -> the solutions (B, r, n) of B independent problems."""
+    """F (B, r, n), G (B, r, r), C (B, r, n) -> B independent problems: H (B, r, n), and which columns are solved (B, n)."""
     B, r, n = C.shape
     N, block = B * n, min(_block(r), B * n)
     padding = -N % block
@@ -203,15 +217,23 @@ def _search(F, G, C):
         return s, place, jnp.any(s.infeasible, axis=1), number + 1
 
     def unfinished(carry):
-        # Murty's rule ends after finitely many steps in exact arithmetic; the bound guards against rounding.
-        return jnp.any(carry[2]) & (carry[3] < 10 * r + 20)
+        return jnp.any(carry[2]) & (carry[3] < ROUNDS * r + 20)
 
     total = N + padding
-    start = _Columns(F, jnp.zeros_like(c), jnp.zeros_like(F), jnp.full(total, r + 1), jnp.full(total, FULL_EXCHANGES))
+    start = _Columns(
+        F,
+        jnp.zeros_like(c),
+        jnp.zeros_like(F),
+        jnp.ones(total, bool),
+        jnp.full(total, r + 1),
+        jnp.full(total, FULL_EXCHANGES),
+    )
     start, todo = _all_passive(start, rows, G, C, c)
     todo = todo & (jnp.arange(total) < N)
     s, place, _, _ = lax.while_loop(unfinished, one_round, (start, jnp.arange(total), todo, jnp.array(0)))
-    return s.h[_inverse_permutation(place)][:N].reshape(B, n, r).swapaxes(1, 2)
+    back = _inverse_permutation(place)[:N]
+    solved = s.satisfied & ~jnp.any(s.infeasible, axis=1)
+    return s.h[back].reshape(B, n, r).swapaxes(1, 2), solved[back].reshape(B, n)
 
 
 def _first(chosen):
@@ -232,7 +254,8 @@ def _all_members(axis_size, batched, F, G, C):
     wide = lambda A, is_batched: A if is_batched else jnp.broadcast_to(A, (axis_size, *A.shape))
     F, G, C = map(wide, (F, G, C), batched)
     merged = (A.reshape(-1, *A.shape[2:]) for A in (F, G, C))
-    return _search(*merged).reshape(C.shape), True
+    H, solved = _search(*merged)
+    return (H.reshape(C.shape), solved.reshape(*C.shape[:2], -1)), (True, True)
 
 
 def _all_passive(s, rows, G, C, c):
@@ -256,11 +279,12 @@ def _all_passive(s, rows, G, C, c):
 
 def _judged(s, h, Gh, c):
     """The state with the solutions h on the passive sets, and the indices that break h ≥ 0 or y = G h − c ≥ 0."""
-    slack = _slack(h, c)
-    infeasible = jnp.where(s.F, h < -slack, Gh - c < -slack)
+    slack, y = _slack(h, c), Gh - c
+    infeasible = jnp.where(s.F, h < -slack, y < -slack)
+    satisfied = jnp.all(~s.F | (jnp.abs(y) <= slack), axis=1)
     number = jnp.sum(infeasible, axis=1)
     exchanges = jnp.where(number < s.fewest, FULL_EXCHANGES, s.exchanges - 1)
-    return _Columns(s.F, h, infeasible, jnp.minimum(number, s.fewest), exchanges)
+    return _Columns(s.F, h, infeasible, satisfied, jnp.minimum(number, s.fewest), exchanges)
 
 
 def _slack(h, c):
