@@ -1,150 +1,154 @@
-"""Nonnegative least squares by an active set that moves with a step length: slower than pivoting, but it cannot fail.
+"""Nonnegative least squares by an active set that moves with a step length: slower than pivoting, but it ends.
 
-For one column of min_{h ≥ 0} ½‖M h − q‖² − ⟨p, h⟩ a passive set F of independent columns is kept, with a feasible h on
-it. If the minimiser z on F is positive, h moves there, and the index outside F that promises the largest fall enters;
-if no slope is negative, h is the solution. If z is not positive, h moves towards it until its first entry is 0, and
-that index leaves. Each move lowers the objective, so no F comes back (`proofs.active_set_termination`). Lawson and
-Hanson 1974, chapter 23; Bro and De Jong 1997 for the start from a given F.
+For one column of min_{h ≥ 0} ½‖M h − q‖² − ⟨p, h⟩ there is a passive set F of independent columns of M, and a feasible h
+that is 0 off F. Let z be the minimiser on F alone. If z > 0, h moves there, and the index outside F that promises the
+largest fall enters F; where none has a negative slope, z is the solution. Else h moves towards z until its first entry
+is 0, and that index leaves F. The values at the minimisers fall strictly, so that no F comes back
+(`proofs.active_set_termination`): Lawson and Hanson 1974, chapter 23; the linear term as in Bro and De Jong 1997.
 
-The columns of M in F are orthogonalised by Householder reflections, so that M itself counts and not its square: the
-other columns are seen by the parts of them that are orthogonal to those in F.
+The columns are orthogonalised, those of F first. So M itself counts, and not its square as in Gram form: what an index
+promises is seen from the parts of its column and of q that are orthogonal to F, and what is dependent shows.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 from jax.scipy.linalg import solve_triangular
 
+from jnmf import pivoting
+
+NEVER = np.int32(2**31 - 1)
+
 
 class Point(NamedTuple):
-    """The minimiser on a passive set: what stands there, and what is seen from there."""
+    """A positive minimiser on a passive set, and what is seen from it."""
 
     h: Array  # (r,)
-    order: Array  # (r,) the indices, those of F first, in the order in which they came
-    size: Array  # |F|
+    since: Array  # (r,) the round in which each index entered F; NEVER off F
     value: Array  # the objective, less ½‖q‖²
-    fall: Array  # (r,) √2 times the root of what each index outside F promises; 0 where that is rounding
+    fall: Array  # (r,) the root of twice the fall that each index promises; 0 where it promises none
 
 
 class State(NamedTuple):
-    best: Point  # the lowest so far: finite from the first minimiser that is positive
-    h: Array  # (r,) ≥ 0, on the passive set that is tried
-    order: Array
-    size: Array
-    entering: Array  # the index that came last
-    refused: Array  # (r,) bool: what had promised more than it held, since `best`
-    rounds: Array
+    best: Point  # the lowest so far
+    h: Array  # (r,) ≥ 0, 0 off the set that is tried
+    since: Array  # (r,) of that set
+    entered: Array  # the index that entered last
+    refused: Array  # (r,) those that have been tried from `best` and led no lower: rounding
     done: Array
 
 
-def column(M, q, p, F):
-    """(h, whether it is the solution) for M (k, r) with columns of norm 1 (or 0), q (k,), p (r,), and F (r,) to start."""
-    r = M.shape[1]
-    nothing = Point(jnp.zeros(r, M.dtype), jnp.arange(r), jnp.array(0), jnp.array(jnp.inf, M.dtype), jnp.zeros(r, M.dtype))
-    start = State(nothing, nothing.h, partition(F, jnp.arange(r)), jnp.sum(F), jnp.array(r), jnp.zeros(r, bool), jnp.array(0), jnp.array(False))
-    finite = jnp.all(jnp.isfinite(q)) & jnp.all(jnp.isfinite(p))
-    unfinished = lambda s: ~s.done & (s.rounds < 10 * r + 20) & finite
-    end = lax.while_loop(unfinished, lambda s: _round(M, q, p, s), start)
-    return end.best.h, end.done
+def block(M, q, p, F):
+    """(h, whether it is the solution) of N problems: M (N, k, r), columns of norm about 1, q (N, k), p (N, r), F (N, r).
+
+    From F, with h = 0: what is not positive in z leaves F at once, until the rest is. M may also be one (k, r) for all.
+    """
+    r = F.shape[1]
+    largest = jnp.maximum(jnp.max(jnp.abs(q), axis=1), jnp.max(jnp.abs(p), axis=1))
+    unit = unit_of(largest)[:, None]
+    one_round = jax.vmap(_round, in_axes=(0 if M.ndim == 3 else None, 0, 0, None, 0))
+
+    zero, none, no = jnp.zeros_like(p), jnp.full(F.shape, NEVER), F[:, 0] & False
+    best = Point(zero, none, jnp.full(len(p), jnp.inf, p.dtype), zero)
+    start = State(best, zero, jnp.where(F, 0, NEVER), jnp.zeros(len(p), int), F & False, no)
+    unfinished = lambda carry: jnp.any(~carry[1].done) & (carry[0] <= 10 * r + 20)
+    go_on = lambda carry: (carry[0] + 1, one_round(M, q / unit, p / unit, *carry))
+    _, end = lax.while_loop(unfinished, go_on, (jnp.array(1, NEVER.dtype), start))
+    return unit * end.best.h, end.done & jnp.isfinite(end.best.value) & jnp.isfinite(largest)
 
 
-def partition(chosen, order):
-    """`order` with the chosen places first, both parts as they were."""
-    index, before = jnp.arange(len(order)), jnp.cumsum(chosen)
-    place = jnp.where(chosen, before - 1, before[-1] + index - before)
-    return jnp.zeros_like(order).at[place].set(order, unique_indices=True)
+def unit_of(x):
+    """A power of two, at most x and more than a half of it; 1 for 0."""
+    return jnp.ldexp(jnp.ones_like(x), jnp.where(x > 0, jnp.frexp(x)[1] - 1, 0))
 
 
-def _round(M, q, p, s: State):
-    r = M.shape[1]
-    passive = jnp.arange(r) < s.size
-    z, dependent, value, fall = _minimiser(M[:, s.order], q, p[s.order], passive)
-    h = s.h[s.order]
-
-    blocking = passive & ((z <= 0) | dependent)
+def _round(M, q, p, number, s: State):
+    index = jnp.arange(len(p))
+    F = s.since < NEVER
+    z, independent, value, fall = _minimiser(M, q, p, s.since)
+    blocking = F & ~((z > 0) & independent)
     arrived = ~jnp.any(blocking)
 
-    # Arrived: the lowest point so far is kept, and the next index enters there.
-    at = lambda values: jnp.zeros_like(values).at[s.order].set(values, unique_indices=True)
     lower = arrived & (value < s.best.value)
-    best = _where(lower, Point(at(z), s.order, s.size, value, at(fall)), s.best)
-    refused = jnp.where(lower, False, s.refused | (jnp.arange(r) == s.entering))
-    promising = jnp.where(refused, 0, best.fall)
-    entering = jnp.argmax(promising)
-    entered = partition((jnp.arange(r) < best.size) | (best.order == entering), best.order)
-    next_one = State(best, best.h, entered, best.size + 1, entering, refused, s.rounds + 1, promising[entering] == 0)
+    best = jax.tree.map(lambda new, old: jnp.where(lower, new, old), Point(z, s.since, value, fall), s.best)
+    refused = ~lower & (s.refused | arrived & (index == s.entered))
+    fall = jnp.where(refused, 0, best.fall)
+    entering = jnp.argmax(fall)
 
-    # Not arrived: towards z until the first entry is 0.
-    step = jnp.min(jnp.where(blocking & (h > 0), h / jnp.where(blocking & (h > 0), h - z, 1), jnp.where(blocking, 0, 1)))
-    moved = h + step * (z - h)
-    stays = passive & ~(blocking & (moved <= 4 * jnp.finfo(h.dtype).eps * h))
-    shorter = s._replace(
-        h=at(jnp.where(stays, jnp.maximum(moved, 0), 0)),
-        order=partition(stays, s.order),
-        size=jnp.sum(stays),
-        rounds=s.rounds + 1,
+    falling = blocking & (s.h > z)
+    lengths = jnp.where(falling, s.h / jnp.where(falling, s.h - z, 1), jnp.where(blocking, 0, 1))
+    first = jnp.min(lengths)
+    stays = F & ~(blocking & (lengths <= first))
+    moved = jnp.where(stays, jnp.maximum(s.h + first * (z - s.h), 0), 0)
+    return State(
+        best,
+        jnp.where(arrived, best.h, moved),
+        jnp.where(arrived, jnp.where((index == entering) & (fall > 0), number, best.since), jnp.where(stays, s.since, NEVER)),
+        jnp.where(arrived, entering, s.entered),
+        refused,
+        arrived & (jnp.max(fall) == 0),
     )
-    return _where(arrived, next_one, shorter)
 
 
-def _where(condition, a, b):
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
-
-
-def _minimiser(M, q, p, passive):
-    """z on the passive columns, which come first, and what the others promise. All in this order."""
+def _minimiser(M, q, p, since):
+    """On F: z, which columns are independent of those before them, the value, and the fall that the others promise."""
     r, eps = M.shape[1], jnp.finfo(M.dtype).eps
-    tiny = 4 * r * eps
-    T = jnp.linalg.qr(jnp.concatenate([M, q[:, None]], axis=1), mode="r")  # Qᵀ [M | q]
+    index, tiny = jnp.arange(r), 4 * r * eps
+    earlier = (since[None, :] < since[:, None]) | ((since[None, :] == since[:, None]) & (index[None, :] < index[:, None]))
+    place = jnp.sum(earlier, axis=1)
+    order = jnp.sum(jnp.where(place[None, :] == index[:, None], index[None, :], 0), axis=1)
+    size = jnp.sum(since < NEVER)
+
+    T = jnp.linalg.qr(jnp.concatenate([M[:, order], q[:, None]], axis=1), mode="r")
     T = jnp.pad(T, ((0, max(0, r - len(T))), (0, 0)))
-    T, q = T[:, :r], T[:, r]
-    rest = jnp.arange(len(T)) >= jnp.sum(passive)  # the rows orthogonal to the passive columns
-    dependent = passive & (jnp.abs(jnp.diag(T)) <= tiny)
-    R = jnp.where((passive & ~dependent)[:, None] & passive[None, :], T[:r], jnp.eye(r, dtype=T.dtype))
-    w = solve_triangular(R, jnp.where(passive, p, 0), trans=1)
-    g = jnp.where(passive, q[:r], 0) + w
-    z = jnp.where(passive, solve_triangular(R, g), 0)
-    away = jnp.where(rest[:, None], T, 0)
+    T, q, p = T[:, :r], T[:, r], p[order]  # Qᵀ M and Qᵀ q: the rows of F, then those orthogonal to F
+    passive = index < size
+    independent = jnp.abs(jnp.diag(T)) > tiny
+    used = passive & independent
+    R = jnp.where(used[:, None] & passive[None, :], T[:r], jnp.eye(r, dtype=T.dtype))
+    w = jnp.where(used, solve_triangular(R, jnp.where(used, p, 0), trans=1), 0)
+    b = w + jnp.where(used, q[:r], 0)
+    z = jnp.where(used, solve_triangular(R, b), 0)
+
+    orthogonal = (jnp.arange(len(T)) >= size)[:, None]
+    away = jnp.where(orthogonal, T, 0)
     slope = T[:r].T @ w - p - away.T @ q
     distance = jnp.linalg.norm(away, axis=0)
     rounding = 10 * eps * (jnp.linalg.norm(q) + jnp.linalg.norm(w) + jnp.max(jnp.abs(p)))
-    promising = ~passive & (distance > tiny) & (slope < -rounding)
-    return z, dependent, -0.5 * jnp.vdot(g, g), jnp.where(promising, -slope / jnp.where(promising, distance, 1), 0)
+    falls = ~passive & (distance > tiny) & (slope < -rounding)
+    fall = jnp.where(falls, -slope / jnp.where(falls, distance, 1), 0)
+    return z[place], independent[place], -0.5 * jnp.vdot(b, b), fall[place]
 
 
 @custom_vmap
 def finish(todo, H, M, Q, P):
-    """H with the columns in `todo` solved: B problems min ½‖M h − q‖² − ⟨p, h⟩, each with n columns.
+    """H (B, r, n) with the columns todo (B, n) solved, where F = {h > 0} is the start: B problems of n columns each.
 
-    todo (B, n), H (B, r, n) ≥ 0 where each search starts, M (B, k, r), Q (B, k, n), P (B, r, n) -> H (B, r, n). What
-    reached the bound on the rounds is NaN. The columns to do are taken in blocks: where there are none, nothing is done.
+    M (B, k, r), Q (B, k, n), P (B, r, n). A column that is not done after 10 r + 20 rounds becomes NaN.
     """
     B, r, n = H.shape
     N, width = B * n, min(64, B * n)
     rows = lambda A: A.swapaxes(1, 2).reshape(N, A.shape[1])
-    order = partition(todo.reshape(N), jnp.arange(N))
     h, q, p = (rows(A) for A in (H, Q, P))
+    order = pivoting.first(todo.reshape(N))
 
     def one_block(at, found):
-        place = at * width
-        mine = order[jnp.minimum(place + jnp.arange(width), N - 1)]
-        own_M = M[0] if B == 1 else M[mine // n]
-        h_new, done = jax.vmap(column, in_axes=(None if B == 1 else 0, 0, 0, 0))(own_M, q[mine], p[mine], h[mine] > 0)
-        return lax.dynamic_update_slice_in_dim(found, jnp.where(done[:, None], h_new, jnp.nan), place, 0)
+        mine = order[jnp.minimum(at * width + jnp.arange(width), N - 1)]
+        own = M[0] if B == 1 else M[mine // n]
+        new, done = block(own, q[mine], p[mine], h[mine] > 0)
+        return lax.dynamic_update_slice_in_dim(found, jnp.where(done[:, None], new, jnp.nan), at * width, 0)
 
-    num_blocks = -(-jnp.sum(todo) // width)
-    found = lax.fori_loop(0, num_blocks, one_block, jnp.zeros((N + -N % width, r), H.dtype))
-    place = jnp.cumsum(todo.reshape(N)) - 1
-    h = jnp.where(todo.reshape(N, 1), found[jnp.maximum(place, 0)], h)
-    return h.reshape(B, n, r).swapaxes(1, 2)
+    found = jnp.zeros((N + -N % width, r), H.dtype)
+    found = lax.fori_loop(0, -(-jnp.sum(todo) // width), one_block, found)[pivoting.inverse_permutation(order)]
+    return jnp.where(todo.reshape(N, 1), found, h).reshape(B, n, r).swapaxes(1, 2)
 
 
 @finish.def_vmap
 def _all_members(axis_size, batched, *arguments):
     wide = lambda A, is_batched: A if is_batched else jnp.broadcast_to(A, (axis_size, *A.shape))
-    merged = [wide(A, b).reshape(-1, *A.shape[2 if b else 1 :]) for A, b in zip(arguments, batched, strict=True)]
-    H = wide(arguments[1], batched[1])
-    return finish(*merged).reshape(H.shape), True
+    todo, H, *others = map(wide, arguments, batched)
+    return finish(*(A.reshape(-1, *A.shape[2:]) for A in (todo, H, *others))).reshape(H.shape), True

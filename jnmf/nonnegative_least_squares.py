@@ -21,8 +21,7 @@ METHODS = {"pivoting": pivoting.search, "projected_gradient": accelerated_projec
 def exact(H, G, C, method: str = "pivoting"):
     """argmin of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0, a solver as those in `jnmf.solvers`.
 
-    G (r, r) symmetric positive semidefinite, C (r, n); H (r, n) is only where the search starts. "pivoting" is exact,
-    "projected_gradient" stops at rounding level. Differentiable in G and C, forward and in reverse, by the implicit
+    G (r, r) symmetric positive semidefinite, C (r, n); H (r, n) is only where the search starts. PLACEHOLDER Differentiable in G and C, forward and in reverse, by the implicit
     function theorem on the active set. If G is singular one of the minimisers is returned. A component with G_kk = 0
     becomes 0.
     """
@@ -36,11 +35,11 @@ def exact(H, G, C, method: str = "pivoting"):
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _exact(method, G, C, start):
     H, solved = METHODS[method](start, G, C)
-    # What is left, from a Cholesky factor of G with a ridge. The second time the ridge pulls to the first solution and
-    # not to zero, a step of the proximal point method: what it had changed is gone.
+    # What is left is solved by the active set, on a Cholesky factor of G with a ridge. The second time the ridge pulls
+    # to the first solution and not to zero, a step of the proximal point method: what it had changed is gone.
     factor, ridge = pivoting.cholesky_factor(G)
-    finish = lambda _, H: active_set.finish(~solved[None], H[None], factor.T[None], jnp.zeros_like(C)[None], (C + ridge * H)[None])[0]
-    return finish(0, finish(0, H))
+    todo, M, Q = ~solved[None], factor.T[None], jnp.zeros_like(C)[None]
+    return lax.fori_loop(0, 2, lambda _, H: active_set.finish(todo, H, M, Q, C + ridge * H), H[None])[0]
 
 
 @_exact.defjvp

@@ -210,7 +210,7 @@ def _search(F, G, C):
     def one_round(carry):
         s, place, todo, number = carry
         # Those that are left come first, so that blocks are slices: scattering rows is slow on a CPU.
-        order = _first(todo)
+        order = first(todo)
         s, place = jax.tree.map(lambda a: a[order], (s, place))
         num_blocks = -(-jnp.sum(todo) // block)
         s, _ = lax.fori_loop(0, num_blocks, one_block, (s, place))
@@ -231,19 +231,19 @@ def _search(F, G, C):
     start, todo = _all_passive(start, rows, G, C, c)
     todo = todo & (jnp.arange(total) < N)
     s, place, _, _ = lax.while_loop(unfinished, one_round, (start, jnp.arange(total), todo, jnp.array(0)))
-    back = _inverse_permutation(place)[:N]
+    back = inverse_permutation(place)[:N]
     solved = s.satisfied & ~jnp.any(s.infeasible, axis=1)
     return s.h[back].reshape(B, n, r).swapaxes(1, 2), solved[back].reshape(B, n)
 
 
-def _first(chosen):
+def first(chosen):
     """The indices of the chosen, then those of the others, each in order. A sort would take ten times as long."""
     number, before = jnp.sum(chosen), jnp.cumsum(chosen)
     index = jnp.arange(len(chosen))
-    return _inverse_permutation(jnp.where(chosen, before - 1, number + index - before))
+    return inverse_permutation(jnp.where(chosen, before - 1, number + index - before))
 
 
-def _inverse_permutation(permutation):
+def inverse_permutation(permutation):
     index = jnp.arange(len(permutation))
     return index.at[permutation].set(index, unique_indices=True, mode="promise_in_bounds")
 
