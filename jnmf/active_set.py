@@ -22,6 +22,7 @@ from jax.scipy.linalg import solve_triangular
 from jnmf import pivoting
 
 NEVER = np.int32(2**31 - 1)
+MOST_ROUNDS = lambda r: 10 * r + 20  # a guard: 2 r are many
 
 
 class Point(NamedTuple):
@@ -55,7 +56,7 @@ def block(M, q, p, F):
     zero, none, no = jnp.zeros_like(p), jnp.full(F.shape, NEVER), F[:, 0] & False
     best = Point(zero, none, jnp.full(len(p), jnp.inf, p.dtype), zero)
     start = State(best, zero, jnp.where(F, 0, NEVER), jnp.zeros(len(p), int), F & False, no)
-    unfinished = lambda carry: jnp.any(~carry[1].done) & (carry[0] <= 10 * r + 20)
+    unfinished = lambda carry: jnp.any(~carry[1].done) & (carry[0] <= MOST_ROUNDS(r))
     go_on = lambda carry: (carry[0] + 1, one_round(M, q / unit, p / unit, *carry))
     _, end = lax.while_loop(unfinished, go_on, (jnp.array(1, NEVER.dtype), start))
     return unit * end.best.h, end.done & jnp.isfinite(end.best.value) & jnp.isfinite(largest)
@@ -87,7 +88,9 @@ def _round(M, q, p, number, s: State):
     return State(
         best,
         jnp.where(arrived, best.h, moved),
-        jnp.where(arrived, jnp.where((index == entering) & (fall > 0), number, best.since), jnp.where(stays, s.since, NEVER)),
+        jnp.where(
+            arrived, jnp.where((index == entering) & (fall > 0), number, best.since), jnp.where(stays, s.since, NEVER)
+        ),
         jnp.where(arrived, entering, s.entered),
         refused,
         arrived & (jnp.max(fall) == 0),
@@ -98,7 +101,9 @@ def _minimiser(M, q, p, since):
     """On F: z, which columns are independent of those before them, the value, and the fall that the others promise."""
     r, eps = M.shape[1], jnp.finfo(M.dtype).eps
     index, tiny = jnp.arange(r), 4 * r * eps
-    earlier = (since[None, :] < since[:, None]) | ((since[None, :] == since[:, None]) & (index[None, :] < index[:, None]))
+    earlier = (since[None, :] < since[:, None]) | (
+        (since[None, :] == since[:, None]) & (index[None, :] < index[:, None])
+    )
     place = jnp.sum(earlier, axis=1)
     order = jnp.sum(jnp.where(place[None, :] == index[:, None], index[None, :], 0), axis=1)
     size = jnp.sum(since < NEVER)
@@ -128,7 +133,7 @@ def _minimiser(M, q, p, since):
 def finish(todo, H, M, Q, P):
     """H (B, r, n) with the columns todo (B, n) solved, where F = {h > 0} is the start: B problems of n columns each.
 
-    M (B, k, r), Q (B, k, n), P (B, r, n). A column that is not done after 10 r + 20 rounds becomes NaN.
+    M (B, k, r), Q (B, k, n), P (B, r, n). A column that is not done after `MOST_ROUNDS` becomes NaN.
     """
     B, r, n = H.shape
     N, width = B * n, min(64, B * n)

@@ -1,9 +1,11 @@
 """The exact minimiser of the half-problem, its derivative, and `nnls(A, B)`.
 
-min_{H ≥ 0} ½⟨H, G H⟩ − ⟨C, H⟩ is convex and separates over the columns of H. Two methods find its solution
-(`jnmf.pivoting`, `jnmf.accelerated_projected_gradient`); once it is found, both share the derivative below.
+min_{H ≥ 0} ½⟨H, G H⟩ − ⟨C, H⟩ is convex and separates over the columns of H. Two methods search for its solution
+(`jnmf.pivoting`, `jnmf.accelerated_projected_gradient`) and say which columns they have solved; `jnmf.active_set`
+finishes the others. Once it is found, all share the derivative below.
 """
 
+import warnings
 from functools import partial
 
 import jax
@@ -21,9 +23,14 @@ METHODS = {"pivoting": pivoting.search, "projected_gradient": accelerated_projec
 def exact(H, G, C, method: str = "pivoting"):
     """argmin of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0, a solver as those in `jnmf.solvers`.
 
-    G (r, r) symmetric positive semidefinite, C (r, n); H (r, n) is only where the search starts. PLACEHOLDER Differentiable in G and C, forward and in reverse, by the implicit
-    function theorem on the active set. If G is singular one of the minimisers is returned. A component with G_kk = 0
-    becomes 0.
+    G (r, r) symmetric positive semidefinite, C (r, n); H (r, n) is only where the search starts. Each column satisfies
+    KKT up to rounding: |G h − c| on the passive set, and c − G h off it, are at most some eps·(max|c| + Σ h_k G_kk) in
+    units where G_kk = 1. So the objective is within some r·eps·(Σ h_k)² of its minimum, which for G ≥ 0, as in NMF, is
+    a rounding of the data: there Σ h_k² ≤ ⟨h, G h⟩ = ⟨c, h⟩. If G is singular one of the minimisers is returned. A
+    component with G_kk = 0 becomes 0. A column that could not be solved is NaN; none is known but for G or C that are
+    not finite. Differentiable in G and C, forward and in reverse, by the implicit function theorem on the active set.
+
+    `method` "pivoting": block principal pivoting. "projected_gradient": accelerated, to 100·eps of a column's scale.
     """
     # In the variables H_k sqrt(G_kk) the diagonal of G is 1, so that every tolerance has a scale. The solution does not
     # depend on this choice, and so neither does its derivative.
@@ -54,9 +61,12 @@ def _exact_jvp(method, primals, tangents):
 def nnls(A, B):
     """argmin_{Z ≥ 0} ½‖A Z − B‖², for every column of B at once.
 
-    A (m, r), B (m, k) -> Z (r, k), in the dtype of the two together. Exact, by block principal pivoting; jit and vmap
-    apply, and the derivative in A and B (forward and reverse) is that of the implicit function theorem on the active
-    set. A rank-deficient A has many minimisers; one of them is returned. Kim and Park 2011.
+    A (m, r), B (m, k) -> Z (r, k), in the dtype of the two together. A may have any rank; where there are many
+    minimisers, one of them is returned. Block principal pivoting on the normal equations (Kim and Park 2011), and, for
+    the columns where these are not proved to be enough, an active set on a QR factor of A (Lawson and Hanson 1974). So
+    ½‖A z − b‖² is above its minimum by at most some (r eps)·½‖b‖² + ½(r eps Σ_k ‖a_k‖ z_k)², as for a problem that is
+    off by rounding. A column that could not be solved is NaN, and an eager call warns. jit and vmap apply, and the
+    derivative in A and B (forward and reverse) is that of the implicit function theorem on the active set.
 
     Raises TypeError or ValueError for arguments that are not finite matrices of matching heights.
     """
@@ -65,22 +75,30 @@ def nnls(A, B):
         raise ValueError(f"nnls(A, B): A and B need the same number of rows, got A {A.shape} and B {B.shape}")
     dtype = jnp.promote_types(A.dtype, B.dtype)
     compute = checks.compute_dtype(dtype)
-    return _nnls(A.astype(compute), B.astype(compute)).astype(dtype)
+    Z = _nnls(A.astype(compute), B.astype(compute))
+    warn_of_unsolved(Z, "nnls", "column")
+    return Z.astype(dtype)
+
+
+def warn_of_unsolved(Z, name: str, part: str):
+    """Tell how many of the columns of Z are NaN, where Z has values."""
+    if not checks.is_traced(Z):
+        unsolved = checks.on_host(lambda: jnp.sum(jnp.any(jnp.isnan(Z), axis=0)))
+        if unsolved:
+            warnings.warn(
+                f"{name}: {unsolved} of {Z.shape[1]} {part}s could not be solved and are NaN; in float64 they may be",
+                stacklevel=3,
+            )
 
 
 @jax.jit
 def _nnls(A, B):
     # Columns of about 1, by powers of two, so that no square leaves the range of the dtype.
-    of_A, of_B = (lax.stop_gradient(_exponent(jnp.max(jnp.abs(M), axis=0))) for M in (A, B))
-    A, B = jnp.ldexp(A, -of_A[None, :]), jnp.ldexp(B, -of_B[None, :])
+    of_A, of_B = (lax.stop_gradient(active_set.unit_of(jnp.max(jnp.abs(M), axis=0))) for M in (A, B))
+    A, B = A / of_A[None, :], B / of_B[None, :]
     d = lax.stop_gradient(divide(1, jnp.linalg.norm(A, axis=0)))
     Z = _unit_columns(A * d[None, :], B)
-    return jnp.ldexp(d[:, None] * Z, of_B[None, :] - of_A[:, None])
-
-
-def _exponent(x):
-    """e with 2^e ≤ x < 2^(e+1)."""
-    return jnp.frexp(x)[1] - 1
+    return d[:, None] * Z * (of_B[None, :] / of_A[:, None])
 
 
 @jax.custom_jvp
@@ -98,11 +116,14 @@ def _unit_columns(A, B):
     found = jnp.where(lower, corrected, Z)
 
     todo = ~(solved & _is_lowest(G, Z, -slope, length(B)[0]))
-    by_itself = lambda: (lambda Q, R: (R, Q.T @ B))(*jnp.linalg.qr(A))
-    k = min(A.shape)
-    nothing = lambda: (jnp.zeros((k, A.shape[1]), A.dtype), jnp.zeros((k, B.shape[1]), A.dtype))
-    R, Q = lax.cond(jnp.any(todo), by_itself, nothing)
-    return active_set.finish(todo[None], found[None], R[None], Q[None], jnp.zeros_like(C)[None])[0]
+
+    def rotated():
+        Q, R = jnp.linalg.qr(A)
+        return R, Q.T @ B  # ‖R z − Qᵀb‖ is ‖A z − b‖ but for the part of b that no z reaches
+
+    nothing = lambda: jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(rotated))
+    R, QtB = lax.cond(jnp.any(todo), rotated, nothing)
+    return active_set.finish(todo[None], found[None], R[None], QtB[None], jnp.zeros_like(C)[None])[0]
 
 
 def _is_lowest(G, Z, Y, length):

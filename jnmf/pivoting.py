@@ -23,7 +23,6 @@ from jnmf.factors import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
 ELIMINATE_UP_TO = 16  # the rank up to which a loop over all columns of a block is faster than LAPACK for each
-ROUNDS = 10
 SWEEPS = 8  # of HALS before the search, where a system is dear
 
 
@@ -31,7 +30,7 @@ def search(start, G, C):
     """(H, solved): the minimiser of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0, and in which columns (n,) H is it.
 
     G (r, r) with diagonal 1 (or 0), C (r, n), start (r, n) ≥ 0. A column is solved when KKT holds up to rounding. Where
-    G is singular or nearly so, the exchanges may come round in a circle, or end at a system that was not solved.
+    G is singular or nearly so, the exchanges may run in a circle, or end at a system that was not solved.
 
     Sweeps of HALS come first: they leave a quarter fewer systems to solve (CBCL, rank 49), and cost less than those.
     """
@@ -217,7 +216,7 @@ def _search(F, G, C):
         return s, place, jnp.any(s.infeasible, axis=1), number + 1
 
     def unfinished(carry):
-        return jnp.any(carry[2]) & (carry[3] < ROUNDS * r + 20)
+        return jnp.any(carry[2]) & (carry[3] < r + 20)  # what needs more is left to the active set
 
     total = N + padding
     start = _Columns(

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jnmf import checks, multiplicative, nonnegative_least_squares, pivoting
+from jnmf import active_set, checks, multiplicative, nonnegative_least_squares, pivoting
 from jnmf.algorithms import HALS, ridge
 from jnmf.factors import Factors
 from jnmf.losses import divide, for_beta, power
@@ -20,8 +20,8 @@ def transform(X_new, H, algorithm=None, *, mask=None):
     """argmin_{W ≥ 0} D(X_new, W H) + l1_W ΣW + ½ l2_W ‖W‖²: the loadings of new rows on known components.
 
     X_new (m, n), H (r, n) ≥ 0 -> W (m, r), in the dtype of X_new. `algorithm` gives the loss and the penalties, those
-    of the fit (default: Frobenius, none). Frobenius: exact, by block principal pivoting, whichever the algorithm was.
-    Other β: multiplicative updates, then Newton steps on the active set; the minimiser for β in [1, 2], a local one
+    of the fit (default: Frobenius, none). Frobenius: exact, by `nonnegative_least_squares.exact`, whichever the algorithm
+    was; a row that could not be solved is NaN, and an eager call warns. Other β: multiplicative updates, then Newton steps on the active set; the minimiser for β in [1, 2], a local one
     else. `mask` (m, n) as in `fit`; a row without weight has zero loadings. Differentiable in X_new, H and the
     penalties, forward and in reverse, by the implicit function theorem on the active set.
 
@@ -38,18 +38,34 @@ def transform(X_new, H, algorithm=None, *, mask=None):
     dtype = checks.compute_dtype(X.dtype)
     arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, H, algorithm))
     W = _least_squares(*arguments) if algorithm.beta == 2 else _divergence(*arguments)
+    if algorithm.beta == 2:
+        nonnegative_least_squares.warn_of_unsolved(W.T, "transform", "row")
     return W.astype(X.dtype)
 
 
 @jax.jit
 def _least_squares(X, H, algorithm):
-    def solve(G, C):
-        return nonnegative_least_squares.exact(jnp.zeros_like(C), ridge(G, algorithm.l2_W), C - algorithm.l1_W)
+    # In units, powers of two, in which a row of H with √l2 beside it, and a row of X, are about 1: no square leaves the
+    # range of the dtype. The loadings W ⊙ of_H ⊘ of_X have the penalties l1 / (of_H of_X) and l2 / of_H².
+    fixed = lax.stop_gradient((X, H, algorithm))
+    most = lambda A: jnp.max(jnp.abs(A), axis=1)
+    of_X = active_set.unit_of(most(fixed[0].M * fixed[0].X if isinstance(X, Masked) else fixed[0]))
+    of_H = active_set.unit_of(jnp.maximum(most(fixed[1]), jnp.sqrt(fixed[2].l2_W)))
+    H = H / of_H[:, None]
+    l2 = jnp.diag(algorithm.l2_W / of_H / of_H)
+    enough = jnp.sqrt(jnp.finfo(H.dtype).max)  # to make all loadings zero
+
+    def solve(G, C, of_X):
+        l1 = jnp.minimum(algorithm.l1_W / of_H[:, None] / of_X[None, :], enough)
+        return nonnegative_least_squares.exact(jnp.zeros_like(C), G + l2, C - l1)
 
     if isinstance(X, Masked):  # each row has a Gram matrix of its own
-        row = lambda one: solve((H * one.M[None, :]) @ H.T, (H @ (one.M * one.X))[:, None])[:, 0]
-        return lax.map(row, X, batch_size=max(1, 2**22 // H.size))
-    return solve(H @ H.T, H @ X.T).T
+        X = Masked(X.X / of_X[:, None], X.M)
+        row = lambda x, unit: solve((H * x.M[None, :]) @ H.T, (H @ (x.M * x.X))[:, None], unit[None])[:, 0]
+        W = lax.map(lambda one: row(*one), (X, of_X), batch_size=max(1, 2**22 // H.size))
+    else:
+        W = solve(H @ H.T, H @ (X / of_X[:, None]).T, of_X).T
+    return W * (of_X[:, None] / of_H[None, :])
 
 
 @jax.jit

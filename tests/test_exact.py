@@ -1,0 +1,219 @@
+"""Exact means exact: whatever the problem, the result is a minimiser, or NaN and a warning.
+
+The oracle is the best true residual, column by column, of SciPy's `nnls`, of its `lsq_linear` and of zero. SciPy 1.17's
+`nnls` claims wrong residuals for rank-deficient matrices; the residuals of feasible points are computed here.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+from jnmf import ANLS, HALS, active_set, init, nnls, objective, run, transform
+from jnmf import nonnegative_least_squares as nnls_module
+
+M, R, N = 10, 12, 6  # one shape, and the first rows or columns of it: few compilations
+
+
+def square(A, B, Z):
+    residual = A.astype(np.longdouble) @ Z - B
+    return np.sum(residual**2, axis=0)
+
+
+def oracle(A, B):
+    unit = np.where(np.any(A, axis=0), np.linalg.norm(A, axis=0), 1)
+    best = square(A, B, np.zeros((A.shape[1], B.shape[1])))
+    for j, b in enumerate(B.T):
+        found = [scipy.optimize.lsq_linear(A / unit, b, (0, np.inf), method="bvls", tol=1e-14, max_iter=500).x]
+        try:
+            found.append(scipy.optimize.nnls(A / unit, b, maxiter=2000)[0])
+        except RuntimeError:  # it does not always end
+            pass
+        for z in found:
+            best[j] = min(best[j], square(A, b[:, None], (np.maximum(z, 0) / unit)[:, None])[0])
+    return best
+
+
+def orthonormal(rng, *shape):
+    return np.linalg.qr(rng.standard_normal(shape))[0]
+
+
+def conditioned(condition):
+    return lambda rng, m, r: (
+        orthonormal(rng, m, min(m, r)) * np.geomspace(1, 1 / condition, min(m, r)) @ orthonormal(rng, r, min(m, r)).T
+    )
+
+
+def repeated(rng, m, r):
+    return rng.standard_normal((m, r))[:, np.where(rng.random(r) < 0.5, rng.integers(0, r, r), np.arange(r))]
+
+
+def with_zeros(rng, m, r):
+    return rng.standard_normal((m, r)) * (rng.random(r) < 0.7)
+
+
+def smooth(rng, m, r):
+    return np.exp(-(((np.linspace(0, 1, m)[:, None] - np.linspace(0, 1, r)) / rng.uniform(0.1, 1)) ** 2))
+
+
+def nearly_parallel(rng, m, r):
+    A = rng.random((m, r))
+    return A[:, rng.integers(0, r // 2, r)] + 10 ** -rng.uniform(3, 12) * rng.random((m, r))
+
+
+NONNEGATIVE = {
+    "uniform": lambda rng, m, r: rng.random((m, r)),
+    "counts": lambda rng, m, r: rng.integers(0, 3, (m, r)).astype(float),
+    "smooth": smooth,
+    "nearly parallel": nearly_parallel,
+}
+KINDS = NONNEGATIVE | {
+    "normal": lambda rng, m, r: rng.standard_normal((m, r)),
+    "integer": lambda rng, m, r: rng.integers(-2, 3, (m, r)).astype(float),
+    "repeated": repeated,
+    "zeros": with_zeros,
+    "condition 1e3": conditioned(1e3),
+    "condition 1e6": conditioned(1e6),
+    "condition 1e8": conditioned(1e8),
+}
+
+
+def right_sides(rng, A, n=N):
+    """Random, integer, on the cone, near it, zero."""
+    cone = A @ np.where(rng.random((A.shape[1], n)) < 0.4, rng.random((A.shape[1], n)), 0)
+    others = rng.random(cone.shape), rng.standard_normal(cone.shape), rng.integers(-4, 5, cone.shape).astype(float)
+    kinds = (*others, cone, cone + 1e-3 * others[1], 0 * cone)
+    return np.stack([kinds[j % len(kinds)][:, j] for j in range(n)], axis=1)
+
+
+def transposed_transform(A, B):
+    return transform(B.T, A.T).T
+
+
+SOLVE = jax.jit(nnls_module.exact)
+
+
+def half_step(A, B):
+    start = np.random.default_rng(0).random((A.shape[1], B.shape[1])).astype(A.dtype)
+    return SOLVE(jnp.asarray(start), jnp.asarray(A.T @ A), jnp.asarray(A.T @ B))
+
+
+CASES = [(nnls, kind) for kind in KINDS] + [(f, k) for f in (transposed_transform, half_step) for k in NONNEGATIVE]
+
+
+@pytest.mark.parametrize(("solve", "kind"), CASES, ids=lambda x: getattr(x, "__name__", x))
+@pytest.mark.parametrize("shape", [(M, R), (R, M // 2)], ids=["wide", "tall"])
+def test_every_column_is_a_minimiser(solve, kind, shape):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        A = KINDS[kind](rng, *shape)
+        B = right_sides(rng, A)
+        Z = np.asarray(solve(A, B))
+        assert (Z >= 0).all()  # and not NaN
+        assert (square(A, B, Z) - oracle(A, B) <= 1e-10 * np.sum(B * B, axis=0)).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_is_as_exact_as_its_rounding(kind):
+    """Above the minimum by a rounding of b, or by that of A Z where the columns of A cancel."""
+    eps = np.finfo("float32").eps
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        A = KINDS[kind](rng, M, R).astype("float32").astype(float)
+        B = right_sides(rng, A).astype("float32").astype(float)
+        Z = np.asarray(nnls(A.astype("float32"), B.astype("float32")), float)
+        size = np.linalg.norm(B, axis=0)
+        cancels = np.linalg.norm(A, axis=0) @ Z
+        above = square(A, B, Z) - oracle(A, B)
+        assert (Z >= 0).all()
+        assert (above <= 10 * R * eps * size**2 + (10 * eps * cancels) ** 2).all()
+
+
+def test_the_neighbours_change_nothing():
+    """Of 500 columns 16 were wrong once, each of them right by itself."""
+    rng = np.random.default_rng(1)
+    A, B = rng.random((8, 16)), rng.random((8, 500))
+    Z = np.asarray(nnls(A, B))
+    for j in (0, 421):
+        np.testing.assert_allclose(
+            square(A, B, Z)[j], square(A, B[:, [j]], np.asarray(nnls(A, B[:, [j]])))[0], atol=1e-14
+        )
+    slope = A.T @ (A @ Z - B)
+    assert (np.where(Z > 0, np.abs(slope), -slope) <= 1e-13 * np.linalg.norm(B, axis=0)).all()
+    assert (square(A, B, Z)[400:440] <= oracle(A, B[:, 400:440]) + 1e-12).all()
+
+
+def test_a_residual_of_zero_is_found(dtype):
+    A = [[-2, -1, -2, 1, 2, 2, -1], [2, -2, 1, 1, -1, 2, 0], [2, -1, -2, 0, -2, 1, 0], [-1, 0, -1, -2, 0, 2, 2]]
+    A, b = np.array(A, dtype), np.array([[4], [-2], [1], [-1]], dtype)
+    assert (A @ np.array([23, 98, 0, 42, 0, 53, 0]) == b[:, 0]).all()
+    assert np.linalg.norm(A @ np.asarray(nnls(A, b)) - b) < 1e3 * np.finfo(dtype).eps * 98
+
+
+@pytest.mark.parametrize("solver", ["pivoting", "projected_gradient"])
+def test_a_step_of_anls_never_rises(solver):
+    """Rank 12 on 20 × 6: WᵀW and HHᵀ of rank 6 at most."""
+    X = jnp.asarray(np.random.default_rng(0).uniform(size=(20, 6)))
+    for key in range(6):
+        start = init.random(key, X, 12)
+        losses = [float(objective(X, start, HALS())), *run(X, start, ANLS(solver=solver), num_iters=5)[1].loss]
+        assert (np.diff(losses) <= 1e-14 * float(jnp.vdot(X, X))).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [("float32", 1e-19), ("float32", 1e20), ("float64", 1e-150), ("float64", 1e150)]
+)
+def test_squares_may_leave_the_range_of_the_dtype(dtype, scale):
+    rng = np.random.default_rng(0)
+    A, B, l1 = rng.random((M, R)).astype(dtype), rng.random((M, N)).astype(dtype), 0.1
+    tolerance = 100 * np.finfo(dtype).eps
+    expected = square(A, B, np.asarray(nnls(A, B)))
+    s = np.asarray(scale, dtype)
+    np.testing.assert_allclose(square(A, B, np.asarray(nnls(A * s, B * s))), expected, atol=tolerance)
+    np.testing.assert_allclose(square(A, B, np.asarray(nnls(A * s, B)) * scale), expected, atol=tolerance)
+    np.testing.assert_allclose(square(A, B, np.asarray(transform((B * s).T, (A * s).T)).T), expected, atol=tolerance)
+    penalised = transform(B.T, A.T, HALS(l1_W=l1, l2_W=l1))
+    np.testing.assert_allclose(
+        transform((B * s).T, A.T, HALS(l1_W=l1 * scale, l2_W=l1)) / s, penalised, atol=1e3 * tolerance
+    )
+
+
+def test_what_is_not_solved_is_nan_and_told(monkeypatch):
+    """A bound on the rounds that is reached: no number is better than a wrong one."""
+    monkeypatch.setattr(active_set, "MOST_ROUNDS", lambda r: 1)
+    jax.clear_caches()
+    A = np.random.default_rng(0).standard_normal((4, 7))
+    B = np.concatenate([np.random.default_rng(1).standard_normal((4, 20)), np.zeros((4, 1))], axis=1)
+    with pytest.warns(UserWarning, match=r"nnls: \d+ of 21 columns could not be solved and are NaN"):
+        Z = np.asarray(nnls(A, B))
+    unsolved = np.isnan(Z).any(axis=0)
+    assert unsolved.any()
+    assert np.isnan(Z[:, unsolved]).all()
+    assert not unsolved[-1]
+    assert np.array_equal(np.isnan(jax.jit(nnls)(A, B)), np.isnan(Z))
+    jax.clear_caches()
+
+
+def test_derivative_of_a_column_that_pivoting_leaves():
+    """The finisher, too, is differentiated on the active set: by jvp, by grad, and under vmap."""
+    rng = np.random.default_rng(3)
+    A, B = conditioned(1e6)(rng, 9, 4), rng.standard_normal((9, 3))
+    todo = ~pivoting_solves(A, B)
+    assert todo.any()
+    dB = rng.standard_normal(B.shape)
+    along = jax.jvp(lambda B: A @ nnls(A, B), (B,), (dB,))[1]
+    h = 1e-6
+    np.testing.assert_allclose(along, A @ (nnls(A, B + h * dB) - nnls(A, B - h * dB)) / (2 * h), atol=1e-5)
+    weights = rng.standard_normal(B.shape)
+    pulled = jax.grad(lambda B: jnp.vdot(weights, A @ nnls(A, B)))(B)
+    np.testing.assert_allclose(jnp.vdot(pulled, dB), jnp.vdot(weights, along), rtol=1e-5)
+    batch = jax.vmap(nnls)(np.stack([A, 2 * A]), np.stack([B, B]))
+    np.testing.assert_allclose(batch[0], 2 * batch[1], rtol=1e-5, atol=1e-8)
+
+
+def pivoting_solves(A, B):
+    A = jnp.asarray(A / np.linalg.norm(A, axis=0))
+    Z, solved = nnls_module.METHODS["pivoting"](jnp.zeros((A.shape[1], B.shape[1])), A.T @ A, A.T @ B)
+    Y = A.T @ (A @ Z - B)
+    return np.asarray(solved & nnls_module._is_lowest(A.T @ A, Z, Y, jnp.linalg.norm(B, axis=0)))
