@@ -1,6 +1,6 @@
 """Nonnegative least squares by an active set that moves with a step length: slower than pivoting, but it ends.
 
-For one column of min_{h ≥ 0} ½‖M h − q‖² − ⟨p, h⟩ there is a passive set F of independent columns of M, and a feasible h
+For one column of min_{h ≥ 0} ½‖M h − q‖² − ⟨p, h⟩ there is a passive set F of independent columns of M, and an h ≥ 0
 that is 0 off F. Let z be the minimiser on F alone. If z > 0, h moves there, and the index outside F that promises the
 largest fall enters F; where none has a negative slope, z is the solution. Else h moves towards z until its first entry
 is 0, and that index leaves F. The values at the minimisers fall strictly, so that no F comes back
@@ -44,7 +44,7 @@ class State(NamedTuple):
 
 
 def block(M, q, p, F):
-    """(h, whether it is the solution) of N problems: M (N, k, r), columns of norm about 1, q (N, k), p (N, r), F (N, r).
+    """(h, whether it is the solution) of N problems: M (N, k, r), its columns about 1, q (N, k), p and F (N, r).
 
     From F, with h = 0: what is not positive in z leaves F at once, until the rest is. M may also be one (k, r) for all.
     """
@@ -79,6 +79,7 @@ def _round(M, q, p, number, s: State):
     refused = ~lower & (s.refused | arrived & (index == s.entered))
     fall = jnp.where(refused, 0, best.fall)
     entering = jnp.argmax(fall)
+    enters = jnp.where((index == entering) & (fall > 0), number, best.since)
 
     falling = blocking & (s.h > z)
     lengths = jnp.where(falling, s.h / jnp.where(falling, s.h - z, 1), jnp.where(blocking, 0, 1))
@@ -88,9 +89,7 @@ def _round(M, q, p, number, s: State):
     return State(
         best,
         jnp.where(arrived, best.h, moved),
-        jnp.where(
-            arrived, jnp.where((index == entering) & (fall > 0), number, best.since), jnp.where(stays, s.since, NEVER)
-        ),
+        jnp.where(arrived, enters, jnp.where(stays, s.since, NEVER)),
         jnp.where(arrived, entering, s.entered),
         refused,
         arrived & (jnp.max(fall) == 0),
@@ -101,9 +100,8 @@ def _minimiser(M, q, p, since):
     """On F: z, which columns are independent of those before them, the value, and the fall that the others promise."""
     r, eps = M.shape[1], jnp.finfo(M.dtype).eps
     index, tiny = jnp.arange(r), 4 * r * eps
-    earlier = (since[None, :] < since[:, None]) | (
-        (since[None, :] == since[:, None]) & (index[None, :] < index[:, None])
-    )
+    tie = (since[None, :] == since[:, None]) & (index[None, :] < index[:, None])
+    earlier = (since[None, :] < since[:, None]) | tie
     place = jnp.sum(earlier, axis=1)
     order = jnp.sum(jnp.where(place[None, :] == index[:, None], index[None, :], 0), axis=1)
     size = jnp.sum(since < NEVER)
@@ -135,6 +133,10 @@ def finish(todo, H, M, Q, P):
 
     M (B, k, r), Q (B, k, n), P (B, r, n). A column that is not done after `MOST_ROUNDS` becomes NaN.
     """
+    return lax.cond(jnp.any(todo), _finish, lambda *arguments: arguments[1], todo, H, M, Q, P)
+
+
+def _finish(todo, H, M, Q, P):
     B, r, n = H.shape
     N, width = B * n, min(64, B * n)
     rows = lambda A: A.swapaxes(1, 2).reshape(N, A.shape[1])

@@ -46,7 +46,7 @@ def _exact(method, G, C, start):
     # to the first solution and not to zero, a step of the proximal point method: what it had changed is gone.
     factor, ridge = pivoting.cholesky_factor(G)
     todo, M, Q = ~solved[None], factor.T[None], jnp.zeros_like(C)[None]
-    return lax.fori_loop(0, 2, lambda _, H: active_set.finish(todo, H, M, Q, C + ridge * H), H[None])[0]
+    return lax.fori_loop(0, 2, lambda _, H: active_set.finish(todo, H, M, Q, C[None] + ridge * H), H[None])[0]
 
 
 @_exact.defjvp

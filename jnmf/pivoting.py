@@ -189,7 +189,7 @@ class _Columns(NamedTuple):
 
 @custom_vmap
 def _search(F, G, C):
-    """F (B, r, n), G (B, r, r), C (B, r, n) -> B independent problems: H (B, r, n), and which columns are solved (B, n)."""
+    """F (B, r, n), G (B, r, r), C (B, r, n) -> for B independent problems H (B, r, n), and what is solved (B, n)."""
     B, r, n = C.shape
     N, block = B * n, min(_block(r), B * n)
     padding = -N % block

@@ -20,10 +20,11 @@ def transform(X_new, H, algorithm=None, *, mask=None):
     """argmin_{W ≥ 0} D(X_new, W H) + l1_W ΣW + ½ l2_W ‖W‖²: the loadings of new rows on known components.
 
     X_new (m, n), H (r, n) ≥ 0 -> W (m, r), in the dtype of X_new. `algorithm` gives the loss and the penalties, those
-    of the fit (default: Frobenius, none). Frobenius: exact, by `nonnegative_least_squares.exact`, whichever the algorithm
-    was; a row that could not be solved is NaN, and an eager call warns. Other β: multiplicative updates, then Newton steps on the active set; the minimiser for β in [1, 2], a local one
-    else. `mask` (m, n) as in `fit`; a row without weight has zero loadings. Differentiable in X_new, H and the
-    penalties, forward and in reverse, by the implicit function theorem on the active set.
+    of the fit (default: Frobenius, none). Frobenius: `nonnegative_least_squares.exact`, whichever the algorithm was; a
+    row that could not be solved is NaN, and an eager call warns. Other β: multiplicative updates, then Newton steps on
+    the active set; the minimiser for β in [1, 2], a local one else. `mask` (m, n) as in `fit`; a row without weight has
+    zero loadings. Differentiable in X_new, H and the penalties, forward and in reverse, by the implicit function
+    theorem on the active set.
 
     Raises TypeError or ValueError for arguments that are not matrices with the same number of columns.
     """

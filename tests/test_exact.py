@@ -4,6 +4,8 @@ The oracle is the best true residual, column by column, of SciPy's `nnls`, of it
 `nnls` claims wrong residuals for rank-deficient matrices; the residuals of feasible points are computed here.
 """
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,10 +28,8 @@ def oracle(A, B):
     best = square(A, B, np.zeros((A.shape[1], B.shape[1])))
     for j, b in enumerate(B.T):
         found = [scipy.optimize.lsq_linear(A / unit, b, (0, np.inf), method="bvls", tol=1e-14, max_iter=500).x]
-        try:
+        with contextlib.suppress(RuntimeError):  # it does not always end
             found.append(scipy.optimize.nnls(A / unit, b, maxiter=2000)[0])
-        except RuntimeError:  # it does not always end
-            pass
         for z in found:
             best[j] = min(best[j], square(A, b[:, None], (np.maximum(z, 0) / unit)[:, None])[0])
     return best
