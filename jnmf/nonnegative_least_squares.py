@@ -138,6 +138,7 @@ def _is_lowest(G, Z, Y, length):
     least = 1 / jnp.trace(inverse) - 2 * ridge
     down, up = project_nonnegative(-Y), project_nonnegative(Y)
     quadratic = jnp.where(least > 0, 0.5 * Y * Y / jnp.where(least > 0, least, 1), jnp.inf)
+    quadratic = jnp.where(Y == 0, 0, quadratic)
     strongly = jnp.sum(jnp.where(Y > 0, jnp.minimum(up * Z, quadratic), quadratic), axis=0)
     bounded = jnp.where(jnp.min(G) >= 0, jnp.linalg.norm(down, axis=0) * length + jnp.sum(up * Z, axis=0), jnp.inf)
     return jnp.minimum(strongly, bounded) <= 100 * jnp.finfo(G.dtype).eps * length**2

@@ -53,19 +53,20 @@ def _least_squares(X, H, algorithm):
     of_X = active_set.unit_of(most(fixed[0].M * fixed[0].X if isinstance(X, Masked) else fixed[0]))
     of_H = active_set.unit_of(jnp.maximum(most(fixed[1]), jnp.sqrt(fixed[2].l2_W)))
     H = H / of_H[:, None]
-    l2 = jnp.diag(algorithm.l2_W / of_H / of_H)
+    to_H, to_X = 1 / of_H, 1 / of_X  # factors: XLA would divide by a product, which can be 0
+    l2 = jnp.diag(algorithm.l2_W * to_H * to_H)
     enough = jnp.sqrt(jnp.finfo(H.dtype).max)  # to make all loadings zero
 
-    def solve(G, C, of_X):
-        l1 = jnp.minimum(algorithm.l1_W / of_H[:, None] / of_X[None, :], enough)
+    def solve(G, C, to_X):
+        l1 = jnp.minimum(algorithm.l1_W * to_H[:, None] * to_X[None, :], enough)
         return nonnegative_least_squares.exact(jnp.zeros_like(C), G + l2, C - l1)
 
     if isinstance(X, Masked):  # each row has a Gram matrix of its own
         X = Masked(X.X / of_X[:, None], X.M)
         row = lambda x, unit: solve((H * x.M[None, :]) @ H.T, (H @ (x.M * x.X))[:, None], unit[None])[:, 0]
-        W = lax.map(lambda one: row(*one), (X, of_X), batch_size=max(1, 2**22 // H.size))
+        W = lax.map(lambda one: row(*one), (X, to_X), batch_size=max(1, 2**22 // H.size))
     else:
-        W = solve(H @ H.T, H @ (X / of_X[:, None]).T, of_X).T
+        W = solve(H @ H.T, H @ (X / of_X[:, None]).T, to_X).T
     return W * (of_X[:, None] / of_H[None, :])
 
 

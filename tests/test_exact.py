@@ -114,7 +114,7 @@ def test_every_column_is_a_minimiser(solve, kind, shape):
         assert (square(A, B, Z) - oracle(A, B) <= 1e-10 * np.sum(B * B, axis=0)).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "condition 1e8"])  # 1/eps is 8e6
 def test_float32_is_as_exact_as_its_rounding(kind):
     """Above the minimum by a rounding of b, or by that of A Z where the columns of A cancel."""
     eps = np.finfo("float32").eps
@@ -181,7 +181,7 @@ def test_squares_may_leave_the_range_of_the_dtype(dtype, scale):
 
 def test_what_is_not_solved_is_nan_and_told(monkeypatch):
     """A bound on the rounds that is reached: no number is better than a wrong one."""
-    monkeypatch.setattr(active_set, "MOST_ROUNDS", lambda r: 1)
+    monkeypatch.setattr(active_set, "MOST_ROUNDS", lambda r: 0)
     jax.clear_caches()
     A = np.random.default_rng(0).standard_normal((4, 7))
     B = np.concatenate([np.random.default_rng(1).standard_normal((4, 20)), np.zeros((4, 1))], axis=1)
@@ -198,7 +198,9 @@ def test_what_is_not_solved_is_nan_and_told(monkeypatch):
 def test_derivative_of_a_column_that_pivoting_leaves():
     """The finisher, too, is differentiated on the active set: by jvp, by grad, and under vmap."""
     rng = np.random.default_rng(3)
-    A, B = conditioned(1e6)(rng, 9, 4), rng.standard_normal((9, 3))
+    A, B = rng.standard_normal((9, 4)), rng.standard_normal((9, 3))
+    A[:, 1] -= 2 * A[:, 0]  # AᵀA has negative entries and is singular: no bound proves its solution
+    A[:, 3] = A[:, 0]
     todo = ~pivoting_solves(A, B)
     assert todo.any()
     dB = rng.standard_normal(B.shape)
@@ -209,7 +211,7 @@ def test_derivative_of_a_column_that_pivoting_leaves():
     pulled = jax.grad(lambda B: jnp.vdot(weights, A @ nnls(A, B)))(B)
     np.testing.assert_allclose(jnp.vdot(pulled, dB), jnp.vdot(weights, along), rtol=1e-5)
     batch = jax.vmap(nnls)(np.stack([A, 2 * A]), np.stack([B, B]))
-    np.testing.assert_allclose(batch[0], 2 * batch[1], rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(A @ batch[0], 2 * A @ batch[1], rtol=1e-8, atol=1e-10)
 
 
 def pivoting_solves(A, B):
