@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnmf import active_set, checks, multiplicative, nonnegative_least_squares, pivoting
-from jnmf.algorithms import HALS, ridge
+from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.losses import divide, for_beta, power
 from jnmf.masked import Masked, weighted

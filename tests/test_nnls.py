@@ -136,16 +136,23 @@ def test_many_columns_go_in_blocks(monkeypatch):
 def test_a_cycle_of_full_exchanges_is_broken(monkeypatch):
     """On this problem full exchanges alone come back to the same sets for ever; the backup rule ends it."""
     A = np.random.default_rng(2499).standard_normal((5, 4))
-    C = jnp.asarray(A[4])[:, None]
-    G = jnp.asarray(A[:4] @ A[:4].T + 1e-3 * np.eye(4))
+    G, C = A[:4] @ A[:4].T + 1e-3 * np.eye(4), A[4][:, None]
+    d = 1 / np.sqrt(np.diag(G))[:, None]
+    G, C = jnp.asarray(d * G * d.T), jnp.asarray(d * C)
 
     def violation():
-        H = exact(jnp.zeros((4, 1)), G, C)
-        return float(jnp.abs(jnp.minimum(H, G @ H - C)).max())
+        H, solved = pivoting.search(jnp.zeros((4, 1)), G, C)
+        return float(jnp.abs(jnp.minimum(H, G @ H - C)).max()), bool(solved[0])
 
-    assert violation() < 1e-10
+    smallest, solved = violation()
+    assert smallest < 1e-10
+    assert solved
     monkeypatch.setattr(pivoting, "FULL_EXCHANGES", 10**6)
-    assert violation() > 1e-3
+    largest, solved = violation()
+    assert largest > 1e-3
+    assert not solved  # so that the active set takes over
+    H = exact(jnp.zeros((4, 1)), G, C)
+    assert float(jnp.abs(jnp.minimum(H, G @ H - C)).max()) < 1e-10
 
 
 @pytest.fixture(scope="module")
