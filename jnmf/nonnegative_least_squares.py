@@ -44,9 +44,12 @@ def _exact(method, G, C, start):
     H, solved = METHODS[method](start, G, C)
     # What is left is solved by the active set, on a Cholesky factor of G with a ridge. The second time the ridge pulls
     # to the first solution and not to zero, a step of the proximal point method: what it had changed is gone.
-    factor, ridge = pivoting.cholesky_factor(G)
-    todo, M, Q = ~solved[None], factor.T[None], jnp.zeros_like(C)[None]
-    return lax.fori_loop(0, 2, lambda _, H: active_set.finish(todo, H, M, Q, C[None] + ridge * H), H[None])[0]
+    def finished():
+        factor, ridge = pivoting.cholesky_factor(G)
+        todo, M, Q = ~solved[None], factor.T[None], jnp.zeros_like(C)[None]
+        return lax.fori_loop(0, 2, lambda _, H: active_set.finish(todo, H, M, Q, C[None] + ridge * H), H[None])[0]
+
+    return lax.cond(jnp.all(solved), lambda: H, finished)
 
 
 @_exact.defjvp
@@ -133,15 +136,20 @@ def _is_lowest(G, Z, Y, length):
     y_i d_i + ½ λ d_i², with λ the least eigenvalue of G. Where G ≥ 0 a solution has ‖z*‖ ≤ ‖A z*‖ ≤ ‖b‖ and it falls by
     at most ⟨y, z⟩ − ⟨y, z*⟩.
     """
-    factor, ridge = pivoting.cholesky_factor(G)
-    inverse = cho_solve((factor, True), jnp.eye(len(G), dtype=G.dtype))
-    least = 1 / jnp.trace(inverse) - 2 * ridge
     down, up = project_nonnegative(-Y), project_nonnegative(Y)
-    quadratic = jnp.where(least > 0, 0.5 * Y * Y / jnp.where(least > 0, least, 1), jnp.inf)
-    quadratic = jnp.where(Y == 0, 0, quadratic)
-    strongly = jnp.sum(jnp.where(Y > 0, jnp.minimum(up * Z, quadratic), quadratic), axis=0)
-    bounded = jnp.where(jnp.min(G) >= 0, jnp.linalg.norm(down, axis=0) * length + jnp.sum(up * Z, axis=0), jnp.inf)
-    return jnp.minimum(strongly, bounded) <= 100 * jnp.finfo(G.dtype).eps * length**2
+    enough = 100 * jnp.finfo(G.dtype).eps * length**2
+    bounded = (jnp.linalg.norm(down, axis=0) * length + jnp.sum(up * Z, axis=0) <= enough) & (jnp.min(G) >= 0)
+
+    def strongly():
+        factor, ridge = pivoting.cholesky_factor(G)
+        inverse = cho_solve((factor, True), jnp.eye(len(G), dtype=G.dtype))
+        least = 1 / jnp.trace(inverse) - 2 * ridge
+        quadratic = jnp.where(least > 0, 0.5 * Y * Y / jnp.where(least > 0, least, 1), jnp.inf)
+        quadratic = jnp.where(Y == 0, 0, quadratic)
+        fall = jnp.sum(jnp.where(Y > 0, jnp.minimum(up * Z, quadratic), quadratic), axis=0)
+        return bounded | (fall <= enough)
+
+    return lax.cond(jnp.all(bounded), lambda: bounded, strongly)
 
 
 @_unit_columns.defjvp
