@@ -42,6 +42,7 @@ def exact(H, G, C, method: str = "pivoting"):
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _exact(method, G, C, start):
     H, solved = METHODS[method](start, G, C)
+
     # What is left is solved by the active set, on a Cholesky factor of G with a ridge. The second time the ridge pulls
     # to the first solution and not to zero, a step of the proximal point method: what it had changed is gone.
     def finished():

@@ -90,7 +90,9 @@ def by_moves(A, B, **variant):
 def library(A, B):
     """With A itself, from F = ∅."""
     unit = jnp.linalg.norm(A, axis=0)
-    h, done = active_set.block(A / unit, B.T, jnp.zeros((B.shape[1], A.shape[1])), jnp.zeros((3, A.shape[1]), bool))
+    h, done = active_set.block(
+        A / unit[None, :], B.T, jnp.zeros((B.shape[1], A.shape[1])), jnp.zeros((3, A.shape[1]), bool)
+    )
     return jnp.where(done[:, None], h, jnp.nan).T / unit[:, None]
 
 
@@ -98,7 +100,7 @@ def library(A, B):
 def library_in_gram_form(A, B):
     """With a triangular factor of AᵀA and the linear term AᵀB, from F = all."""
     unit = jnp.linalg.norm(A, axis=0)
-    A = A / unit
+    A = A / unit[None, :]
     M = jnp.linalg.cholesky(A.T @ A).T
     everything = jnp.ones((3, A.shape[1]), bool)
     h, done = active_set.block(M, jnp.zeros((B.shape[1], len(M))), (A.T @ B).T, everything)
