@@ -19,7 +19,7 @@ from jax import Array, lax
 from jax.custom_batching import custom_vmap
 from jax.scipy.linalg import solve_triangular
 
-from jnmf import pivoting
+from jnmf import pivoting, solvers
 
 NEVER = np.int32(2**31 - 1)
 MOST_ROUNDS = lambda r: 10 * r + 20  # a guard: 2 r are many
@@ -106,16 +106,19 @@ def _minimiser(M, q, p, since):
     order = jnp.sum(jnp.where(place[None, :] == index[:, None], index[None, :], 0), axis=1)
     size = jnp.sum(since < NEVER)
 
-    T = jnp.linalg.qr(jnp.concatenate([M[:, order], q[:, None]], axis=1), mode="r")
+    triangle = solvers.one_by_one(lambda A: jnp.linalg.qr(A, mode="r"))
+    by_triangle = solvers.one_by_one(lambda R, b: solve_triangular(R, b))
+    by_transposed = solvers.one_by_one(lambda R, b: solve_triangular(R, b, trans=1))
+    T = triangle(jnp.concatenate([M[:, order], q[:, None]], axis=1))
     T = jnp.pad(T, ((0, max(0, r - len(T))), (0, 0)))
     T, q, p = T[:, :r], T[:, r], p[order]  # Qᵀ M and Qᵀ q: the rows of F, then those orthogonal to F
     passive = index < size
     independent = jnp.abs(jnp.diag(T)) > tiny
     used = passive & independent
     R = jnp.where(used[:, None] & passive[None, :], T[:r], jnp.eye(r, dtype=T.dtype))
-    w = jnp.where(used, solve_triangular(R, jnp.where(used, p, 0), trans=1), 0)
+    w = jnp.where(used, by_transposed(R, jnp.where(used, p, 0)), 0)
     b = w + jnp.where(used, q[:r], 0)
-    z = jnp.where(used, solve_triangular(R, b), 0)
+    z = jnp.where(used, by_triangle(R, b), 0)
 
     orthogonal = (jnp.arange(len(T)) >= size)[:, None]
     away = jnp.where(orthogonal, T, 0)

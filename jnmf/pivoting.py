@@ -164,7 +164,8 @@ def _inverse(G):
 
 def cholesky_factor(G):
     """L, lower triangular, and the ridge with L Lᵀ = G + ridge·I: of the size of rounding, so that L is finite."""
-    return jnp.tril(_cholesky(G, jnp.ones(len(G), bool))[0]), _ridge(G)
+    factor = solvers.one_by_one(lambda G: _cholesky(G, jnp.ones(len(G), bool))[0])
+    return jnp.tril(factor(G)), _ridge(G)
 
 
 def _ridge(G):
