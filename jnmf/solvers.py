@@ -24,7 +24,7 @@ from jnmf.factors import project_nonnegative
 from jnmf.losses import divide
 
 
-def multiplicative(H, G, C, l1=0.0):
+def multiplicative(H, G, C, l1: Array | float = 0.0):
     """H ⊙ [C]₊ ⊘ (G H + l1): the gradient step with step size H ⊘ (G H + l1), element by element.
 
     It minimises a quadratic that lies above q + l1 ΣH and touches it at H, for G ≥ 0 entrywise (Lee and Seung 2001,

@@ -127,7 +127,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("warm_start.py", "raised(W, 0), raised(H, 1)", "raised(W, 1), raised(H, 0)"),
     ("warm_start.py", "raised(W, 0), raised(H, 1)", "W, H"),
     ("loops.py", "done & small & info.moved & (tol > 0)", "done & small & (tol > 0)"),
-    ("pivoting.py", "Gh - c < -slack", "Gh + c < -slack"),
+    ("pivoting.py", "slack, y = _slack(h, c), Gh - c", "slack, y = _slack(h, c), Gh + c"),
     ("pivoting.py", "jnp.where((s.exchanges >= 0)[:, None], s.infeasible, only_last)", "s.infeasible"),
     ("pivoting.py", "h + cho_solve(factor, c_F - G_FF @ h)", "h"),
     ("pivoting.py", "lambda: (h, Gh), anew)", "lambda: (h, Gh), lambda: (h, Gh))"),
