@@ -259,7 +259,8 @@ class ANLS(Frobenius):
 
     `solver` "pivoting" (block principal pivoting, exact) or "projected_gradient" (accelerated, jaxopt, to rounding
     level). Pivoting is the default since it was the faster on every shape measured (7 to 43 times, see
-    docs/speed.md). The objective never rises, and every limit point is stationary. Kim and Park 2008, 2011.
+    docs/speed.md). What either leaves unsolved, as where components are nearly the same, an active set finishes. The
+    objective never rises, and every limit point is stationary. Kim and Park 2008, 2011.
     """
 
     solver: str = static("pivoting")

@@ -124,7 +124,7 @@ def fit(
         the start. What a slow method has still to go is a multiple of its last tenth, not of its last step. tol=0 never
         stops.
     max_iters: the most iterations.
-    check_every: the trace is recorded and the stopping rule tried at every so-manieth iteration (NaN between). For
+    check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between). For
         β-divergences a record costs a pass over X with a logarithm per entry.
 
     mask: (m, n), booleans or weights in [0, 1]: entry (i, j) counts in the loss with its weight. The values under a
