@@ -20,6 +20,7 @@ from jax.custom_batching import custom_vmap
 from jax.scipy.linalg import solve_triangular
 
 from jnmf import pivoting, solvers
+from jnmf.numerics import unit_of
 
 NEVER = np.int32(2**31 - 1)
 MOST_ROUNDS = lambda r: 10 * r + 20  # a guard: 2 r are many
@@ -60,11 +61,6 @@ def block(M, q, p, F):
     go_on = lambda carry: (carry[0] + 1, one_round(M, q / unit, p / unit, *carry))
     _, end = lax.while_loop(unfinished, go_on, (jnp.array(1, NEVER.dtype), start))
     return unit * end.best.h, end.done & jnp.isfinite(end.best.value) & jnp.isfinite(largest)
-
-
-def unit_of(x):
-    """A power of two, at most x and more than a half of it; 1 for 0."""
-    return jnp.ldexp(jnp.ones_like(x), jnp.where(x > 0, jnp.frexp(x)[1] - 1, 0))
 
 
 def _round(M, q, p, number, s: State):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jnmf import checks
 from jnmf.factors import Factors, project_nonnegative
 from jnmf.losses import divide
+from jnmf.numerics import unit_of
 
 
 def as_key(key):
@@ -32,8 +33,14 @@ def random(key, X, rank: int) -> Factors:
 def _random(key, X, rank: int) -> Factors:
     compute = checks.compute_dtype(X.dtype)
     W, H = uniform(key, X.shape, rank, compute)
-    s = 2 * jnp.sqrt(jnp.mean(jnp.abs(X.astype(compute))) / rank)
+    s = 2 * jnp.sqrt(mean_size(X.astype(compute)) / rank)
     return Factors((s * W).astype(X.dtype), (s * H).astype(X.dtype))
+
+
+def mean_size(X):
+    """The mean of |X|, a scalar, whose sum may leave the range of the dtype."""
+    unit = unit_of(jnp.maximum(jnp.max(X), -jnp.min(X)))
+    return unit * jnp.mean(jnp.abs(X / unit))
 
 
 @partial(jax.jit, static_argnames=("shape", "rank", "dtype"))
@@ -82,7 +89,7 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
     larger = positive[0] >= negative[0]
     W = jnp.where(larger[None, :], positive[1], negative[1])
     H = jnp.where(larger[None, :], positive[2], negative[2]).T
-    level = jnp.sqrt(jnp.mean(jnp.abs(compute)) / rank)
+    level = jnp.sqrt(mean_size(compute) / rank)
     if fill == "mean":
         W, H = (jnp.where(A == 0, level, A) for A in (W, H))
     elif fill == "random":

@@ -16,6 +16,7 @@ from jax.scipy.linalg import cho_solve
 from jnmf import accelerated_projected_gradient, active_set, checks, pivoting
 from jnmf.factors import project_nonnegative
 from jnmf.losses import divide
+from jnmf.numerics import unit_of
 
 METHODS = {"pivoting": pivoting.search, "projected_gradient": accelerated_projected_gradient.search}
 
@@ -98,7 +99,7 @@ def warn_of_unsolved(Z, name: str, part: str):
 @jax.jit
 def _nnls(A, B):
     # Columns of about 1, by powers of two, so that no square leaves the range of the dtype.
-    of_A, of_B = (lax.stop_gradient(active_set.unit_of(jnp.max(jnp.abs(M), axis=0))) for M in (A, B))
+    of_A, of_B = (lax.stop_gradient(unit_of(jnp.max(jnp.abs(M), axis=0))) for M in (A, B))
     A, B = A / of_A[None, :], B / of_B[None, :]
     d = lax.stop_gradient(divide(1, jnp.linalg.norm(A, axis=0)))
     Z = _unit_columns(A * d[None, :], B)

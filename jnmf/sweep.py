@@ -317,7 +317,7 @@ def _single_starts(X, own, study: Study, ranks, keys, init, algorithm):
 def _mean_sizes(X, own, study: Study):
     """The mean of |X| as each restart sees it, one after the other; a single one where all see the same."""
     X = jax.tree.map(lambda A: A.astype(checks.compute_dtype(A.dtype)), X)
-    one = lambda own: jnp.mean(jnp.abs(filled(study.view(X, own))))
+    one = lambda own: inits.mean_size(filled(study.view(X, own)))
     return one(None)[None] if own is None else lax.map(one, own)
 
 

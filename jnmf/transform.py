@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jnmf import active_set, checks, multiplicative, nonnegative_least_squares, pivoting
+from jnmf import checks, multiplicative, nonnegative_least_squares, pivoting
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.losses import divide, for_beta, power
 from jnmf.masked import Masked, weighted
+from jnmf.numerics import unit_of
 from jnmf.objective import relative_change
 
 UPDATES = 1000  # at most
@@ -50,8 +51,8 @@ def _least_squares(X, H, algorithm):
     # range of the dtype. The loadings W ⊙ of_H ⊘ of_X have the penalties l1 / (of_H of_X) and l2 / of_H².
     fixed = lax.stop_gradient((X, H, algorithm))
     most = lambda A: jnp.max(jnp.abs(A), axis=1)
-    of_X = active_set.unit_of(most(fixed[0].M * fixed[0].X if isinstance(X, Masked) else fixed[0]))
-    of_H = active_set.unit_of(jnp.maximum(most(fixed[1]), jnp.sqrt(fixed[2].l2_W)))
+    of_X = unit_of(most(fixed[0].M * fixed[0].X if isinstance(X, Masked) else fixed[0]))
+    of_H = unit_of(jnp.maximum(most(fixed[1]), jnp.sqrt(fixed[2].l2_W)))
     H = H / of_H[:, None]
     to_H, to_X = 1 / of_H, 1 / of_X  # factors: XLA would divide by a product, which can be 0
     l2 = jnp.diag(algorithm.l2_W * to_H * to_H)

@@ -219,3 +219,17 @@ def pivoting_solves(A, B):
     Z, solved = nnls_module.METHODS["pivoting"](jnp.zeros((A.shape[1], B.shape[1])), A.T @ A, A.T @ B)
     Y = A.T @ (A @ Z - B)
     return np.asarray(solved & nnls_module._is_lowest(A.T @ A, Z, Y, jnp.linalg.norm(B, axis=0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["uniform", "nearly parallel", "normal", "condition 1e6"])
+def test_a_hundred_thousand_columns(kind, optimized):
+    """All at once, of which sixty are tried by the oracle."""
+    rng = np.random.default_rng(0)
+    A = KINDS[kind](rng, 8, 12)
+    B = rng.random((8, 100_000))
+    Z = np.asarray(nnls(A, B))
+    assert (Z >= 0).all()
+    some = rng.choice(B.shape[1], 60, replace=False)
+    excess = square(A, B[:, some], Z[:, some]) - oracle(A, B[:, some])
+    assert (excess <= 1e-10 * np.sum(B[:, some] ** 2, axis=0)).all()

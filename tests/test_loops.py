@@ -283,6 +283,13 @@ def test_converged_is_said_beside_a_finite_objective_alone():
     assert np.isfinite(diverged.W).all()
 
 
+def test_the_start_is_finite_at_the_end_of_the_range():
+    X = (1e38 * np.random.default_rng(0).random((6, 5))).astype("float32")
+    with pytest.warns(UserWarning, match="not finite after"):
+        found = fit(X, 3)
+    assert all(np.isfinite(A).all() for A in found.factors)
+
+
 def test_rounding_of_gram_losses_does_not_stop_a_fit_that_uses_none():
     """Of a masked X the loss is that of the residual, which has its own digits."""
     U = lambda seed, *shape: np.random.default_rng(seed).uniform(size=shape)
