@@ -119,10 +119,10 @@ def fit(
     key: an int seed or a `jax.random.key`; the same key gives the same bits.
     stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol` in the last
         iteration and adds up to at most 10 `tol` in the last tenth of them; "loss", the full objective is the least so
-        far, and fell by at most `tol` relative in the last tenth of the iterations (or by less than its rounding,
+        far, and fell by at most `tol` relative in the second half of the iterations (or by less than its rounding,
         eps·½‖X‖², where it comes from Gram matrices); "kkt", the projected-gradient norm is at most `tol` times that of
-        the start. What a slow method has still to go is a multiple of its last tenth, not of its last step. tol=0 never
-        stops.
+        the start. What a slow method has still to go is a multiple of what it did lately, not of its last step: MU
+        rests on plateaus for hundreds of iterations. tol=0 never stops.
     max_iters: the most iterations.
     check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between). For
         β-divergences a record costs a pass over X with a logarithm per entry.
@@ -248,10 +248,6 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
             status=jnp.where(running & ~finite, Status.NONFINITE, p.status),
         )
 
-    def tenth_ago(p):
-        """The number of iterations when nine tenths of those until now had been made."""
-        return 9 * (p.num_iters + 1) // 10
-
     def unrecorded(_, p):
         return moved(p, algorithm.step(X, p.state)[0])  # what is only recorded is not computed
 
@@ -259,10 +255,11 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
         state, info = algorithm.step(X, p.state)
         delta = relative_change(p.factors, algorithm.factors(state))
         if stop == "delta":
-            last_tenth = jnp.sum(jnp.where(jnp.arange(max_iters) >= tenth_ago(p), p.trace.delta, 0)) + delta
+            since = 9 * (p.num_iters + 1) // 10
+            last_tenth = jnp.sum(jnp.where(jnp.arange(max_iters) >= since, p.trace.delta, 0)) + delta
             small = (delta <= tol) & (last_tenth * check_every <= 10 * tol)
         elif stop == "loss":
-            check = tenth_ago(p) // check_every * check_every - 1  # the last one until then
+            check = (p.num_iters + 1) // 2 // check_every * check_every - 1  # the last one until half of the way
             earlier = jnp.where(check < 0, first_loss, p.trace.loss[jnp.maximum(check, 0)])
             fell_little = earlier - info.loss <= jnp.maximum(tol * earlier, info.rounding)
             small = fell_little & (info.loss <= p.least + info.rounding)  # nor is a rise convergence, or the way back
