@@ -312,7 +312,8 @@ def _warn_of_nonfinite(found: Fit) -> None:
     what = "the factors are the last finite ones" if np.isfinite(found.loss) else f"the objective is {found.loss:g}"
     warnings.warn(
         f"the fit is not finite after {found.num_iters} iterations ({what}): try a smaller step size, a start without "
-        "zeros such as init='random' for beta ≤ 1, or X in other units, if its squares leave the range of its dtype",
+        "zeros such as init='random' for beta ≤ 1, a penalty on both factors where one alone has it (there "
+        "is no minimiser, the other factor grows), or X in other units, if its squares leave the range of its dtype",
         stacklevel=3,
     )
 
