@@ -120,7 +120,9 @@ def _minimiser(M, q, p, since):
     away = jnp.where(orthogonal, T, 0)
     slope = T[:r].T @ w - p - away.T @ q
     distance = jnp.linalg.norm(away, axis=0)
-    rounding = 10 * eps * (jnp.linalg.norm(q) + jnp.linalg.norm(w) + jnp.max(jnp.abs(p)))
+    # A column that is nearly dependent promises much by a small slope: only the part of q that is left rounds it.
+    residual = jnp.linalg.norm(jnp.where(orthogonal[:, 0], q, 0)) + distance * jnp.linalg.norm(q)
+    rounding = 10 * eps * (residual + jnp.linalg.norm(w) + jnp.max(jnp.abs(p)))
     falls = ~passive & (distance > tiny) & (slope < -rounding)
     fall = jnp.where(falls, -slope / jnp.where(falls, distance, 1), 0)
     return z[place], independent[place], -0.5 * jnp.vdot(b, b), fall[place]
