@@ -39,7 +39,7 @@ mutants: setup  ## break the formulas of jnmf one by one and count which breaks 
 test: setup  ## ruff, pyright and the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright & types=$$!; $(BIN)/python -m pytest -n 2 --dist loadfile; tests=$$?; wait $$types && exit $$tests
+	$(BIN)/pyright & types=$$!; $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder; tests=$$?; wait $$types && exit $$tests
 
 test-slow: setup  ## the studies that take minutes
 	$(BIN)/python -m pytest -m slow

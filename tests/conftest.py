@@ -19,6 +19,27 @@ if not jax.config.values["jax_compilation_cache_dir"]:
     jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".cache" / "programs"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
+# XLA's older way to write loops compiles in half the time or less. It is read when the first program is compiled.
+QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+# The files of half a minute or more, the longest first: one that starts last keeps a single worker busy at the end.
+LONGEST = ("test_sweep", "test_proofs", "test_convergence", "test_loops", "test_nnls", "test_transform", "test_exact")
+
+
+def pytest_configure(config):
+    if config.option.markexpr == "not slow":
+        os.environ["XLA_FLAGS"] = f"{QUICK} {os.environ.get('XLA_FLAGS', '')}"
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """A module seldom uses the programs of another, and all of them take gigabytes."""
+    yield
+    jax.clear_caches()
+
 
 @pytest.fixture
 def optimized():
