@@ -22,7 +22,10 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 # XLA's older way to write loops compiles in half the time or less. It is read when the first program is compiled.
 QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 # The files of half a minute or more, the longest first: one that starts last keeps a single worker busy at the end.
-LONGEST = ("test_sweep", "test_proofs", "test_convergence", "test_loops", "test_nnls", "test_transform", "test_exact")
+LONGEST = (
+    *("test_convergence", "test_sweep", "test_proofs", "test_loops", "test_exact", "test_nnls"),
+    *("test_robust", "test_cross_validation", "test_transform", "test_housekeeping", "test_warm_start"),
+)
 
 
 def pytest_configure(config):

@@ -1,6 +1,6 @@
 """W for new rows: the minimiser of its half-problem, and its derivative."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -71,10 +71,15 @@ def test_shapes_dtypes_and_empty_rows(dtype):
         assert (W[1] == 0).all()
 
 
+@cache
+def compiled(beta):
+    loss = losses.for_beta(beta)
+    return jax.jit(loss.divergence), jax.jit(loss.derivative)
+
+
 def least(x, H, weights, algorithm):
     """The least objective of one row that SciPy's L-BFGS-B finds, from two starts."""
-    loss, l1, l2 = losses.for_beta(algorithm.beta), algorithm.l1_W, algorithm.l2_W
-    divergence, derivative = jax.jit(loss.divergence), jax.jit(loss.derivative)
+    (divergence, derivative), l1, l2 = compiled(algorithm.beta), algorithm.l1_W, algorithm.l2_W
 
     def objective(w):
         value = np.sum(weights * divergence(x, w @ H)) + l1 * np.sum(w) + 0.5 * l2 * w @ w
