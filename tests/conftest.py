@@ -54,7 +54,7 @@ def optimized():
     jax.clear_caches()
 
 
-@pytest.fixture(scope="session", params=["float32", "float64"])
+@pytest.fixture(scope="module", params=["float32", "float64"])
 def dtype(request):
     return request.param
 
