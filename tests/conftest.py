@@ -1,4 +1,4 @@
-"""float64 is switched on here, never by the library; mixed ranks and dtypes are errors."""
+"""float64 is switched on here, never by the library; mixed ranks are errors."""
 
 import os
 from pathlib import Path
