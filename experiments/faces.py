@@ -701,13 +701,14 @@ def features_answer(arrays: Arrays) -> str:
     share = lambda method: f"{percent(typical[method])} of the pixels ({typical[method] * pixels:.0f})"
     smaller = max(typical["kl"], typical["hals"]) < 0.5 * min(typical["vq"], typical["pca"])
     verdict = (
-        "So the components of NMF are parts of a face; those of the other two cover at least twice as much."
+        "Parts of a face: those of the other two cover at least twice as much."
         if smaller
-        else "So here the components of NMF are not much more local than those of the other two."
+        else "Features that are not much more local here than those of the other two."
     )
     book = float(np.median(of(arrays, "support", "book", "hals")))
     return (
-        f"The first figure is that of Lee and Seung, for {title_of(arrays, form)}: each method's {rank} components, "
+        f"{verdict}\n\n"
+        f"The first figure is that of Lee and Seung ({title_of(arrays, form)}): each method's {rank} components, "
         "and how they make one face. Black is 0. For PCA grey is 0, yellow adds and blue takes away. The columns of W "
         "are scaled so that the largest entry is 1.\n\n"
         "All methods solve X ≈ W H; they differ in what they allow. The centroids of k-means look like faces, because "
@@ -718,7 +719,7 @@ def features_answer(arrays: Arrays) -> str:
         "proofs/hals_row_update.py: H_k ← [H_k + (C_k − G_k H)/G_kk]₊ for each row of H, G = WᵀW, C = WᵀX, then the "
         "same for the columns of W). Half of the centroids cover at "
         f"most {share('vq')}, half of the eigenfaces {share('pca')}. (A component covers the fewest pixels that hold "
-        f"{percent(ENERGY)} of its sum of squares.) {verdict}\n\n"
+        f"{percent(ENERGY)} of its sum of squares.)\n\n"
         "The second figure shows NMF (Frobenius) of the form of the book, which inverts the brightness and has no "
         f"zeros: dark features are bright in it. Half of its components cover at most {percent(book)} of the pixels."
     )

@@ -329,7 +329,7 @@ def comparison(arrays: Arrays, runs: Runs) -> str:
         " ".join(ahead(runs, label) for label in ("HALS", REFERENCE)),
         f"V is {size[0]} × {size[1]}, the rank {arrays[f'{runs.name}.rank']}{above}. All methods start from the same "
         f"{starts} random factors and update W, then H. Of all methods in the table {best} has the lowest median error"
-        + (", which is one that the lab does not ask about" if best in BEYOND else "")
+        + (" (the lab does not ask about it)" if best in BEYOND else "")
         + ". The lowest errors and the times are compared in the next question.",
         "Times are of this machine, of programs that were compiled before. The range over the starts shows how far "
         "they can be trusted.",

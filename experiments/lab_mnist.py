@@ -30,6 +30,7 @@ NUM_EXAMPLES = 8  # components drawn for a rank
 STEPS = (1, 2, 3, 5, 10)  # so many components are summed in the figure of the build-up
 PART = 0.75  # a component is called a part where its spread is below this fraction of that of an image
 STROKE = 1.6  # an image this many times as long as wide is called a stroke
+BRIGHT = 0.4  # of the largest entry: what is fainter is not taken for the stroke, though far away it would turn it
 ASIDE = 0.4  # of the spread along an axis: nearer to the middle is neither left nor right, up nor down
 NUM_RELATED = 3  # of the most active components, related to the image
 
@@ -240,7 +241,7 @@ def of_the_data(digits: Digits) -> Arrays:
         "zeros": np.mean(X == 0),
         "blank": np.sum(~np.any(X, axis=1)),
         "whole_spread": np.nanmedian(digits.spread(X)),
-        "centre": features(X.sum(axis=1, keepdims=True), digits.shape, digits.order)[0, :2],
+        "centre": features(X.sum(axis=1, keepdims=True), digits.shape, digits.order, 0.0)[0, :2],
         "nearest": np.array(nearest),
         "drawn": digits.all[:, digits.shown],
         "columns": digits.columns[digits.shown],
@@ -326,9 +327,10 @@ def spread(W, shape: tuple[int, int], order) -> np.ndarray:
     return np.sqrt(np.maximum(squares, 0))  # that of a single pixel may round below 0
 
 
-def features(W, shape: tuple[int, int], order) -> np.ndarray:
+def features(W, shape: tuple[int, int], order, bright: float = BRIGHT) -> np.ndarray:
     """Where the ink of each column of W (m, k) ≥ 0, an image, lies, and how: (k, 4); NaN for a blank image.
 
+    Ink is what has at least `bright` of the largest entry of the column.
     Row and column of its centre; the length over the width, the square root of the ratio of the eigenvalues of the
     covariance of the ink; the direction of its length, the angle with the rows in degrees, from −90 to 90, positive
     where it rises to the right.
@@ -336,7 +338,8 @@ def features(W, shape: tuple[int, int], order) -> np.ndarray:
     places = np.stack([axis.reshape(-1, order=order) for axis in np.indices(shape)]).astype(float)
     found = np.full((W.shape[1], 4), np.nan)
     for k in np.flatnonzero(W.sum(axis=0) > 0):
-        p = W[:, k] / W[:, k].sum()
+        ink = np.where(W[:, k] >= bright * W[:, k].max(), W[:, k], 0)
+        p = ink / ink.sum()
         centre = places @ p
         about = places - centre[:, None]
         values, vectors = np.linalg.eigh((about * p) @ about.T + np.eye(2) / 12)  # a pixel has an extent, too
@@ -435,10 +438,10 @@ def pictures(arrays: Arrays) -> str:
     labels, nearest = arrays["labels"][given], arrays["nearest"][given]
     pairs = zip(arrays["columns"][given], labels, nearest, strict=True)
     agree = int(np.sum(labels == nearest))
-    number = f"{agree or 'none'} {'is' if agree == 1 else 'are'}"
+    number = f"{agree or 'None'} of the {len(labels)} images {'is' if agree == 1 else 'are'}"
     return (
-        f"Judge by the figure. One measure: of the {len(labels)} images {number} nearest to the mean image of the "
-        "digit that the label names. Counted from 0: "
+        f"{number} nearest to the mean image of the digit that the label names; for the rest, judge by the figure. "
+        "Counted from 0: "
         + "; ".join(f"image {j} is labelled {label}, and the nearest mean is that of {k}" for j, label, k in pairs)
         + ". White is ink."
     )
@@ -486,7 +489,8 @@ def basis(arrays: Arrays) -> str:
     most = "Parts of digits, strokes and spots" if 2 * parts > len(ink) else "Shapes that are mostly as wide as a digit"
     return paragraphs(
         f"{most}: {parts} of the {len(ink)} components have less than {PART:.0%} of the spread of an image, "
-        f"and {strokes} are at least {STROKE:g} times as long as wide. The spread is the root mean square distance of "
+        f"and {strokes} are at least {STROKE:g} times as long as wide where they are bright, that is, have at least "
+        f"{BRIGHT:.0%} of their largest entry. The spread is the root mean square distance of "
         f"the ink from its centre: {np.nanmean(own):.1f} pixels in the mean, against {whole:.1f} for an image (the "
         f"median). {np.mean(W == 0):.0%} of the entries of W are exactly 0.",
         "Each column of W is drawn as an image, scaled so that its largest entry is 1. Number 1 puts the most ink into "
@@ -724,7 +728,8 @@ def feature_table(arrays: Arrays) -> Table:
     ]
     columns = ("image", "digit", "component", "share of the ink", "what it is", "where", "on the ink of the image")
     caption = (
-        f"A stroke is at least {STROKE:g} times as long as wide, a spot is not. Where: from the middle of the ink of "
+        f"A stroke is at least {STROKE:g} times as long as wide where it has at least {BRIGHT:.0%} of its largest "
+        "entry, a spot is not; and where this is, from the middle of the ink of "
         "all images."
     )
     return Table(columns, rows, caption)

@@ -659,9 +659,9 @@ def about_convexity(a) -> Section:
 
 def about_preliminaries(a) -> Section:
     text = f"""
-        They are derived, step by step, in `proofs/`, and checked there against automatic differentiation and in exact
-        arithmetic; `python -m proofs 1 2 3` runs the three statements. The table has their last lines, with V for
-        the matrix that is called X there; the objective has the factor ½, so that the gradients have none.
+        The table has them; the objective has the factor ½, so that the gradients have none. They are derived, step by
+        step, in `proofs/`, where V is called X, and checked there against automatic differentiation and in exact
+        arithmetic; `python -m proofs 1 2 3` runs the three statements.
 
         Evaluated on this V at a random start: the traces give the objective up to {a.function_traces:.0e} of it, and
         at the two least squares solutions the gradients are {a.function_stationary[0]:.0e} and
@@ -736,8 +736,8 @@ def about_least_squares(a) -> Section:
         first solution for W has {first[0]:.0%} negative entries and the first for H {first[1]:.0%}; after
         {LEAST_SQUARES} rounds of W and H it is {last[0]:.0%} and {last[1]:.0%} (medians of
         {starts_of(a.ls_error.shape[1])}), down to {least[0]:.3g} and {least[1]:.3g}, where the planted entries lie
-        between 0 and {a.planted_most.max():.3g}. As an approximation W H has the error {error:.2g}, the truncated SVD
-        of rank {RANK} {bounded(a.bound[here])}.
+        between 0 and {a.planted_most.max():.3g}. As an approximation W H has the error {error:.2g}; that of the
+        truncated SVD of rank {RANK} is {bounded(a.bound[here])}.
 
         Unstable? Of {len(signs)} signs of it that are measured, {len(held) if held else "none"}
         {"holds" if len(held) == 1 else "hold"}. {" ".join(text for text, _ in signs)}
@@ -913,7 +913,7 @@ def about_steps(a) -> Section:
         )
     text += f"""
 
-        Different steps for W and H: {" ".join(unequal)}
+        Different steps for W and H are possible, too. {" ".join(unequal)}
     """
     if lost.any():
         told = a.step_overflowed & a.step_diverged
@@ -932,7 +932,7 @@ def about_steps(a) -> Section:
             f"{np.sqrt(a.step_W[k] * a.step_H[k]) / limit:.3g}",
             span(a.step_rises[:, k], "d"),
             f"{a.step_diverged[:, k].sum()} of {count}",
-            span(last[:, k]),
+            span(last[:, k]).replace("inf", "∞"),
         )
         for k in sorted(range(len(calm)), key=lambda k: (-a.step_ratio[k], a.step_W[k]))
     ]
@@ -1165,7 +1165,7 @@ def about_noise(a) -> Section:
         for i, level in enumerate(a.levels)
     ]
     columns = ("noise", "SVD", *names(a), "from planted", "recovery")
-    caption = f"Final errors, medians over {starts_of(a.level_final.shape[2])}."
+    caption = f"Final errors, medians over {starts_of(a.level_final.shape[2])}, the first of those above."
     return Section("What is the impact of noise?", flowing(text), ("noise",), (Table(columns, rows, caption),))
 
 
@@ -1206,7 +1206,8 @@ def about_ranks(a) -> Section:
         *(f"recovery, {name}" for name in methods),
         *("of a random start", "possible"),
     )
-    caption = f"""Medians over {starts_of(a.rank_error.shape[2])}. Recovery: the mean cosine of the columns of W0 with
+    caption = f"""Medians over {starts_of(a.rank_error.shape[2])}, others than above: those of all ranks begin with the
+        same columns. Recovery: the mean cosine of the columns of W0 with
         their partners; a column without a partner counts 0, so r components reach at most r/{RANK}. With more columns
         to choose partners from chance grows, too: compare with a random start of the same rank."""
     question = f"What is the impact of a wrong rank, lower or higher than {RANK}?"

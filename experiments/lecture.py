@@ -333,7 +333,7 @@ def curves_by_rank(arrays: Arrays, values):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_title(f"k = {k}")
         ax.grid(alpha=0.3)
-        ax.margins(x=0.1)
+        ax.margins(x=0.1, y=0.08)
     return figure, panels
 
 
@@ -502,11 +502,12 @@ def on_formulas(arrays: Arrays) -> str:
         "And the updates divide by entries of W H that can be 0. "
     )
     if undefined:
-        when = [f"{name} at t = {t}" for name, t in undefined.items()]
+        when = [f"{name} (at t = {t})" for name, t in undefined.items()]
         text += (
             f"{arrays['blank']} of the {m} pixels are 0 in all of these images. Their rows of W become 0 in the first "
-            f"iteration, the next division is 0/0, and as printed {joined(when)} has factors that are not numbers. "
-            "Read as 0, the quotient leaves these rows at 0, which is right, and that is how the algorithms run here."
+            f"iteration, the next division is 0/0, and as printed {joined(when)} would have factors that are not "
+            "numbers. Read as 0, the quotient leaves these rows at 0, which is right, and that is how the algorithms "
+            "run here."
         )
     else:
         text += "With these images that does not happen in the first iterations; a quotient 0/0 is read as 0."
@@ -515,6 +516,7 @@ def on_formulas(arrays: Arrays) -> str:
 
 def on_delta(arrays: Arrays) -> str:
     (m, p), tol = arrays["X_shape"], arrays["tol"]
+    smaller = "" if p >= FULL.num_images else f" (in the lecture, and here with --full, p = {FULL.num_images})"
     paragraphs = []
     for i, k in enumerate(arrays["ranks"]):
         ends = []
@@ -525,9 +527,9 @@ def on_delta(arrays: Arrays) -> str:
         paragraphs.append(f"At k = {k} {joined(ends)}.")
     paragraphs[0] = f"The lecture's test, with τ = {tol:g}: {paragraphs[0][0].lower()}{paragraphs[0][1:]}"
     paragraphs.append(
-        f"X has p = {p} images of n = {m} pixels in its columns. δ is the relative change of W plus that of H. ANLS "
-        "has none in its first iteration, where there is no H⁰. All three start from the same random numbers; ANLS and "
-        "algorithm I scale the columns of W to maximum 1, also those of W⁰, algorithm II to sum 1."
+        f"X has p = {p} images of n = {m} pixels in its columns{smaller}. δ is the relative change of W plus that of "
+        "H. ANLS has none in its first iteration, where there is no H⁰. All three start from the same random numbers; "
+        "ANLS and algorithm I scale the columns of W to maximum 1, also those of W⁰, algorithm II to sum 1."
     )
     found = {run: dip(arrays, *run) for run in np.ndindex(len(arrays["ranks"]), len(METHODS))}
     early = {run: dipped for run, dipped in found.items() if dipped and dipped.loss_ratio > PLATEAU}

@@ -143,7 +143,7 @@ def draw_settling(arrays: Arrays):
     for k, curve, (color, marker, dash) in zip(arrays["ranks"], away, styles, strict=False):
         style = {"color": color, "marker": marker, "linestyle": dash, "markevery": max(1, len(curve) // 10)}
         ax.plot(arrays["looks"], curve, label=f"k = {k}", markersize=5, linewidth=1.4, **style)
-    ax.set(xlabel="iteration", ylabel=f"samples of {arrays['X_shape'][1]} not yet where they end")
+    ax.set(xlabel="iteration", ylabel=f"samples of {arrays['X_shape'][1]} not yet where they end (mean)")
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
     return figure

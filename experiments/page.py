@@ -24,6 +24,7 @@ th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: left; 
 th { border-bottom: 2px solid #888; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 """
+CODE = re.compile("`([^`]+)`")
 NUMBER = re.compile(r"[-−+]?[\d.,]+(e[-+]?\d+)?( ?[%×a-zµ]{1,3})?")
 
 
@@ -63,7 +64,7 @@ def _study(name: str, record: Record, out: Path) -> str:
 
 
 def _section(name: str, section: Section, out: Path) -> str:
-    answer = "".join(f"<p>{_text(paragraph)}</p>" for paragraph in section.answer.split("\n\n"))
+    answer = "".join(f"<p>{_prose(paragraph)}</p>" for paragraph in section.answer.split("\n\n"))
     figures = "".join(_figure(out / f"{name}-{figure}.png", section.question) for figure in section.figures)
     return f"<h3>{_text(section.question)}</h3>{answer}{figures}{''.join(map(_table, section.tables))}"
 
@@ -85,6 +86,11 @@ def _table(table: Table) -> str:
 def _cell(text: str) -> str:
     kind = ' class="number"' if NUMBER.fullmatch(text.strip()) else ""
     return f"<td{kind}>{_text(text)}</td>"
+
+
+def _prose(text: str) -> str:
+    """Text where `code` is set as such."""
+    return CODE.sub(r"<code>\1</code>", _text(text))
 
 
 def _text(text: str) -> str:

@@ -537,7 +537,7 @@ def size_of(deviation) -> str:
     """A largest deviation, and what it is put down to."""
     largest = np.max(deviation)
     if largest == 0:
-        return "0, not even rounding"
+        return "0, without rounding"
     return f"{largest:.1e}, " + ("which is rounding" if largest <= ROUNDING else "which is more than rounding")
 
 
@@ -630,7 +630,7 @@ def sections(arrays: Arrays) -> list[Section]:
             (
                 checks(
                     (
-                        f"divergence + log-likelihood from Σ P log P = {arrays['entropy_term']:.4f}, relative, in all "
+                        f"divergence + log-likelihood from Σ A log A = {arrays['entropy_term']:.4f}, relative, in all "
                         "records",
                         lockstep(arrays),
                     ),
@@ -851,7 +851,7 @@ def semantics(arrays: Arrays) -> str:
         "the rows of H. Then WΣH sums to one as well, −A + WΣH in (6.4) adds up to 0, and what is left is Σ A log A "
         "minus log L = Σ A log(WΣH). Σ A log A does not depend on the factors. "
         f"{proved(20)} Every W H has this form (jnmf.probabilities), and a multiplicative KL update makes Σσ = 1.\n\n"
-        f"Below, P is A and σ the diagonal of Σ. P is {num_documents} documents × {num_terms} terms (documents "
+        f"Below, σ is the diagonal of Σ. A is {num_documents} documents × {num_terms} terms (documents "
         f"without any of these terms, which are dropped: {dropped}), in {arrays['documents_dtype']}. "
         f"jnmf.MU(beta=1.0) ran {arrays['record_iters'][-1]} iterations from {starts} starts, which end with "
         f"divergences from {divergence[:, -1].min():.4f} to {divergence[:, -1].max():.4f}; start {best + 1} has the "
@@ -998,7 +998,7 @@ def draw_steps(arrays: Arrays) -> Any:
         ("PGD", BLUE, "-.", "projected gradient: $1/L$ for all"),
     ):
         bottom.plot(arrays[f"{name}.loss"], color=color, linestyle=dash, label=label)
-    bottom.set(xlabel="iteration", ylabel=r"$\frac{1}{2}\|X - WH\|^2$", yscale="log")
+    bottom.set(xlabel="iteration", ylabel=r"$\frac{1}{2}\|A - WH\|^2$", yscale="log")
     bottom.grid(alpha=0.3, which="both")
     bottom.legend(fontsize=8)
     top.set_xlim(-0.5, len(histogram) - 0.5)
@@ -1019,7 +1019,7 @@ def draw_newton(arrays: Arrays) -> Any:
         ("distance_after", BLUE, "o", "truncated Newton step"),
     ):
         landing.plot(before, arrays[key], color=color, marker=marker, linestyle="none", label=label)
-    landing.set(xscale="log", yscale="log", title="one step from nine starts")
+    landing.set(xscale="log", yscale="log", title=f"one step from {len(before)} starts")
     landing.set(xlabel="distance to the ALS point before", ylabel="and after the step")
     landing.legend(fontsize=8, loc="center right")
     landing.grid(alpha=0.3)
@@ -1040,7 +1040,7 @@ def draw_newton(arrays: Arrays) -> Any:
 
     path.plot(arrays["ALS.loss"], color=BLUE, linewidth=3, alpha=0.5, label="projected ALS")
     path.plot(arrays["newton.loss"], color=BLACK, linestyle=":", marker="x", label="truncated Newton")
-    path.set(xlabel="iteration", ylabel=r"$\frac{1}{2}\|X - WH\|^2$", title="iterates overlaid", yscale="log")
+    path.set(xlabel="iteration", ylabel=r"$\frac{1}{2}\|A - WH\|^2$", title="iterates overlaid", yscale="log")
     path.grid(alpha=0.3, which="both")
     path.legend(fontsize=8)
     return figure
@@ -1097,7 +1097,7 @@ def draw_topics(arrays: Arrays) -> Any:
 
 
 def lockstep(arrays: Arrays) -> np.ndarray:
-    """(start, record): how far divergence + log-likelihood is from Σ P log P, relative to that."""
+    """(start, record): how far divergence + log-likelihood is from Σ A log A, relative to that."""
     total = arrays["divergence"] + arrays["log_likelihood"]
     return np.abs(total / arrays["entropy_term"] - 1)
 
@@ -1112,10 +1112,10 @@ def draw_likelihood(arrays: Arrays) -> Any:
         likelihood.plot(iterations, arrays["log_likelihood"][i], color=BLUE, **width)
         both.plot(arrays["divergence"][i], arrays["log_likelihood"][i], "o", color=BLACK, markersize=3)
     ends = np.array([arrays["divergence"].min(), arrays["divergence"].max()])
-    line = r"$\sum P\log P - D_{KL}$"
+    line = r"$\sum A\log A - D_{GKL}$"
     both.plot(ends, arrays["entropy_term"] - ends, color=GREY, linewidth=0.8, label=line)
-    divergence.set(xlabel="iteration", ylabel=r"$D_{KL}(P, W\Sigma H)$", title="divergence")
-    likelihood.set(xlabel="iteration", ylabel=r"$\sum P \log W\Sigma H$", title="log-likelihood of a word")
+    divergence.set(xlabel="iteration", ylabel=r"$D_{GKL}(A \Vert W\Sigma H)$", title="divergence")
+    likelihood.set(xlabel="iteration", ylabel=r"$\sum A \log W\Sigma H$", title="log-likelihood of a word")
     both.set(xlabel="divergence", ylabel="log-likelihood", title="one against the other")
     both.legend(fontsize=8)
     for ax in (divergence, likelihood, both):

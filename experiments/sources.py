@@ -40,7 +40,7 @@ HOMEWORK = (
     Ask("H2", "notation", "fewer components than rows and than columns", "williams.scree"),
     Ask("H3", "exercise 1", "ANLS: each half-step an exact nonnegative least squares problem", "jnmf.ANLS jnmf.nnls 7"),
     Ask("H4", "exercise 1", "30 iterations, no stopping rule", "experiments.williams.Settings"),
-    Ask("H5", "exercise 1", "U from V, then V from the new U", "jnmf.ANLS"),
+    Ask("H5", "exercise 1", "U from V, then V from the new U", "williams.sensitivity jnmf.ANLS"),
     Ask("H6", "exercise 1", "a start of uniform random nonnegative numbers", "jnmf.init.random"),
     Ask("H7", "exercise 2", "all of it on nmfdata.txt", "experiments.data.williams_matrix"),
     Ask("H8", "exercise 3", "a function that plots the RMSE against the number of components", "jnmf.plot.scree"),

@@ -757,6 +757,8 @@ def fill_answer(arrays: Arrays) -> str:
         else f"None of them gives all {WIDTH} parts in every order of the pictures."
     )
     return (
+        f"{'Yes' if np.ptp(found) else 'No'}: from the starts of the table a fit finds {between(found)} of the {TORSO} "
+        "limb parts.\n\n"
         f"NNDSVD starts from the positive parts of singular vectors, and X has {rank_of(sigma)} of them that are not "
         f"null. With the fill of zeros (nndsvd), {between(dead[0, 1, 0])} of {WIDTH} components are zero at the start "
         "and at the end. The mean (nndsvda) or small random numbers (nndsvdar) in place of the zeros give them "

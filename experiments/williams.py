@@ -29,6 +29,7 @@ class Settings:
 
 FULL = Settings(num_restarts=50, holdouts=20)
 TINY = Settings(ranks=(2, 3, 4), num_restarts=3, num_iters=5, holdouts=2)
+SLIGHT = 0.02  # an excess over the RMSE of the SVD that counts as slight
 
 
 def compute(settings: Settings, progress: bool = False) -> Arrays:
@@ -88,11 +89,14 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     )
     alike = jnmf.plot.similarity(pairs, names=("U", "V"))
     alike.set(xlabel="number of components $r$", xticks=arrays["ranks"])
+    heatmaps = jnmf.plot.heatmaps(arrays["X"], Factors(jnp.asarray(arrays["U"]), jnp.asarray(arrays["V"].T)))
+    for ax, order in zip(heatmaps.axes, ("", ", sorted"), strict=False):
+        ax.set(xlabel=f"gene{order}", ylabel=f"sample{order}")
     return {
         "scree": draw_scree(arrays),
         "similarity": alike.figure,
         "cross_validation": draw_cross_validation(arrays),
-        "heatmaps": jnmf.plot.heatmaps(arrays["X"], Factors(jnp.asarray(arrays["U"]), jnp.asarray(arrays["V"].T))),
+        "heatmaps": heatmaps,
     }
 
 
@@ -132,7 +136,7 @@ def draw_cross_validation(arrays: Arrays) -> Any:
     if outside:
         ax.set_ylim(low - 0.1 * (top - low), top)
         ax.set_title(f"{outside} of {test.size} test folds are above this range", fontsize="small")
-    ax.set(xlabel="number of components $r$", xticks=arrays["ranks"])
+    ax.set(xlabel="number of components $r$", xticks=arrays["ranks"], ylabel="RMSE of $UV^T$, in the unit of $X$")
     return ax.figure
 
 
@@ -238,7 +242,7 @@ def sensitivity(arrays: Arrays) -> str:
     stuck = (
         ""
         if near.all()
-        else f" Of the {np.sum(~near)} others {dead or 'none'} {'have' if dead > 1 else 'has'} lost a component: a "
+        else f" Of the other {np.sum(~near)}, {dead or 'none'} {'have' if dead > 1 else 'has'} lost a component: a "
         "column of U became 0, and an exact alternation never takes it up again."
     )
     elsewhere = f" At the other r the worst is at most {others.max():.2%} above the best." if len(others) else ""
@@ -257,13 +261,14 @@ def against_svd(arrays: Arrays) -> str:
     if gap < 1e-6:
         verdict = f"Neither: at r = {ranks[at]} both have the same RMSE"
     else:
-        size = "but only slightly: " if gap < 0.02 else ""
+        size = "but only slightly: " if gap < SLIGHT else ""
         verdict = f"Unfavourable, {size}at r = {ranks[at]} the RMSE of the best NMF is {gap:.2%} above that of the SVD"
     return (
         f"{verdict}, and from {ratio.min():.2%} (r = {least}) to {ratio.max():.2%} (r = {most}) over all r. It could "
         "not be favourable: the truncated SVD is the best of all matrices of rank r (statement 12, "
         "proofs/low_rank_approximation.py: ‖X − U_rΣ_rV_rᵀ‖ ≤ ‖X − UVᵀ‖), and UVᵀ is one of them. Starts below the "
-        f"line: {lower}. For this price NMF has components without negative entries, which can only add."
+        f"line: {lower}. What speaks for NMF is how near it comes: at r = {ranks[at]} components without negative "
+        f"entries, which can only add, cost {max(gap, 0):.2%} in RMSE."
     )
 
 
@@ -273,7 +278,9 @@ def similarity(arrays: Arrays) -> str:
     if not np.isfinite(U).all():
         return "With one start there is no pair to compare."
     stable = [str(r) for r, u, v in zip(ranks, U, V, strict=True) if min(u, v) > 0.99]
-    lowest, at = int(np.argmin(np.minimum(U, V))), place(arrays)
+    joined = ", ".join(stable)
+    lowest = [f"{mean.min():.3f} for {name} at r = {ranks[mean.argmin()]}" for name, mean in (("U", U), ("V", V))]
+    at = place(arrays)
     near = np.flatnonzero(near_best(arrays["fits.rmse"][at]))
     best = [mean_pairs(arrays[f"similarity.{name}_pairs"][at][None][:, near][:, :, near])[0] for name in ("U", "V")]
     of_the_best = (
@@ -283,8 +290,8 @@ def similarity(arrays: Arrays) -> str:
     )
     return (
         f"At r = {ranks[at]} two starts have a mean similarity of {U[at]:.4f} for U and {V[at]:.4f} for "
-        f"V{of_the_best}. Both are above 0.99 at r = {', '.join(stable) or 'none'}; the lowest is at r = "
-        f"{ranks[lowest]}, {U[lowest]:.3f} for U and {V[lowest]:.3f} for V. The score is the mean cosine of the "
+        f"V{of_the_best}. Both are above 0.99 at {f'r = {joined}' if stable else 'no r'}; the lowest are "
+        f"{' and '.join(lowest)}. The score is the mean cosine of the "
         "columns under the best permutation, max_Π (1/r) tr(UᵀU′Π) with columns of length 1 (statement 22, "
         "proofs/similarity_score.py): 1 says that two starts agree up to order and scale. The average is over all "
         "pairs of two different starts."

@@ -91,10 +91,16 @@ def test_the_words_of_the_first_study_follow_the_numbers(ran):
     assert williams.against_svd(at(1.001, 1.001, 1.002)).startswith("Unfavourable, but only slightly: at r = 3")
     assert williams.against_svd(at(1.5, 1.6, 1.7)).startswith("Unfavourable, at r = 3")
     assert williams.against_svd(at(1, 1, 1)).startswith("Neither")
+    alike = lambda *scores: np.array([np.full((3, 3), score) for score in scores])
+    words = williams.similarity(
+        arrays | {"similarity.U_pairs": alike(0.9, 0.5, 0.7), "similarity.V_pairs": alike(0.9, 0.8, 0.6)}
+    )
+    assert "0.500 for U at r = 3 and 0.600 for V at r = 4" in words
+    assert "above 0.99 at no r" in words
     assert williams.sensitivity(at(1.1, 1.1001, 1.1002)).startswith("No: at r = 3 3 of 3")
     some = williams.sensitivity(at(1.1, 1.1, 1.3))
     assert some.startswith("Yes, for some starts: at r = 3 2 of 3")
-    assert "Of the 1 others" in some
+    assert "Of the other 1, " in some
     assert williams.sensitivity(at(1.1, 1.2, 1.3)).startswith("Yes: at r = 3 1 of 3")
 
     falls = {"fits.rmse": np.array([[0.5], [0.2], [0.199]]), "shuffled.rmse": np.array([[0.9], [0.8], [0.7]])}

@@ -325,7 +325,9 @@ def test_the_words_about_scaling_follow_the_numbers(arrays):
 
 
 def test_the_words_about_0_over_0_follow_the_numbers(arrays):
-    assert "at t = 1 and algorithm II at t = 1" in study.on_formulas(arrays | {"undefined": np.array([1, 1])})
+    assert "(at t = 1) and algorithm II (at t = 1) would have" in study.on_formulas(
+        arrays | {"undefined": np.array([1, 1])}
+    )
     assert "does not happen" in study.on_formulas(arrays | {"undefined": np.array([-1, -1])})
 
 

@@ -54,7 +54,7 @@ def test_the_step_is_that_of_the_pseudo_inverse(arrays):
 
 
 def test_a_deviation_of_nothing_is_not_called_rounding():
-    assert problem_set.size_of([0.0]) == "0, not even rounding"
+    assert problem_set.size_of([0.0]) == "0, without rounding"
     assert "which is rounding" in problem_set.size_of([0, 1e-14])
     assert "more than rounding" in problem_set.size_of([1e-3, 0])
 
