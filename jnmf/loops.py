@@ -261,7 +261,8 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
         elif stop == "loss":
             check = (p.num_iters + 1) // 2 // check_every * check_every - 1  # the last one until half of the way
             earlier = jnp.where(check < 0, first_loss, p.trace.loss[jnp.maximum(check, 0)])
-            fell_little = earlier - info.loss <= jnp.maximum(tol * earlier, info.rounding)
+            fell = jnp.where(jnp.isfinite(earlier), earlier - info.loss, jnp.inf)  # inf is no measure of a fall
+            fell_little = jnp.isfinite(fell) & (fell <= jnp.maximum(tol * earlier, info.rounding))
             small = fell_little & (info.loss <= p.least + info.rounding)  # nor is a rise convergence, or the way back
         else:
             small = info.kkt <= tol * first_kkt

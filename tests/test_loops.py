@@ -283,6 +283,14 @@ def test_converged_is_said_beside_a_finite_objective_alone():
     assert np.isfinite(diverged.W).all()
 
 
+def test_a_fall_from_an_infinite_objective_is_no_convergence():
+    """The start is so far off that its objective leaves the range; the first iteration comes back."""
+    X, (W, H) = problem("float32")
+    found = fit(X, init=Factors(1e12 * W, 1e12 * H), algorithm=HALS(inner=3), stop="loss", tol=1e-3, max_iters=300)
+    assert found.num_iters > 5
+    assert found.loss < 0.01 * float(jnp.sum(X * X))
+
+
 def test_the_start_is_finite_at_the_end_of_the_range():
     X = (1e38 * np.random.default_rng(0).random((6, 5))).astype("float32")
     with pytest.warns(UserWarning, match="not finite after"):
