@@ -5,13 +5,16 @@ from jnmf.accelerated import Accelerated
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
 from jnmf.consensus import Consensus, consensus
 from jnmf.cross_validation import CrossValidation, cross_validate
+from jnmf.diagnostics import kkt_residual
 from jnmf.extrapolated import Extrapolated
-from jnmf.factors import Factors, normalize, probabilities, project_nonnegative
-from jnmf.loops import Fit, Status, Trace, fit, run
+from jnmf.factors import Factors, normalize, probabilities, relative_change
+from jnmf.loops import fit, run
 from jnmf.momentum import Momentum
-from jnmf.nonnegative_least_squares import nnls
-from jnmf.objective import kkt_residual, objective, relative_change
+from jnmf.nnls import nnls
+from jnmf.numerics import project_nonnegative
+from jnmf.objective import objective
 from jnmf.ordering import clusters, order
+from jnmf.results import Fit, Status, Trace
 from jnmf.similarity import SweepSimilarity, match, similarity, sweep_similarity
 from jnmf.sparsity import hoyer_sparsity, project_sparsity
 from jnmf.spectrum import shuffle_columns, svd_rmse

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnmf.algorithms import Combinator, Frobenius, alternate, gram_state
-from jnmf.objective import positional, pytree, static
+from jnmf.pytree import positional, pytree, static
 
 
 @pytree

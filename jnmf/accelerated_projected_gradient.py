@@ -4,8 +4,7 @@ import warnings
 
 import jax.numpy as jnp
 
-from jnmf.factors import project_nonnegative
-from jnmf.losses import divide
+from jnmf.numerics import divide, project_nonnegative
 
 
 def search(start, G, C, max_iters: int = 2000):

@@ -19,16 +19,9 @@ from jax import Array, lax
 from jnmf import multiplicative, nonnegative_least_squares, solvers
 from jnmf.factors import Factors
 from jnmf.masked import Masked, product, square
-from jnmf.objective import (
-    Objective,
-    gradient,
-    objective,
-    penalty,
-    projected_gradient_norm,
-    pytree,
-    static,
-    with_penalty,
-)
+from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
+from jnmf.pytree import pytree, static
+from jnmf.solvers import ridge
 
 
 class Info(NamedTuple):
@@ -147,11 +140,6 @@ def gram_info(factors: Factors, HXt, HHt, WtX, WtW, half_square, algorithm) -> I
 def residual_info(X, factors, algorithm) -> Info:
     """`Info` from W H itself."""
     return Info(objective(X, factors, algorithm), projected_gradient_norm(factors, gradient(X, factors, algorithm)))
-
-
-def ridge(G, l2):
-    """G + l2·I."""
-    return G + l2 * jnp.eye(G.shape[0], dtype=G.dtype)
 
 
 @pytree

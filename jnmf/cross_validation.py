@@ -13,10 +13,10 @@ from jax import Array, lax
 from jnmf import checks
 from jnmf import init as inits
 from jnmf.algorithms import MU
-from jnmf.loops import Status
+from jnmf.batches import Study, checked, mean_loss, members, rmse, stopping
 from jnmf.masked import Masked
 from jnmf.objective import Objective
-from jnmf.sweep import Study, checked, mean_loss, members, rmse, stopping
+from jnmf.results import SCORES, Status, means
 
 NEVER = 2**32 - 1  # the draw of an entry that is not held out
 
@@ -79,7 +79,7 @@ def cross_validate(
     X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
     if score is None:
         score = "rmse" if algorithm.beta == 2 else "loss"
-    checks.choice(score, "score", STUDIES)
+    checks.choice(score, "score", SCORES)
     X = X if isinstance(X, Masked) else Masked(X, jnp.ones_like(X))
     mask_key, start_key = jax.random.split(inits.as_key(key))
     held_out = _holdouts(jax.random.split(mask_key, num_restarts), X, holdout)
@@ -202,10 +202,3 @@ def choose(ranks, test) -> tuple[int, int]:
     deviation = np.std(test[best][counted[best]], ddof=1) if restarts > 1 else 0.0
     near = mean <= mean[best] + deviation / np.sqrt(restarts)
     return int(ranks[best]), int(ranks[near].min())
-
-
-def means(scores):
-    """(R,): of each row of scores (R, S) the mean of those that are not NaN; NaN where there is none."""
-    counted = ~np.isnan(scores)
-    total = np.sum(scores, axis=1, where=counted)
-    return np.divide(total, counted.sum(axis=1), out=np.full(len(scores), np.nan), where=counted.any(axis=1))

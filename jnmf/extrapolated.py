@@ -6,10 +6,13 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jnmf import solvers
-from jnmf.algorithms import Combinator, gram_info, residual_info, ridge
-from jnmf.factors import Factors, project_nonnegative
+from jnmf.algorithms import Combinator, gram_info, residual_info
+from jnmf.factors import Factors
 from jnmf.masked import Masked, product, square
-from jnmf.objective import positional, pytree, rise
+from jnmf.numerics import project_nonnegative
+from jnmf.objective import rise
+from jnmf.pytree import positional, pytree
+from jnmf.solvers import ridge
 
 
 class ExtrapolatedState(NamedTuple):

@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
-from jnmf.losses import divide
+from jnmf.numerics import compute_dtype, divide
 
 NORMS = {
     "max": lambda W: jnp.max(jnp.abs(W), axis=0),
@@ -19,11 +19,6 @@ class Factors(NamedTuple):
 
     W: Array
     H: Array
-
-
-def project_nonnegative(A):
-    """[A]₊, the nearest nonnegative array to A in the Frobenius norm: every negative entry becomes 0."""
-    return jnp.maximum(A, 0)
 
 
 def as_factors(value: Any) -> Factors:
@@ -56,13 +51,35 @@ def _wide(A):
     """A in the dtype to compute in, and the dtype of the result: its own, or the default float for integers."""
     A = jnp.asarray(A)
     dtype = A.dtype if jnp.issubdtype(A.dtype, jnp.floating) else jnp.result_type(float)
-    return A.astype(jnp.promote_types(dtype, jnp.float32)), dtype
+    return A.astype(compute_dtype(dtype)), dtype
 
 
 def column_scale(W, norm: str = "max"):
     """The norm of each column of W (m, r) -> (r,), and 1 for a zero column, which keeps its scale."""
     d = NORMS[norm](W)
     return jnp.where(d > 0, d, 1)
+
+
+def unit_columns(A):
+    """A (m, r), floating, with its columns at Euclidean length 1; a zero column stays zero."""
+    # Divided by its largest entry first, no column has squares that overflow or vanish. The cosine does not depend on
+    # this scale, and so neither does its derivative.
+    A = divide(A, lax.stop_gradient(jnp.max(jnp.abs(A), axis=0, keepdims=True)))
+    square = jnp.sum(A * A, axis=0, keepdims=True)
+    return A * lax.rsqrt(jnp.where(square > 0, square, 1))
+
+
+def relative_change(old: Factors, new: Factors):
+    """δ = ‖W⁺ − W‖/‖W‖ + ‖H⁺ − H‖/‖H‖ of the factors scaled so that the columns of W have maximum 1, with 0/0 = 0.
+
+    A scalar, 0 for equal factors. Without the scaling δ would also count moves along the gauge, which change nothing.
+    """
+    d, new_d, norm = column_scale(old.W), column_scale(new.W), jnp.linalg.norm
+    scaled = Factors(old.W / d[None, :], old.H * d[:, None])
+    # The change is not taken as a difference of scaled factors: two rounded products of equal numbers can differ.
+    change_W = (new.W - old.W - scaled.W * (new_d - d)[None, :]) / new_d[None, :]
+    change_H = (new.H - old.H) * new_d[:, None] + old.H * (new_d - d)[:, None]
+    return divide(norm(change_W), norm(scaled.W)) + divide(norm(change_H), norm(scaled.H))
 
 
 class Probabilities(NamedTuple):

@@ -5,10 +5,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jnmf import checks
-from jnmf.factors import Factors, project_nonnegative
-from jnmf.losses import divide
-from jnmf.numerics import unit_of
+from jnmf import checks, door
+from jnmf.factors import Factors
+from jnmf.numerics import compute_dtype, divide, project_nonnegative, unit_of
 
 
 def as_key(key):
@@ -26,12 +25,12 @@ def random(key, X, rank: int) -> Factors:
     E (WH)_ij = r s²/4, so s = 2 sqrt(mean |X| / r). Each component has a key of its own: the start of rank r is, up to
     s, the first r components of the start of any larger rank with the same key.
     """
-    return _random(as_key(key), checks.matrix(X), checks.rank(rank))
+    return _random(as_key(key), door.matrix(X), checks.rank(rank))
 
 
 @partial(jax.jit, static_argnames="rank")  # one program, without a second array of the size of X
 def _random(key, X, rank: int) -> Factors:
-    compute = checks.compute_dtype(X.dtype)
+    compute = compute_dtype(X.dtype)
     W, H = uniform(key, X.shape, rank, compute)
     s = 2 * jnp.sqrt(mean_size(X.astype(compute)) / rank)
     return Factors((s * W).astype(X.dtype), (s * H).astype(X.dtype))
@@ -66,7 +65,7 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
     X (m, n) -> W (m, r), H (r, n) in the dtype of X. Raises ValueError for rank > min(m, n), where there are no more
     singular vectors, and for an unknown fill.
     """
-    X, rank = checks.matrix(X), checks.rank(rank)
+    X, rank = door.matrix(X), checks.rank(rank)
     if fill not in FILLS:
         raise ValueError(f"fill: expected one of {', '.join(map(repr, FILLS))}, got {fill!r}")
     if rank > min(X.shape):
@@ -74,7 +73,7 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
             f"nndsvd: expected rank ≤ min(m, n) = {min(X.shape)} for X {X.shape}, got {rank}; "
             'use init="random" for more'
         )
-    compute = X.astype(checks.compute_dtype(X.dtype))
+    compute = X.astype(compute_dtype(X.dtype))
     U, sigma, Vt = jnp.linalg.svd(compute, full_matrices=False)
     U, sigma, V = U[:, :rank], sigma[:rank], Vt[:rank].T
     sigma = jnp.where(sigma > max(X.shape) * jnp.finfo(compute.dtype).eps * sigma[0], sigma, 0)

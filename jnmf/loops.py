@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,47 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jnmf import checks, multiplicative
+from jnmf import checks, door, multiplicative
 from jnmf import init as inits
 from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.blocks import in_blocks
 from jnmf.extrapolated import Extrapolated
-from jnmf.factors import Factors
+from jnmf.factors import Factors, relative_change
 from jnmf.masked import Masked, filled, square
-from jnmf.objective import gradient, objective, projected_gradient_norm, relative_change
-
-
-class Trace(NamedTuple):
-    """One entry an iteration, of the factors that iteration returned: the full objective, δ, the KKT residual."""
-
-    loss: Array
-    delta: Array
-    kkt: Array
-
-
-class Status(IntEnum):
-    """How a fit ended: by its rule; at the most iterations; or where factors or objective stopped being finite."""
-
-    CONVERGED = 0
-    MAX_ITERS = 1
-    NONFINITE = 2
-
-
-class Fit(NamedTuple):
-    """The factors, the full objective from the residual itself, and how it went. The trace is NaN after the last."""
-
-    W: Array
-    H: Array
-    loss: Array
-    num_iters: Array
-    status: Any
-    trace: Trace
-
-    @property
-    def factors(self) -> Factors:
-        return Factors(self.W, self.H)
-
+from jnmf.numerics import compute_dtype
+from jnmf.objective import gradient, objective, projected_gradient_norm
+from jnmf.results import Fit, Status, Trace
 
 STOPS = ("delta", "loss", "kkt")
 DEFAULT = Extrapolated(Accelerated(HALS()))
@@ -65,10 +34,10 @@ def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[F
     returns what it computed. `mask` as in `fit`. Raises for arguments of the wrong shape or kind; whether X suits the
     algorithm is checked by `fit`.
     """
-    X = checks.masked(X, mask)
+    X = door.masked(X, mask)
     checks.algorithm(algorithm)
     checks.count(num_iters, "num_iters", 0)
-    start = checks.factors(factors, X.shape, None)
+    start = door.factors(factors, X.shape, None)
     end, trace = _run(*_widened(X, start, algorithm), num_iters=num_iters)
     return Factors(*(A.astype(X.dtype) for A in end)), trace
 
@@ -139,10 +108,10 @@ def fit(
 
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
     """
-    X = checks.masked(X, mask)
+    X = door.masked(X, mask)
     algorithm = DEFAULT if algorithm is None else algorithm
     checks.algorithm(algorithm)
-    checks.domain(X, algorithm)
+    door.domain(X, algorithm)
     checks.number(tol, "tol")
     checks.choice(stop, "stop", STOPS)
     checks.count(max_iters, "max_iters", 0)
@@ -151,7 +120,7 @@ def fit(
 
     *compute, tol = _widened(X, start, algorithm, tol)
     own = start.W.dtype == compute[0].dtype and not checks.is_traced(compute, tol)
-    program = _fit_in_place if own else _fit
+    program = _fit_in_place if own else until_stopped
     found = program(*compute, tol, dtype=X.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
     if checks.is_traced(found):
         return found._replace(trace=_padded_with_nan(found.trace, found.num_iters, check_every, jnp))
@@ -173,12 +142,12 @@ def initial_factors(X, rank, init, key, algorithm) -> Factors:
         raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
     if isinstance(init, tuple) or callable(init):
         start = init(inits.as_key(key), filled(X), rank) if callable(init) else init
-        start = checks.factors(start, X.shape, rank)
+        start = door.factors(start, X.shape, rank)
     else:
         checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
         start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
-        checks.some_positive(start, X)
+        door.some_positive(start, X)
     start = zero_where_empty(X, start)
     return _movable(X, start, algorithm, init) if algorithm.keeps_zeros and init != "random" else start
 
@@ -210,7 +179,7 @@ def zero_where_empty(X, factors: Factors) -> Factors:
 
 def _widened(X, *others):
     """All that enters the compiled loop, in the one dtype to compute in, so that a new value is not a new program."""
-    dtype = checks.compute_dtype(X.dtype)
+    dtype = compute_dtype(X.dtype)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, *others))
 
 
@@ -297,7 +266,7 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
     return Fit(W, H, loss, end.num_iters, status, end.trace)
 
 
-_fit = jax.jit(_until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"))
+until_stopped = jax.jit(_until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"))
 # The start is `fit`'s own (`zero_where_empty`) and gives its memory to the factors, unless these have another dtype.
 _fit_in_place = jax.jit(
     _until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"), donate_argnames="factors"

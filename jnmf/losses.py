@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jnmf.masked import weighted
+from jnmf.numerics import divide, power
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,6 @@ class Loss:
 
     def grad_H(self, X, W, H, *beta):
         return W.T @ weighted(self.derivative, X, W @ H, *beta)
-
-
-def divide(a, b):
-    """a / b, and 0 where b = 0; differentiable there too (the branch not taken holds no 0/0)."""
-    return jnp.where(b != 0, a / jnp.where(b != 0, b, 1), 0)
-
-
-def power(a, exponent: float):
-    """a^exponent for a ≥ 0; a negative power of 0 is 0, so that such an entry takes no part in a weighted sum."""
-    base = jnp.where(a > 0, a, 1)
-    value = (
-        base**exponent if exponent >= 0 else (1 / base) ** -exponent
-    )  # XLA knows x^½ and x² as such, not x^−½ and x^−2
-    return jnp.where(a > 0, value, 1.0 if exponent == 0 else 0.0)
 
 
 def _beta(x, z, beta):

@@ -7,8 +7,8 @@ from jax import Array
 
 from jnmf.algorithms import MU, Combinator
 from jnmf.factors import Factors
-from jnmf.losses import divide
-from jnmf.objective import positional, pytree
+from jnmf.numerics import divide
+from jnmf.pytree import positional, pytree
 
 
 class MomentumState(NamedTuple):

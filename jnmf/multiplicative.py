@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from jnmf.blocks import in_blocks
 from jnmf.factors import Factors
-from jnmf.losses import divide, power
 from jnmf.masked import Masked, weighted
+from jnmf.numerics import divide, power
 
 
 def half_step(X, W, H, beta: float, l1=0.0, l2=0.0):

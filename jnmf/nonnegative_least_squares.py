@@ -5,18 +5,13 @@ min_{H ≥ 0} ½⟨H, G H⟩ − ⟨C, H⟩ is convex and separates over the col
 finishes the others. Once it is found, all share the derivative below.
 """
 
-import warnings
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.scipy.linalg import cho_solve
 
-from jnmf import accelerated_projected_gradient, active_set, checks, pivoting
-from jnmf.factors import project_nonnegative
-from jnmf.losses import divide
-from jnmf.numerics import unit_of
+from jnmf import accelerated_projected_gradient, active_set, pivoting
 
 METHODS = {"pivoting": pivoting.search, "projected_gradient": accelerated_projected_gradient.search}
 
@@ -61,103 +56,3 @@ def _exact_jvp(method, primals, tangents):
     dG, dC, _ = tangents
     H = _exact(method, *primals)
     return H, pivoting.solve_passive(G, H > 0, dC - dG @ H)
-
-
-def nnls(A, B):
-    """argmin_{Z ≥ 0} ½‖A Z − B‖², for every column of B at once.
-
-    A (m, r), B (m, k) -> Z (r, k), in the dtype of the two together. A may have any rank; where there are many
-    minimisers, one of them is returned. Block principal pivoting on the normal equations (Kim and Park 2011), and, for
-    the columns where these are not proved to be enough, an active set on a QR factor of A (Lawson and Hanson 1974). So
-    ½‖A z − b‖² is above its minimum, at z*, by at most some (r eps)·½‖b‖² + ‖b‖ δ + ½δ² with δ = r eps Σ_k ‖a_k‖ z*_k:
-    slopes are known to a rounding of ‖a_k‖ ‖b‖. A column that could not be solved is NaN, and an eager call warns. jit
-    and vmap apply, and the derivative in A and B (forward and reverse) is that of the implicit function theorem on the
-    active set.
-
-    Raises TypeError or ValueError for arguments that are not finite matrices of matching heights.
-    """
-    A, B = checks.matrix(A, "A"), checks.matrix(B, "B")
-    if A.shape[0] != B.shape[0]:
-        raise ValueError(f"nnls(A, B): A and B need the same number of rows, got A {A.shape} and B {B.shape}")
-    dtype = jnp.promote_types(A.dtype, B.dtype)
-    compute = checks.compute_dtype(dtype)
-    Z = _nnls(A.astype(compute), B.astype(compute))
-    warn_of_unsolved(Z, "nnls", "column")
-    return Z.astype(dtype)
-
-
-def warn_of_unsolved(Z, name: str, part: str):
-    """Tell how many of the columns of Z are NaN, where Z has values."""
-    if not checks.is_traced(Z):
-        unsolved = checks.on_host(lambda: jnp.sum(jnp.any(jnp.isnan(Z), axis=0)))
-        if unsolved:
-            warnings.warn(
-                f"{name}: {unsolved} of {Z.shape[1]} {part}s could not be solved and are NaN; in float64 they may be",
-                stacklevel=3,
-            )
-
-
-@jax.jit
-def _nnls(A, B):
-    # Columns of about 1, by powers of two, so that no square leaves the range of the dtype.
-    of_A, of_B = (lax.stop_gradient(unit_of(jnp.max(jnp.abs(M), axis=0))) for M in (A, B))
-    A, B = A / of_A[None, :], B / of_B[None, :]
-    d = lax.stop_gradient(divide(1, jnp.linalg.norm(A, axis=0)))
-    Z = _unit_columns(A * d[None, :], B)
-    return d[:, None] * Z * (of_B[None, :] / of_A[:, None])
-
-
-@jax.custom_jvp
-def _unit_columns(A, B):
-    G, C = A.T @ A, A.T @ B
-    Z, solved = pivoting.search(jnp.zeros_like(C), G, C)
-    # G holds the squares of A's singular values, and the solution through it loses twice the digits. One correction
-    # from the residual of A itself brings them back (corrected semi-normal equations; Björck 1987). Along a null
-    # direction of A it would be rounding divided by rounding: it is kept in the columns where it lowers the residual.
-    residual = B - A @ Z
-    slope = A.T @ residual
-    corrected = jnp.where(Z > 0, project_nonnegative(Z + pivoting.solve_passive(G, Z > 0, slope)), 0)
-    length = lambda residual: jnp.linalg.norm(residual, axis=0, keepdims=True)
-    lower = length(B - A @ corrected) <= length(residual)
-    found = jnp.where(lower, corrected, Z)
-
-    todo = ~(solved & _is_lowest(G, Z, -slope, length(B)[0]))
-
-    def rotated():
-        Q, R = jnp.linalg.qr(A)
-        return R, Q.T @ B  # ‖R z − Qᵀb‖ is ‖A z − b‖ but for the part of b that no z reaches
-
-    nothing = lambda: jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(rotated))
-    R, QtB = lax.cond(jnp.any(todo), rotated, nothing)
-    return active_set.finish(todo[None], found[None], R[None], QtB[None], jnp.zeros_like(C)[None])[0]
-
-
-def _is_lowest(G, Z, Y, length):
-    """Whether ½‖A z − b‖² is proved to be within 100 eps·‖b‖² of its minimum, from y = Aᵀ(A z − b), for each column.
-
-    At any other point it is yᵀd + ½‖A d‖² away, d ≥ −z. So it falls by at most Σ min over d_i ≥ −z_i of
-    y_i d_i + ½ λ d_i², with λ the least eigenvalue of G. Where G ≥ 0 a solution has ‖z*‖ ≤ ‖A z*‖ ≤ ‖b‖ and it falls by
-    at most ⟨y, z⟩ − ⟨y, z*⟩.
-    """
-    down, up = project_nonnegative(-Y), project_nonnegative(Y)
-    enough = 100 * jnp.finfo(G.dtype).eps * length**2
-    bounded = (jnp.linalg.norm(down, axis=0) * length + jnp.sum(up * Z, axis=0) <= enough) & (jnp.min(G) >= 0)
-
-    def strongly():
-        factor, ridge = pivoting.cholesky_factor(G)
-        inverse = cho_solve((factor, True), jnp.eye(len(G), dtype=G.dtype))
-        least = 1 / jnp.trace(inverse) - 2 * ridge
-        quadratic = jnp.where(least > 0, 0.5 * Y * Y / jnp.where(least > 0, least, 1), jnp.inf)
-        quadratic = jnp.where(Y == 0, 0, quadratic)
-        fall = jnp.sum(jnp.where(Y > 0, jnp.minimum(up * Z, quadratic), quadratic), axis=0)
-        return bounded | (fall <= enough)
-
-    return lax.cond(jnp.all(bounded), lambda: bounded, strongly)
-
-
-@_unit_columns.defjvp
-def _unit_columns_jvp(primals, tangents):
-    A, B = primals
-    dA, dB = tangents
-    Z = _unit_columns(A, B)
-    return Z, pivoting.solve_passive(A.T @ A, Z > 0, dA.T @ (B - A @ Z) + A.T @ (dB - dA @ Z))

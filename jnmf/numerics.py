@@ -1,6 +1,30 @@
-"""Numbers near the ends of their range."""
+"""Quotients, powers and units of numbers at the edge of their domain and near the ends of their range."""
 
 import jax.numpy as jnp
+
+
+def divide(a, b):
+    """a / b, and 0 where b = 0; differentiable there too (the branch not taken holds no 0/0)."""
+    return jnp.where(b != 0, a / jnp.where(b != 0, b, 1), 0)
+
+
+def power(a, exponent: float):
+    """a^exponent for a ≥ 0; a negative power of 0 is 0, so that such an entry takes no part in a weighted sum."""
+    base = jnp.where(a > 0, a, 1)
+    value = (
+        base**exponent if exponent >= 0 else (1 / base) ** -exponent
+    )  # XLA knows x^½ and x² as such, not x^−½ and x^−2
+    return jnp.where(a > 0, value, 1.0 if exponent == 0 else 0.0)
+
+
+def project_nonnegative(A):
+    """[A]₊, the nearest nonnegative array to A in the Frobenius norm: every negative entry becomes 0."""
+    return jnp.maximum(A, 0)
+
+
+def compute_dtype(dtype):
+    """The dtype to compute in: half precision is widened to float32, the others are kept."""
+    return jnp.promote_types(dtype, jnp.float32)
 
 
 def unit_of(x):

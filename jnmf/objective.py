@@ -1,51 +1,15 @@
 """The objective D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², its gradient and its optimality."""
 
-from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from jnmf import checks, losses
+from jnmf import losses
 from jnmf.blocks import in_blocks
-from jnmf.factors import Factors, column_scale
-from jnmf.losses import divide
+from jnmf.factors import Factors
 from jnmf.masked import weighted
-
-
-def static(default) -> Any:
-    """A field that is structure: another value is another program."""
-    return field(default=default, metadata={"static": True})
-
-
-def positional(*, kw_only: bool = False) -> Any:
-    """A field without a default that is given by position."""
-    return field(kw_only=kw_only)
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(positional,))
-def pytree(cls):
-    """A frozen, keyword-only dataclass that is a pytree: fields marked `static` are structure, the others children.
-
-    As `jax.tree_util.register_dataclass`, but with the class in the structure: there, two classes with equal fields
-    have equal structures, MU(beta=1.0) and HALS(inner=1) for one, and `jit` may run the program of the other.
-    """
-    cls = dataclass(frozen=True, kw_only=True)(cls)
-    leaves = [f.name for f in fields(cls) if not f.metadata.get("static")]
-    structure = [f.name for f in fields(cls) if f.metadata.get("static")]
-
-    def flatten(x):
-        keyed = [(jax.tree_util.GetAttrKey(name), getattr(x, name)) for name in leaves]
-        return keyed, (cls, *(getattr(x, name) for name in structure))
-
-    def unflatten(aux, children):
-        x = object.__new__(cls)  # not __init__, which checks: JAX also puts placeholders into trees
-        for name, value in zip([*structure, *leaves], [*aux[1:], *children], strict=True):
-            object.__setattr__(x, name, value)
-        return x
-
-    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
-    return cls
+from jnmf.pytree import pytree
 
 
 @pytree
@@ -131,32 +95,3 @@ def projected_gradient_norm(factors: Factors, gradients: Factors):
         jnp.linalg.norm(projected(factors.W, gradients.W, 0)),
         jnp.linalg.norm(projected(factors.H, gradients.H, 1)),
     )
-
-
-def kkt_residual(X, factors: Factors, algorithm=None, *, mask=None):
-    """How far the factors are from the optimality condition of `algorithm`'s objective: ‖∇ᴾ‖, a scalar, 0 at KKT.
-
-    KKT: W ≥ 0, ∇_W ≥ 0, W ⊙ ∇_W = 0, and the same for H. See `projected_gradient_norm`. X (m, n), W (m, r), H (r, n);
-    algorithm None is the Frobenius loss without penalties.
-    """
-    X = checks.masked(X, mask)
-    factors = checks.factors(factors, X.shape, None)
-    return _kkt_residual(X, factors, algorithm or Objective())
-
-
-@jax.jit  # the blocks of an eager call would be a program each time
-def _kkt_residual(X, factors: Factors, algorithm):
-    return projected_gradient_norm(factors, gradient(X, factors, algorithm))
-
-
-def relative_change(old: Factors, new: Factors):
-    """δ = ‖W⁺ − W‖/‖W‖ + ‖H⁺ − H‖/‖H‖ of the factors scaled so that the columns of W have maximum 1, with 0/0 = 0.
-
-    A scalar, 0 for equal factors. Without the scaling δ would also count moves along the gauge, which change nothing.
-    """
-    d, new_d, norm = column_scale(old.W), column_scale(new.W), jnp.linalg.norm
-    scaled = Factors(old.W / d[None, :], old.H * d[:, None])
-    # The change is not taken as a difference of scaled factors: two rounded products of equal numbers can differ.
-    change_W = (new.W - old.W - scaled.W * (new_d - d)[None, :]) / new_d[None, :]
-    change_H = (new.H - old.H) * new_d[:, None] + old.H * (new_d - d)[:, None]
-    return divide(norm(change_W), norm(scaled.W)) + divide(norm(change_H), norm(scaled.H))

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from jnmf import checks
-from jnmf.factors import Factors, as_factors
-from jnmf.similarity import unit_columns
+from jnmf import door
+from jnmf.factors import Factors, as_factors, unit_columns
+from jnmf.numerics import compute_dtype
 
 
 def clusters(factors):
@@ -38,19 +38,19 @@ def order(factors):
 
 def _checked(factors) -> Factors:
     W, H = as_factors(factors)
-    W, H = checks.matrix(W, "W"), checks.matrix(H, "H")
+    W, H = door.matrix(W, "W"), door.matrix(H, "H")
     if W.shape[1] != H.shape[0]:
         raise ValueError(
             f"expected W (m, r) and H (r, n) of one rank, got W {W.shape} and H {H.shape}; did you pass Hᵀ?"
         )
-    checks.nonnegative(W, "W")
-    checks.nonnegative(H, "H")
+    door.nonnegative(W, "W")
+    door.nonnegative(H, "H")
     return Factors(W, H)
 
 
 def strongest(A):
     """Of each row of A (m, r): the largest entry with the columns at unit length, and its column; r for a zero row."""
-    loading = unit_columns(A.astype(checks.compute_dtype(A.dtype)))
+    loading = unit_columns(A.astype(compute_dtype(A.dtype)))
     strength = jnp.max(loading, axis=1)
     return jnp.where(strength > 0, jnp.argmax(loading, axis=1), A.shape[1]), strength
 

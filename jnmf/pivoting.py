@@ -19,7 +19,7 @@ from jax.custom_batching import custom_vmap
 from jax.scipy.linalg import cho_solve
 
 from jnmf import solvers
-from jnmf.factors import project_nonnegative
+from jnmf.numerics import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
 ELIMINATE_UP_TO = 16  # the rank up to which a loop over all columns of a block is faster than LAPACK for each

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jnmf import checks
-from jnmf.cross_validation import STUDIES as SCORES
-from jnmf.cross_validation import means
+from jnmf import checks, door
 from jnmf.factors import as_factors
-from jnmf.loops import Status, Trace
+from jnmf.results import SCORES, Status, Trace, means
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -441,7 +439,7 @@ def _images(A, shape, order: str, name: str) -> list[np.ndarray]:
 
 
 def _array(A, name: str) -> np.ndarray:
-    return np.asarray(checks.matrix(A, name), float)
+    return np.asarray(door.matrix(A, name), float)
 
 
 def _factors(factors, shape) -> Any:

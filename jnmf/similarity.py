@@ -11,12 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from optax.assignment import hungarian_algorithm
 
-from jnmf import checks
-from jnmf.factors import Factors
-from jnmf.loops import Status
-from jnmf.losses import divide
+from jnmf import door
+from jnmf.factors import Factors, unit_columns
+from jnmf.numerics import compute_dtype
+from jnmf.results import Status
 
 
 def match(U, V):
@@ -46,7 +45,7 @@ def similarity(U, V):
 
 
 def _matrices(U, V):
-    U, V = checks.matrix(U, "U"), checks.matrix(V, "V")
+    U, V = door.matrix(U, "U"), door.matrix(V, "V")
     if U.shape != V.shape:
         raise ValueError(f"expected U and V of the same shape (m, r), got U {U.shape} and V {V.shape}")
     return U, V
@@ -55,7 +54,7 @@ def _matrices(U, V):
 @jax.jit
 def _cosines(U, V):
     """(r, r): the cosine of column k of U and column l of V at (k, l)."""
-    dtype = checks.compute_dtype(jnp.promote_types(U.dtype, V.dtype))
+    dtype = compute_dtype(jnp.promote_types(U.dtype, V.dtype))
     U, V = unit_columns(U.astype(dtype)), unit_columns(V.astype(dtype))
     return _clipped(jnp.matmul(U.T, V, precision="highest"))  # the digits of 1 − cos tell two good fits apart
 
@@ -65,17 +64,10 @@ def _clipped(cosines):
     return cosines + lax.stop_gradient(jnp.clip(cosines, -1, 1) - cosines)
 
 
-def unit_columns(A):
-    """A (m, r), floating, with its columns at Euclidean length 1; a zero column stays zero."""
-    # Divided by its largest entry first, no column has squares that overflow or vanish. The cosine does not depend on
-    # this scale, and so neither does its derivative.
-    A = divide(A, lax.stop_gradient(jnp.max(jnp.abs(A), axis=0, keepdims=True)))
-    square = jnp.sum(A * A, axis=0, keepdims=True)
-    return A * lax.rsqrt(jnp.where(square > 0, square, 1))
-
-
 @jax.jit
 def _match(cosines):
+    from optax.assignment import hungarian_algorithm  # only what matches components needs it
+
     rows, columns = hungarian_algorithm(-lax.stop_gradient(cosines))
     return jnp.zeros_like(columns).at[rows].set(columns)
 
@@ -132,7 +124,7 @@ def _sweep_scores(W, H, ranks, finite, best):
 
 def _pair_cosines(A):
     """A (R, S, m, r) -> (R, S, S, r, r): for each rank, the cosines of each restart with each other."""
-    A = jax.vmap(jax.vmap(unit_columns))(A.astype(checks.compute_dtype(A.dtype)))
+    A = jax.vmap(jax.vmap(unit_columns))(A.astype(compute_dtype(A.dtype)))
     return _clipped(jnp.einsum("asmk,atml->astkl", A, A, precision="highest"))
 
 

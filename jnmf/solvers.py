@@ -20,8 +20,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import sequential_vmap
 
-from jnmf.factors import project_nonnegative
-from jnmf.losses import divide
+from jnmf.numerics import divide, project_nonnegative
+
+
+def ridge(G, l2):
+    """G + l2·I."""
+    return G + l2 * jnp.eye(G.shape[0], dtype=G.dtype)
 
 
 def multiplicative(H, G, C, l1: Array | float = 0.0):

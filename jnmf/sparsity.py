@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from jnmf import checks
-from jnmf.losses import divide
+from jnmf.numerics import compute_dtype, divide
 
 
 def hoyer_sparsity(x, axis=None):
@@ -93,4 +93,4 @@ def _real(x):
     if x.size == 0:
         raise ValueError(f"x: expected at least one entry, got shape {x.shape}")
     dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
-    return x.astype(checks.compute_dtype(dtype)), dtype
+    return x.astype(compute_dtype(dtype)), dtype

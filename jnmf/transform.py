@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jnmf import checks, multiplicative, nonnegative_least_squares, pivoting
+from jnmf import checks, door, multiplicative, nonnegative_least_squares, pivoting
 from jnmf.algorithms import HALS
-from jnmf.factors import Factors
-from jnmf.losses import divide, for_beta, power
+from jnmf.factors import Factors, relative_change
+from jnmf.losses import for_beta
 from jnmf.masked import Masked, weighted
-from jnmf.numerics import unit_of
-from jnmf.objective import relative_change
+from jnmf.numerics import compute_dtype, divide, power, unit_of
 
 UPDATES = 1000  # at most
 STEPS = 50  # of Newton's method after them, at most
@@ -29,19 +28,19 @@ def transform(X_new, H, algorithm=None, *, mask=None):
 
     Raises TypeError or ValueError for arguments that are not matrices with the same number of columns.
     """
-    X, H = checks.masked(X_new, mask, "X_new"), checks.matrix(H, "H")
+    X, H = door.masked(X_new, mask, "X_new"), door.matrix(H, "H")
     algorithm = HALS() if algorithm is None else algorithm
     checks.algorithm(algorithm)
-    checks.domain(X, algorithm, "X_new")
+    door.domain(X, algorithm, "X_new")
     if X.shape[1] != H.shape[1]:
         hint = "did you pass Hᵀ?" if X.shape[1] == H.shape[0] else "both have one column for each feature"
         raise ValueError(f"transform: expected X_new (m, n) and H (r, n), got {X.shape} and {H.shape}; {hint}")
-    checks.nonnegative(H, "H")
-    dtype = checks.compute_dtype(X.dtype)
+    door.nonnegative(H, "H")
+    dtype = compute_dtype(X.dtype)
     arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, H, algorithm))
     W = _least_squares(*arguments) if algorithm.beta == 2 else _divergence(*arguments)
     if algorithm.beta == 2:
-        nonnegative_least_squares.warn_of_unsolved(W.T, "transform", "row")
+        checks.warn_of_unsolved(W.T, "transform", "row")
     return W.astype(X.dtype)
 
 

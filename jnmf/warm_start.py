@@ -20,6 +20,7 @@ from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.init import as_key, random
 from jnmf.low_rank import compress
+from jnmf.numerics import compute_dtype
 
 
 def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, init=random):
@@ -140,7 +141,7 @@ def _least_squares_method(algorithm, caller: str):
 
 def _widest(X):
     """X in the dtype to compute in."""
-    return X.astype(checks.compute_dtype(X.dtype))
+    return X.astype(compute_dtype(X.dtype))
 
 
 def _in(dtype, factors: Factors) -> Factors:

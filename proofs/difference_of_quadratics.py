@@ -42,10 +42,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jnmf import solvers
-from jnmf.algorithms import ridge
 from jnmf.factors import Factors
 from jnmf.masked import Masked
 from jnmf.objective import Objective, objective, rise
+from jnmf.solvers import ridge
 from proofs.kernel import Statement, chain, exact_chain
 from proofs.strategies import nonnegative, real
 

@@ -35,9 +35,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnmf import losses
-from jnmf.algorithms import ridge
 from jnmf.factors import Factors
 from jnmf.objective import Objective, gradient, objective
+from jnmf.solvers import ridge
 from proofs.kernel import Statement, central_difference, chain, exact_chain
 from proofs.strategies import problems, real
 

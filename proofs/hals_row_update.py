@@ -43,9 +43,9 @@ import jax
 import numpy as np
 
 from jnmf import solvers
-from jnmf.algorithms import ridge
 from jnmf.factors import Factors
 from jnmf.objective import Objective, objective
+from jnmf.solvers import ridge
 from proofs.kernel import Statement, chain, exact_chain, excess, holds
 from proofs.strategies import nonnegative, problems, real
 

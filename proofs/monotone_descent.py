@@ -72,7 +72,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jnmf import losses, multiplicative, solvers
-from jnmf.losses import divide
+from jnmf.numerics import divide
 from proofs.kernel import Statement, bound, exact_chain, excess, holds
 from proofs.strategies import nonnegative, positive, problems, real, shapes
 

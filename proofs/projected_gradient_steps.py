@@ -45,9 +45,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jnmf import losses, solvers
-from jnmf.algorithms import ridge
 from jnmf.factors import Factors
 from jnmf.objective import Objective, penalty
+from jnmf.solvers import ridge
 from proofs.kernel import Statement, bound, chain, excess, holds
 from proofs.strategies import positive, problems
 

@@ -75,7 +75,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jnmf import ALS, Factors, hoyer_sparsity, objective, solvers
-from jnmf.algorithms import ridge
+from jnmf.solvers import ridge
 from proofs.kernel import Statement, central_difference, chain, exact_chain
 from proofs.least_squares_solutions import solve
 from proofs.strategies import full_rank, nonnegative, positive, problems, real

@@ -84,7 +84,7 @@ from hypothesis import strategies as st
 
 from jnmf import Factors, losses, multiplicative, nnls, normalize, solvers
 from jnmf.factors import NORMS
-from jnmf.losses import divide
+from jnmf.numerics import divide
 from proofs.kernel import Statement, chain, deviation, exact_chain, excess, fractions, holds
 from proofs.strategies import SHAPES, nonnegative, positive, problems, real, scales, shapes
 

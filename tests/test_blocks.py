@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import problem
 
-from jnmf import MU, Factors, blocks, checks, loops, multiplicative
+from jnmf import MU, Factors, blocks, door, loops, multiplicative
 from jnmf.masked import Masked
 from jnmf.objective import gradient
 
@@ -65,6 +65,6 @@ def test_looking_at_the_data_makes_no_second_matrix(dtype, transposed):
     m, n, r = (8192, 2048, 4) if transposed else (2048, 8192, 4)
     shaped = lambda *shape: jax.ShapeDtypeStruct(shape, dtype)
     start = Factors(shaped(m, r), shaped(r, n))
-    for program, arguments in ((checks._all_finite, ()), (checks._any_nonzero, ()), (loops.zero_where_empty, (start,))):
+    for program, arguments in ((door._all_finite, ()), (door._any_nonzero, ()), (loops.zero_where_empty, (start,))):
         memory = program.lower(shaped(m, n), *arguments).compile().memory_analysis()
         assert memory.temp_size_in_bytes < 0.07 * m * n * jnp.dtype(dtype).itemsize

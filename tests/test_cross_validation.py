@@ -1,7 +1,6 @@
 """Choosing the rank by held-out entries: what is held out, what is scored, what is chosen, and in how much memory."""
 
 import logging
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +9,11 @@ import pytest
 from scipy.special import kl_div
 from support import problem
 
-from jnmf import HALS, MU, PGD, Factors, cross_validate, cross_validation, fit
+from jnmf import HALS, MU, PGD, Factors, batches, cross_validate, cross_validation, fit
 from jnmf.cross_validation import choose
 from jnmf.masked import Masked
 
 X, _ = problem()
-BATCH = sys.modules["jnmf.sweep"]  # the module; jnmf.sweep is the function
 
 
 def hold_outs(A, M=None, *, holdout, num_restarts, key=0):
@@ -174,13 +172,13 @@ def test_an_infinite_divergence_is_told_and_its_rank_not_chosen(monkeypatch):
 
     Where it is held out, the test loss is infinite; where it is fitted, the training loss is, and the fit is no fit.
     """
-    uniform = BATCH.inits.uniform
+    uniform = batches.inits.uniform
 
     def blocked(*arguments):
         W, H = uniform(*arguments)
         return Factors(W.at[0, 1].set(0), H.at[0, 0].set(0))
 
-    monkeypatch.setattr(BATCH.inits, "uniform", blocked)
+    monkeypatch.setattr(batches.inits, "uniform", blocked)
     options = {"num_restarts": 6, "algorithm": MU(beta=1.0), "max_iters": 5, "holdout": 0.4}
     held = hold_outs(X, holdout=0.4, num_restarts=6)[:, 0, 0] > 0
     assert 0 < held.sum() < 6
@@ -268,14 +266,14 @@ def test_memory_is_that_of_a_batch_whatever_the_number_of_restarts(monkeypatch):
     work = lambda program: program.compile().memory_analysis().temp_size_in_bytes / A.X.nbytes
     assert work(cross_validation._last_draws.lower(keys, A, 800)) < 8
 
-    batch, seen = BATCH._batch, []
+    batch, seen = batches._batch, []
 
     def recorded(*arguments):
         seen.append(sum(leaf.nbytes for leaf in jax.tree.leaves(arguments[:-3]) if hasattr(leaf, "nbytes")))
         seen.append(batch.lower(*arguments).compile().memory_analysis().temp_size_in_bytes)
         return batch(*arguments)
 
-    monkeypatch.setattr(BATCH, "_batch", recorded)
+    monkeypatch.setattr(batches, "_batch", recorded)
     cross_validate(A.X, [2], num_restarts=20, algorithm=HALS(), max_iters=2, batch_size=2)
     assert len(seen) == 20
     assert max(seen) < 20 * A.X.nbytes  # two members, one on each device

@@ -175,7 +175,7 @@ def test_new_values_do_not_recompile():
     X, start = problem()
     fit(X, algorithm=HALS(l1_H=0.1), init=start, tol=1e-3, max_iters=7)
     run(X, start, PGD(step_size=1e-3), num_iters=7)
-    programs = lambda: [program._cache_size() for program in (loops._fit_in_place, loops._fit, loops._run)]
+    programs = lambda: [program._cache_size() for program in (loops._fit_in_place, loops.until_stopped, loops._run)]
     before = programs()
     fit(X, algorithm=HALS(l1_H=0.2, l2_W=1), init=start, tol=1e-2, max_iters=7)
     fit(X, algorithm=HALS(l1_H=np.float64(0.3)), init=start, tol=0, max_iters=7)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from support import drawn
 
 from jnmf import Factors, Status
-from jnmf.similarity import match, similarity, sweep_similarity, unit_columns
+from jnmf.factors import unit_columns
+from jnmf.similarity import match, similarity, sweep_similarity
 from proofs.strategies import nonnegative, positive, real
 
 SHAPES = ((5, 1), (6, 3), (3, 5), (6, 6))  # one compilation each

@@ -1,7 +1,6 @@
 """Whole studies: members equal single fits, few programs, every rank and restart in its place."""
 
 import itertools
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +19,7 @@ from jnmf import (
     Factors,
     Momentum,
     Status,
+    batches,
     cross_validation,
     fit,
     hoyer_sparsity,
@@ -33,15 +33,15 @@ from jnmf import (
 from jnmf.init import as_key
 from jnmf.loops import zero_where_empty
 from jnmf.masked import Masked
+from jnmf.sweep import best_restart
 
 X, _ = problem()
 KEYS = jax.random.split(jax.random.key(0), 3)
-BATCH = sys.modules["jnmf.sweep"]  # the module; jnmf.sweep is the function
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_padding_with_zero_components_changes_nothing(name):
-    start = Factors(*(A[0] for A in BATCH._padded([init.random(1, X, 3)], 5)))
+    start = Factors(*(A[0] for A in batches._padded([init.random(1, X, 3)], 5)))
     assert start.W.shape == (12, 5)
     padded, trace = run(X, start, ALGORITHMS[name], num_iters=4)
     single, single_trace = run(X, init.random(1, X, 3), ALGORITHMS[name], num_iters=4)
@@ -162,17 +162,17 @@ def test_members_equal_single_fits(algorithm):
 
 def test_a_sweep_of_twenty_ranks_compiles_one_program_a_bucket(monkeypatch):
     ranks = list(range(1, 21))
-    groups = BATCH.buckets(ranks)
+    groups = batches.buckets(ranks)
     assert [rank for group in groups for rank in group] == ranks
     assert len(groups) <= 7
-    before = BATCH._batch._cache_size()
+    before = batches._batch._cache_size()
     study = sweep(X, ranks, num_restarts=2, num_iters=3, algorithm=HALS())
-    assert BATCH._batch._cache_size() - before <= len(groups)
+    assert batches._batch._cache_size() - before <= len(groups)
     assert (study.status == Status.MAX_ITERS).all()
     assert (study.num_iters == 3).all()
     assert study.factors(20, 1).H.shape == (20, 9)
     sweep(2 * X, ranks[::-1], num_restarts=2, num_iters=3, key=7, algorithm=HALS(l1_H=0.1))
-    assert BATCH._batch._cache_size() - before <= len(groups)
+    assert batches._batch._cache_size() - before <= len(groups)
 
 
 def test_batches_of_any_size_give_the_same(capsys):
@@ -207,7 +207,7 @@ def test_diverged_members_are_never_the_best():
     with pytest.warns(UserWarning, match="2 of 2 fits are not finite, see `status`: try a smaller step size"):
         study = sweep(X, [2], num_restarts=2, algorithm=PGD(step_size=1e3), tol=1e-12)
     assert (study.status == Status.NONFINITE).all()
-    assert BATCH.best_restart(np.array([1.0, np.nan, 2.0]), np.array([2, 2, 1])) == 2
+    assert best_restart(np.array([1.0, np.nan, 2.0]), np.array([2, 2, 1])) == 2
     assert np.isfinite(study.best(2).W).all()
 
 
@@ -255,7 +255,7 @@ def test_matrices_of_more_entries_than_an_int32_counts():
     real = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)
     factors, key = Factors(real(m, r), real(r, n)), jax.random.key(0)
     for A in (real(m, n), Masked(real(m, n), real(m, n))):
-        assert jax.eval_shape(BATCH.rmse, A, factors).shape == ()
+        assert jax.eval_shape(batches.rmse, A, factors).shape == ()
     assert jax.eval_shape(lambda A: svd_rmse(A, (1, 2)), real(m, n)).shape == (2,)
     assert jax.eval_shape(lambda A: init.random(key, A, r), real(m, n)).H.shape == (r, n)
     assert jax.eval_shape(lambda A: init.nndsvd(A, r), real(m, n)).H.shape == (r, n)
@@ -266,10 +266,10 @@ def test_matrices_of_more_entries_than_an_int32_counts():
     assert (last.shape, last.dtype) == ((1,), jnp.uint32)
     start = Factors(real(1, m, r), real(1, r, n))
     found = jax.eval_shape(
-        lambda A, s: BATCH._batch(A, s, HALS(), 0.0, 1, 1, None, BATCH.SWEEP, 1, 1), real(m, n), start
+        lambda A, s: batches._batch(A, s, HALS(), 0.0, 1, 1, None, batches.SWEEP, 1, 1), real(m, n), start
     )
     assert found.loss.shape == (1,)
-    assert BATCH.automatic_batch_size(masked, False, HALS(), r) == BATCH.members_at_a_time(masked, r) == 1
+    assert batches.automatic_batch_size(masked, False, HALS(), r) == batches.members_at_a_time(masked, r) == 1
 
 
 def test_unknown_members():

@@ -1,0 +1,240 @@
+"""Many fits as a few array programs: the members of a study, in batches of ranks that share a program."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.sharding import Mesh, PartitionSpec
+
+from jnmf import checks, door, loops
+from jnmf import init as inits
+from jnmf.factors import Factors
+from jnmf.masked import Masked, filled
+from jnmf.numerics import compute_dtype
+from jnmf.objective import Objective, objective
+from jnmf.results import Status
+
+WORKING_MEMORY = 2**29  # bytes that the members of one batch may take, when `batch_size` is left open
+CACHE = 2**21  # bytes of factors and products that a CPU iterates on at a time; twice as fast as a whole batch
+
+
+def checked(X, mask, ranks, algorithm, num_restarts):
+    """X (masked if there is a mask), the ranks and the algorithm of a study, or an error."""
+    X, ranks = door.masked(X, mask), checks.ranks(ranks)
+    algorithm = loops.DEFAULT if algorithm is None else algorithm
+    checks.algorithm(algorithm)
+    door.domain(X, algorithm)
+    checks.count(num_restarts, "num_restarts", 1)
+    return X, ranks, algorithm
+
+
+def stopping(num_iters, tol, max_iters) -> dict[str, Any]:
+    """When the members of a study stop; what is None of the last two has its default."""
+    tol, max_iters = 1e-4 if tol is None else tol, 500 if max_iters is None else max_iters
+    checks.number(tol, "tol")
+    checks.count(max_iters, "max_iters", 0)
+    return {"num_iters": num_iters, "tol": tol, "max_iters": max_iters}
+
+
+class Study(NamedTuple):
+    """What the members of a study see of X, and what is recorded of their factors; two functions of module level.
+
+    `own` is what a restart has to itself, its entry of a tree of arrays, or None.
+    """
+
+    view: Callable[[Any, Any], Any]  # (X, own) -> the X that the member fits
+    scores: Callable[[Any, Any, Factors, Any], Any]  # (X, own, factors, algorithm) -> scalars
+
+
+def members(X, own, study: Study, ranks, keys, algorithm, init, stop, batch_size, progress):
+    """{(rank, restart): Member}, one restart a key, computed in batches of one rank bucket.
+
+    `own` None, or a tree of arrays with one entry a restart.
+    """
+    if batch_size is not None:
+        checks.count(batch_size, "batch_size", 1)
+    jobs = []
+    for bucket in buckets(ranks):
+        pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
+        size = min(batch_size or automatic_batch_size(X, own is None, algorithm, bucket[-1]), len(pairs))
+        num_devices = min(jax.local_device_count(), size)
+        parts = -(-size // (num_devices * members_at_a_time(X, bucket[-1])))
+        at_a_time = -(-size // (num_devices * parts))
+        jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
+
+    start, found = _single_starts(X, own, study, ranks, keys, init, algorithm), {}
+
+    def keep(batch, fits):
+        fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
+        for i, (rank, restart) in enumerate(batch):
+            found[rank, restart] = jax.tree.map(lambda column, i=i: column[i], fits)
+
+    running = []  # the devices compute a batch while the host prepares the next one
+    for width, at_a_time, parts, num_devices, batch in _tracked(jobs, progress):
+        missing = at_a_time * parts * num_devices - len(batch)
+        padded = batch + batch[-1:] * missing  # all batches have one size: one program
+        restarts = np.array([restart for _, restart in padded])
+        each = jax.tree.map(lambda a, restarts=restarts: a[restarts], own)
+        starts = _padded([start(*pair) for pair in padded], width)
+        fits = _batch(*_widened(X, starts, algorithm, stop), each, study, at_a_time, num_devices)
+        running.append((batch, fits))
+        if len(running) > 1:
+            keep(*running.pop(0))
+    keep(*running[0])
+    return found
+
+
+def buckets(ranks) -> list[list[int]]:
+    """The ranks in increasing order, in groups whose largest is at most 1.3 times its least (or one more than it)."""
+    groups: list[list[int]] = []
+    for rank in sorted(int(r) for r in ranks):
+        if groups and rank <= max(groups[-1][0] + 1, 1.3 * groups[-1][0]):
+            groups[-1].append(rank)
+        else:
+            groups.append([rank])
+    return groups
+
+
+def batched(items: list, size: int) -> list[list]:
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def automatic_batch_size(X, shared: bool, algorithm, rank: int) -> int:
+    m, n = X.shape
+    numbers = 8 * (m + n) * rank
+    if algorithm.beta != 2 or isinstance(X, Masked):
+        numbers += (6 if shared else 12) * m * n  # a mask of its own is made anew, twice
+    return max(1, WORKING_MEMORY // (numbers * compute_dtype(X.dtype).itemsize))
+
+
+def members_at_a_time(X, rank: int) -> int:
+    """How many members a CPU should iterate on together; other devices take the whole batch."""
+    if jax.default_backend() != "cpu":
+        return 2**30
+    return max(1, CACHE // (2 * sum(X.shape) * rank * compute_dtype(X.dtype).itemsize))
+
+
+class Member(NamedTuple):
+    factors: Factors
+    loss: Array
+    scores: Any
+    num_iters: Array
+    status: Array
+
+
+def _widened(X, starts, algorithm, stop):
+    """The first arguments of `_batch`, in the dtype to compute in."""
+    dtype = compute_dtype(X.dtype)
+    arrays = jax.tree.map(lambda a: jnp.asarray(a, dtype), (X, starts, algorithm, stop["tol"]))
+    return *arrays, stop["num_iters"], stop["max_iters"]
+
+
+@partial(jax.jit, static_argnames=("num_iters", "max_iters", "study", "at_a_time", "num_devices"))
+def _batch(
+    X,
+    starts: Factors,
+    algorithm,
+    tol,
+    num_iters: int | None,
+    max_iters: int,
+    own,
+    study: Study,
+    at_a_time: int,
+    num_devices: int,
+) -> Member:
+    """All members of a batch, starts W (B, m, r), H (B, r, n), and what each has to itself.
+
+    Each device takes its part of them, `at_a_time` as one array program, one such group after the other.
+    """
+
+    def on_one_device(X, own, starts, algorithm, tol):
+        def member(one):
+            own, start = one
+            A = study.view(X, own)
+            fitted = _fitted(A, loops.zero_where_empty(A, start), algorithm, tol, num_iters, max_iters)
+            return fitted._replace(scores=study.scores(X, own, fitted.factors, algorithm))
+
+        return lax.map(member, (own, starts), batch_size=at_a_time)
+
+    if num_devices == 1:
+        return on_one_device(X, own, starts, algorithm, tol)
+    everywhere, divided = PartitionSpec(), PartitionSpec("members")
+    return jax.shard_map(
+        on_one_device,
+        mesh=Mesh(np.array(jax.local_devices()[:num_devices]), "members"),
+        in_specs=(everywhere, divided, divided, everywhere, everywhere),
+        out_specs=divided,
+        check_vma=False,  # no member needs anything of another
+    )(X, own, starts, algorithm, tol)
+
+
+def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
+    if num_iters is None:
+        fit = loops.until_stopped(
+            X, start, algorithm, tol, dtype=X.dtype, stop="delta", max_iters=max_iters, check_every=1
+        )
+        return Member(fit.factors, fit.loss, None, fit.num_iters, fit.status)
+    factors = loops.last_factors(X, start, algorithm, num_iters)
+    loss = objective(X, factors, algorithm)
+    finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(factors.W)) & jnp.all(jnp.isfinite(factors.H))
+    return Member(factors, loss, None, jnp.array(num_iters), jnp.where(finite, Status.MAX_ITERS, Status.NONFINITE))
+
+
+def rmse(X, factors: Factors):
+    """sqrt(Σ M (X − WH)² / Σ M), the root mean square of the residual over the entries that count."""
+    return jnp.sqrt(2 * mean_loss(X, factors, Objective()))
+
+
+def mean_loss(X, factors: Factors, loss):
+    """Σ M d(x, z) / Σ M of an objective without penalties: its mean over the entries that count."""
+    weight = jnp.sum(X.M) if isinstance(X, Masked) else float(X.size)  # a whole number need not fit 32 bits
+    return objective(X, factors, loss) / weight
+
+
+SWEEP = Study(view=lambda X, _: X, scores=lambda X, own, factors, algorithm: rmse(X, factors))
+
+
+def _single_starts(X, own, study: Study, ranks, keys, init, algorithm):
+    """(rank, restart) -> (W, H), the start of that member, as NumPy arrays."""
+    if init != "random":
+        return lambda rank, restart: jax.device_get(loops.initial_factors(X, rank, init, keys[restart], algorithm))
+    # The start of a rank is the first components of that of a larger one: one draw serves all ranks.
+    draw = jax.vmap(lambda key: inits.uniform(key, X.shape, max(ranks), compute_dtype(X.dtype)))
+    (W, H), means = jax.device_get((draw(keys), _mean_sizes(X, own, study)))
+
+    def start(rank, restart):
+        s = 2 * np.sqrt(means[0 if own is None else restart] / rank).astype(W.dtype)
+        return s * W[restart, :, :rank], s * H[restart, :rank]
+
+    return start
+
+
+@partial(jax.jit, static_argnames="study")
+def _mean_sizes(X, own, study: Study):
+    """The mean of |X| as each restart sees it, one after the other; a single one where all see the same."""
+    X = jax.tree.map(lambda A: A.astype(compute_dtype(A.dtype)), X)
+    one = lambda own: inits.mean_size(filled(study.view(X, own)))
+    return one(None)[None] if own is None else lax.map(one, own)
+
+
+def _padded(starts: list[Any], width: int) -> Factors:
+    """The starts W (m, r), H (r, n), each of its own rank, as W (B, m, width), H (B, width, n) with zero components."""
+    (m, _), (_, n), dtype = starts[0][0].shape, starts[0][1].shape, starts[0][0].dtype
+    W, H = np.zeros((len(starts), m, width), dtype), np.zeros((len(starts), width, n), dtype)
+    for i, (Wi, Hi) in enumerate(starts):
+        W[i, :, : Wi.shape[1]], H[i, : len(Hi)] = Wi, Hi
+    return Factors(jnp.asarray(W), jnp.asarray(H))
+
+
+def _tracked(jobs, progress: bool):
+    if not progress:
+        return jobs
+    try:
+        from rich.progress import track
+    except ImportError as missing:
+        raise ImportError("progress=True needs rich: pip install 'jnmf[experiments]'") from missing
+    return track(jobs, "batches")

@@ -1,0 +1,83 @@
+"""The shape of the library: what imports what, and what need not be installed."""
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / "jnmf").rglob("*.py")}
+MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}
+HIGHEST = 10  # floors
+
+
+def imported(name) -> set[str]:
+    """The modules of jnmf that a module imports at its top."""
+    found = set()
+    for node in ast.parse(MODULES[name].read_text()).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "jnmf":
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                found.add(submodule if submodule in MODULES else node.module)
+    return found - {name}
+
+
+@cache
+def floor(name) -> int:
+    """The longest chain of imports below a module; a circle would have no end."""
+    return 1 + max((floor(below) for below in imported(name)), default=-1)
+
+
+def test_no_chain_of_imports_is_long_or_a_circle():
+    assert max((floor(name), name) for name in MODULES)[0] <= HIGHEST
+
+
+def test_no_module_uses_a_private_name_of_another():
+    of_others = re.compile(r"\b(\w+)\._[a-z]\w*")
+    modules = {name.split(".")[-1] for name in MODULES} | {"inits"}
+    for path in MODULES.values():
+        text = path.read_text()
+        private = [f"{name}" for name in of_others.findall(text) if name in modules]
+        private += re.findall(r"^from jnmf\S* import .*\b_[a-z]\w*", text, flags=re.MULTILINE)
+        assert private == [], path.name
+
+
+def test_every_file_has_its_line_in_the_guide():
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", guide.split("## The files")[1]))
+    assert named == {str(path.relative_to(ROOT / "jnmf")) for path in MODULES.values()}
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+HEAVY = ("jaxopt", "optax", "matplotlib", "rich", "sklearn", "pandas")
+
+
+def test_what_only_some_calls_need_is_imported_by_those():
+    found = run_python(f"import sys, jnmf; print(*[name for name in {HEAVY} if name in sys.modules])")
+    assert found.split() == []
+
+
+def test_all_defaults_work_without_jaxopt():
+    run_python(
+        """
+import sys
+sys.modules["jaxopt"] = None  # its import fails
+import numpy as np, jnmf
+X = np.random.default_rng(0).random((8, 6))
+fitted = jnmf.fit(X, 2, max_iters=5)
+for algorithm in (jnmf.MU(), jnmf.HALS(), jnmf.ALS(), jnmf.PGD(), jnmf.ANLS()):
+    jnmf.run(X, fitted.factors, algorithm, num_iters=2)
+study = jnmf.sweep(X, [1, 2], num_restarts=2, max_iters=5)
+jnmf.cross_validate(X, [1, 2], num_restarts=2, max_iters=5)
+jnmf.sweep_similarity(study), jnmf.consensus(study), jnmf.order(fitted)
+jnmf.transform(X, fitted.H), jnmf.nnls(X, X), jnmf.svd_rmse(X, [1]), jnmf.kkt_residual(X, fitted.factors)
+jnmf.fit(X, 2, max_iters=5, init=jnmf.warm_start.sampled())
+"""
+    )
