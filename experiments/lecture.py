@@ -14,7 +14,7 @@ import jnmf
 from experiments import data
 from experiments.study import Arrays, Section, Table, tracked
 from jnmf import Factors, losses, nonnegative_least_squares, solvers
-from jnmf.losses import divide
+from jnmf.numerics import divide
 from jnmf.plot import BLUE, GREEN, GREY, ORANGE
 
 TITLE = "Lecture: ANLS and both multiplicative algorithms on handwritten digits"

@@ -196,7 +196,7 @@ REPORT = (
     Ask("R5", "1.1", "what low-rank models are used for", "lab_mnist.when faces.low_rank_answer"),
     Ask("R6", "1.1", "the error measure should suit the statistics of the noise", "faces.low_rank_answer"),
     Ask("R7", "1.1", "variants differ in their constraints", "faces.features_answer"),
-    Ask("R8", "1.2", "NMF for any distance d(X, WH)", "jnmf.losses.beta_divergence jnmf.MU 23"),
+    Ask("R8", "1.2", "NMF for any distance d(X, WH)", "jnmf.losses.BetaDivergence jnmf.MU 23"),
     Ask("R9", "2", "facial features", "faces.features_answer"),
     Ask("R10", "3", "an algorithm for the Frobenius norm", "jnmf.HALS 4"),
 )

@@ -100,7 +100,7 @@ def perform(name: str, settings, out: Path, *, fresh: bool = False, progress: bo
 def fingerprint(name: str) -> str:
     """A checksum of the code that a study runs: its module, what all studies share, and the library."""
     here, library = Path(__file__).parent, Path(jnmf.__file__).parent
-    sources = [Path(load(name).__file__), here / "data.py", here / "downloads.py", *sorted(library.glob("*.py"))]
+    sources = [Path(load(name).__file__), here / "data.py", here / "downloads.py", *sorted(library.rglob("*.py"))]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 

@@ -6,10 +6,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnmf.algorithms import Combinator, Frobenius, alternate, gram_state
-from jnmf.pytree import positional, pytree, static
+from jnmf.pytree import positional, static
 
 
-@pytree
 class Accelerated(Combinator):
     """Repeat each half-step while it is cheap beside the products with X that it shares, and while it still helps.
 
@@ -30,7 +29,7 @@ class Accelerated(Combinator):
 
     def __post_init__(self):
         inner = self.algorithm
-        if not isinstance(inner, Frobenius) or inner.beta != 2:
+        if not isinstance(inner, Frobenius) or not inner.loss.quadratic:
             hint = "; Momentum(…) speeds up MU for other divergences" if isinstance(inner, Frobenius) else ""
             raise ValueError(f"Accelerated(…): expected a Frobenius method such as HALS(), got {inner!r}{hint}")
         if not inner.descends:

@@ -16,11 +16,11 @@ from typing import Any, ClassVar, NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jnmf import multiplicative, nonnegative_least_squares, solvers
+from jnmf import losses, multiplicative, nonnegative_least_squares, solvers
 from jnmf.factors import Factors
-from jnmf.masked import Masked, product, square
+from jnmf.matrix import is_completed, product, square
 from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
-from jnmf.pytree import pytree, static
+from jnmf.pytree import Pytree, static
 from jnmf.solvers import ridge
 
 
@@ -58,7 +58,6 @@ def gram_state(X, factors: Factors) -> GramState:
     return GramState(W.T, H, product(X, W, H), 0.5 * square(X))
 
 
-@pytree
 class Frobenius(Objective):
     """Alternating half-steps on the normal equations. A method is its solver (H, G, C) -> H.
 
@@ -96,11 +95,11 @@ class Frobenius(Objective):
         return state.factors
 
 
-class Combinator:
+class Combinator(Pytree):
     """An algorithm made of another one, whose objective it has."""
 
     algorithm: Any
-    beta = property(lambda self: self.algorithm.beta)
+    loss = property(lambda self: self.algorithm.loss)
     l1_W = property(lambda self: self.algorithm.l1_W)
     l1_H = property(lambda self: self.algorithm.l1_H)
     l2_W = property(lambda self: self.algorithm.l2_W)
@@ -123,7 +122,7 @@ def alternate(X, state: GramState, algorithm, start: Factors | None = None):
     factors = Factors(Wt.T, H)
     WtX, WtW = product(X, *factors), Wt @ Wt.T
     new = GramState(Wt, H, WtX, half_square)
-    if isinstance(X, Masked):  # HXt was imputed from the W before
+    if is_completed(X):  # HXt was, from the W before
         return new, residual_info(X, factors, algorithm)
     return new, gram_info(factors, HXt, HHt, WtX, WtW, half_square, algorithm)
 
@@ -142,9 +141,10 @@ def residual_info(X, factors, algorithm) -> Info:
     return Info(objective(X, factors, algorithm), projected_gradient_norm(factors, gradient(X, factors, algorithm)))
 
 
-@pytree
 class MU(Frobenius):
-    """Multiplicative updates for the β-divergence: 2 Frobenius, 1 KL, 0 Itakura–Saito, any real number.
+    """Multiplicative updates for the β-divergence (2 Frobenius, 1 KL, 0 Itakura–Saito, any real number), or any loss.
+
+    beta: default 2. loss: in its place a `jnmf.losses.Loss`, as losses.NegativeBinomial(alpha=2.0).
 
     Factors that start positive stay nonnegative with no projection; an entry at 0 stays there. The objective never
     rises. Lee and Seung 2001 (β = 2 and 1); Févotte and Idier 2011 (all β). For β = 2: `solvers.multiplicative` on the
@@ -153,11 +153,26 @@ class MU(Frobenius):
     X must be nonnegative; for β ≤ 0 its zeros must fill whole rows or columns, where the loss is finite.
     """
 
-    beta: float = static(2.0)
+    beta: float | None = static(None)
+    loss: Any = None
     nonnegative_data: ClassVar[bool] = True
     nonnegative_gram: ClassVar[bool] = True
     keeps_zeros: ClassVar[bool] = True
     descends: ClassVar[bool] = True
+
+    def __post_init__(self):
+        loss = losses.BetaDivergence(beta=2.0 if self.beta is None else self.beta) if self.loss is None else self.loss
+        if not isinstance(loss, losses.Loss):
+            raise TypeError(f"MU(loss=…): expected a Loss such as losses.NegativeBinomial(), got {loss!r}")
+        beta = getattr(loss, "beta", None)
+        if self.beta not in (None, beta):
+            raise ValueError(f"MU(beta=…, loss=…): expected one of the two, got beta={self.beta!r} and loss={loss!r}")
+        object.__setattr__(self, "loss", loss)
+        object.__setattr__(self, "beta", beta)
+
+    @property
+    def implied(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+        return ("beta",) if self.beta is None else ("loss",)
 
     def solve(self, H, G, C):
         return solvers.multiplicative(H, G, C)
@@ -172,18 +187,17 @@ class MU(Frobenius):
         return state if isinstance(state, Factors) else state.factors
 
     def uses_normal_equations(self, X):
-        return self.beta == 2 and not isinstance(X, Masked)
+        return self.loss.quadratic and not is_completed(X)
 
     def step(self, X, state, start: Factors | None = None):
         if self.uses_normal_equations(X):
             return alternate(X, state, self, start)
         start = state if start is None else start
-        H = multiplicative.half_step(X, state.W, start.H, self.beta, self.l1_H, self.l2_H)
-        W = multiplicative.half_step_W(X, start.W, H, self.beta, self.l1_W, self.l2_W)
+        H = multiplicative.half_step(X, state.W, start.H, self.loss, self.l1_H, self.l2_H)
+        W = multiplicative.half_step_W(X, start.W, H, self.loss, self.l1_W, self.l2_W)
         return Factors(W, H), residual_info(X, Factors(W, H), self)
 
 
-@pytree
 class HALS(Frobenius):
     """Hierarchical alternating least squares: each row of H, then each column of W, to its exact minimiser.
 
@@ -203,7 +217,6 @@ class HALS(Frobenius):
         return lax.fori_loop(0, self.inner, lambda _, H: solvers.hals(H, G, C), H)
 
 
-@pytree
 class ALS(Frobenius):
     """Projected alternating least squares, W ← [(X Hᵀ − l1_W)(H Hᵀ + l2_W I)⁻¹]₊ and its twin for H.
 
@@ -217,7 +230,6 @@ class ALS(Frobenius):
         return solvers.least_squares(H, G, C)
 
 
-@pytree
 class PGD(Frobenius):
     """Projected gradient steps, alternating between the blocks: [H − η ∇_H]₊.
 
@@ -241,7 +253,6 @@ class PGD(Frobenius):
         return solvers.projected_gradient(H, G, C, self.step_size)
 
 
-@pytree
 class ANLS(Frobenius):
     """Alternating nonnegative least squares: each factor to its exact minimiser with the other fixed.
 

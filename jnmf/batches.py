@@ -10,12 +10,12 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jnmf import checks, door, loops
+from jnmf import checks, door, loops, losses
 from jnmf import init as inits
 from jnmf.factors import Factors
-from jnmf.masked import Masked, filled
+from jnmf.matrix import divergence, filled, is_completed, mean_size, weight
 from jnmf.numerics import compute_dtype
-from jnmf.objective import Objective, objective
+from jnmf.objective import objective
 from jnmf.results import Status
 
 WORKING_MEMORY = 2**29  # bytes that the members of one batch may take, when `batch_size` is left open
@@ -106,7 +106,7 @@ def batched(items: list, size: int) -> list[list]:
 def automatic_batch_size(X, shared: bool, algorithm, rank: int) -> int:
     m, n = X.shape
     numbers = 8 * (m + n) * rank
-    if algorithm.beta != 2 or isinstance(X, Masked):
+    if not algorithm.loss.quadratic or is_completed(X):
         numbers += (6 if shared else 12) * m * n  # a mask of its own is made anew, twice
     return max(1, WORKING_MEMORY // (numbers * compute_dtype(X.dtype).itemsize))
 
@@ -186,13 +186,12 @@ def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> 
 
 def rmse(X, factors: Factors):
     """sqrt(Σ M (X − WH)² / Σ M), the root mean square of the residual over the entries that count."""
-    return jnp.sqrt(2 * mean_loss(X, factors, Objective()))
+    return jnp.sqrt(2 * mean_loss(X, factors, losses.frobenius))
 
 
 def mean_loss(X, factors: Factors, loss):
-    """Σ M d(x, z) / Σ M of an objective without penalties: its mean over the entries that count."""
-    weight = jnp.sum(X.M) if isinstance(X, Masked) else float(X.size)  # a whole number need not fit 32 bits
-    return objective(X, factors, loss) / weight
+    """Σ M d(x, z) / Σ M: the mean of d over the entries that count."""
+    return divergence(X, loss, *factors) / weight(X)
 
 
 SWEEP = Study(view=lambda X, _: X, scores=lambda X, own, factors, algorithm: rmse(X, factors))
@@ -217,7 +216,7 @@ def _single_starts(X, own, study: Study, ranks, keys, init, algorithm):
 def _mean_sizes(X, own, study: Study):
     """The mean of |X| as each restart sees it, one after the other; a single one where all see the same."""
     X = jax.tree.map(lambda A: A.astype(compute_dtype(A.dtype)), X)
-    one = lambda own: inits.mean_size(filled(study.view(X, own)))
+    one = lambda own: mean_size(filled(study.view(X, own)))
     return one(None)[None] if own is None else lax.map(one, own)
 
 

@@ -5,7 +5,6 @@ there, and `Fit.status` tells instead.
 """
 
 import dataclasses
-import math
 import numbers
 import warnings
 
@@ -71,8 +70,6 @@ def algorithm(value) -> None:
         return
     for name in ("l1_W", "l1_H", "l2_W", "l2_H"):
         number(getattr(value, name), name)
-    if not isinstance(value.beta, numbers.Real) or not math.isfinite(value.beta):
-        raise ValueError(f"beta: expected a finite number (it is structure, not traced), got {value.beta!r}")
     step_size = getattr(value, "step_size", None)
     if isinstance(step_size, numbers.Real):
         number(step_size, "step_size")

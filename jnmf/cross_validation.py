@@ -12,10 +12,9 @@ from jax import Array, lax
 
 from jnmf import checks
 from jnmf import init as inits
-from jnmf.algorithms import MU
 from jnmf.batches import Study, checked, mean_loss, members, rmse, stopping
-from jnmf.masked import Masked
-from jnmf.objective import Objective
+from jnmf.matrix import entries
+from jnmf.matrix.masked import Masked
 from jnmf.results import SCORES, Status, means
 
 NEVER = 2**32 - 1  # the draw of an entry that is not held out
@@ -78,9 +77,8 @@ def cross_validate(
     """
     X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
     if score is None:
-        score = "rmse" if algorithm.beta == 2 else "loss"
+        score = "rmse" if algorithm.loss.quadratic else "loss"
     checks.choice(score, "score", SCORES)
-    X = X if isinstance(X, Masked) else Masked(X, jnp.ones_like(X))
     mask_key, start_key = jax.random.split(inits.as_key(key))
     held_out = _holdouts(jax.random.split(mask_key, num_restarts), X, holdout)
     starts, restarts = jax.random.split(start_key, num_restarts), range(num_restarts)
@@ -101,25 +99,32 @@ class HeldOut(NamedTuple):
     last: Array
 
 
-def _draws(key, X: Masked):
+def _counted(X):
+    """The entries (m, n), and which of them count."""
+    x, m = entries(X)
+    return x, jnp.ones(X.shape, bool) if m is None else m > 0
+
+
+def _draws(key, X):
     """(m, n), whole numbers of 32 bits: the entries with the least are held out first, those with NEVER never.
 
     The nonzero entry of the largest draw of each row stays, and that of each column in which none stays yet: a hold-out
     differs from one without this only where it takes all nonzero entries of a row or column.
     """
     draw = jnp.minimum(jax.random.bits(key, X.shape, jnp.uint32), np.uint32(NEVER - 1))
-    nonzero = (X.M > 0) & (X.X != 0)
+    x, counts = _counted(X)
+    nonzero = counts & (x != 0)
     last = lambda axis: nonzero & (draw == jnp.max(jnp.where(nonzero, draw, 0), axis=axis, keepdims=True))
     of_rows = last(1)
     stays = of_rows | (last(0) & ~jnp.any(of_rows, axis=0, keepdims=True))
-    return jnp.where((X.M > 0) & ~stays, draw, np.uint32(NEVER))
+    return jnp.where(counts & ~stays, draw, np.uint32(NEVER))
 
 
-def _holdouts(keys, X: Masked, holdout) -> HeldOut:
+def _holdouts(keys, X, holdout) -> HeldOut:
     """For each key, the hold-out of round(holdout · number of entries that count) entries, up to ties of the draws."""
     if isinstance(holdout, bool) or not isinstance(holdout, numbers.Real) or not 0 < float(holdout) < 1:
         raise ValueError(f"holdout: expected a fraction between 0 and 1, got {holdout!r}")
-    counts = np.asarray(_row_counts(X.M)).sum(dtype=np.int64)  # in 64 bits
+    counts = np.asarray(_row_counts(X)).sum(dtype=np.int64)  # in 64 bits
     number = round(float(holdout) * int(counts))
     if number == 0:
         raise ValueError(
@@ -135,12 +140,12 @@ def _holdouts(keys, X: Masked, holdout) -> HeldOut:
 
 
 @jax.jit
-def _row_counts(M):
-    return jnp.sum(M > 0, axis=1)
+def _row_counts(X):
+    return jnp.sum(_counted(X)[1], axis=1)
 
 
 @partial(jax.jit, static_argnames="number")
-def _last_draws(keys, X: Masked, number: int):
+def _last_draws(keys, X, number: int):
     """(S,): of each key the `number`-th smallest draw, bit by bit: the largest t with fewer draws below it."""
 
     def one(key):
@@ -155,10 +160,10 @@ def _last_draws(keys, X: Masked, number: int):
     return lax.map(one, keys)  # one after the other: there is one set of draws at a time
 
 
-def _split(X: Masked, own: HeldOut) -> tuple[Masked, Masked]:
+def _split(X, own: HeldOut) -> tuple[Masked, Masked]:
     """X with the weights of the entries that a restart fits, and with those of the ones that it holds out."""
     held_out = _draws(own.key, X) <= own.last
-    return Masked(X.X, jnp.where(held_out, 0, X.M)), Masked(X.X, jnp.where(held_out, X.M, 0))
+    return Masked(X, (~held_out).astype(X.dtype)), Masked(X, held_out.astype(X.dtype))
 
 
 def _study(score) -> Study:
@@ -168,7 +173,7 @@ def _study(score) -> Study:
 
 
 def _loss(X, factors, algorithm):
-    return mean_loss(X, factors, Objective() if algorithm.beta == 2 else MU(beta=algorithm.beta))
+    return mean_loss(X, factors, algorithm.loss)
 
 
 STUDIES = {"rmse": _study(lambda X, factors, _: rmse(X, factors)), "loss": _study(_loss)}

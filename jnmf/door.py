@@ -6,7 +6,7 @@ import numpy as np
 
 from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors
-from jnmf.masked import Masked
+from jnmf.matrix.masked import Masked
 
 
 @jax.jit
@@ -101,12 +101,12 @@ def domain(X, algorithm, name: str = "X") -> None:
             f"the least {least:g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
             "which allow them"
         )
-    if algorithm.beta <= 0:
+    if not algorithm.loss.finite_for_zeros:
         used = lambda axis: jnp.any(X > 0, axis=axis, keepdims=True)
         zeros = on_host(lambda: jnp.sum((X == 0) & used(0) & used(1) & counts))
         if zeros:
             raise ValueError(
-                f"{name}: for beta = {algorithm.beta:g} expected positive entries (the divergence from 0 is infinite), "
+                f"{name}: for {algorithm.loss!r} expected positive entries (the divergence from 0 is infinite), "
                 f"got {zeros} zeros of {X.size} outside empty rows and columns; use beta > 0, such as 1, "
                 "or add a small background"
             )

@@ -8,10 +8,10 @@ from jax import Array, lax
 from jnmf import solvers
 from jnmf.algorithms import Combinator, gram_info, residual_info
 from jnmf.factors import Factors
-from jnmf.masked import Masked, product, square
+from jnmf.matrix import is_completed, product, square
 from jnmf.numerics import project_nonnegative
 from jnmf.objective import rise
-from jnmf.pytree import positional, pytree
+from jnmf.pytree import positional
 from jnmf.solvers import ridge
 
 
@@ -38,7 +38,6 @@ class ExtrapolatedState(NamedTuple):
         return Factors(self.Wt.T, self.H)
 
 
-@pytree
 class Extrapolated(Combinator):
     """Start each half-step ahead of where the last one ended, in the direction in which it moved.
 
@@ -98,7 +97,7 @@ class Extrapolated(Combinator):
         WtX, WtW = product(X, Wt.T, ahead_H), Wt @ Wt.T
         ahead_WtX = WtX + s.weight * (WtX - s.WtX)  # the product with ahead_Wt, at no cost
 
-        if isinstance(X, Masked):
+        if is_completed(X):
             risen = rise(X, s.factors, Factors(Wt.T, ahead_H), self)
         else:  # from (W, H) to (W, H̄), then to (W⁺, H̄)
             risen = solvers.difference(s.H, ahead_H, ridge(s.WtW, self.l2_H), s.WtX - self.l1_H)
@@ -112,7 +111,7 @@ class Extrapolated(Combinator):
         )  # fmt: skip
         back = s._replace(previous_H=s.H, start_Wt=s.Wt, start_WtX=s.WtX, weight=s.weight / self.decay, cap=s.weight)
         new = lax.cond(accepted, lambda: ahead, lambda: back)
-        if isinstance(X, Masked):  # what is imputed depends on where the next half-step starts
+        if is_completed(X):  # what is imputed depends on where the next half-step starts
             new = new._replace(start_WtX=product(X, new.start_Wt.T, new.H))
             return new, residual_info(X, new.factors, self)._replace(moved=moved)
         info = gram_info(new.factors, new.HXt, new.H @ new.H.T, new.WtX, new.WtW, new.half_square, self)

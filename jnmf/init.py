@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from jnmf import checks, door
 from jnmf.factors import Factors
-from jnmf.numerics import compute_dtype, divide, project_nonnegative, unit_of
+from jnmf.matrix import mean_size, svd
+from jnmf.numerics import compute_dtype, divide, project_nonnegative
 
 
 def as_key(key):
@@ -34,12 +35,6 @@ def _random(key, X, rank: int) -> Factors:
     W, H = uniform(key, X.shape, rank, compute)
     s = 2 * jnp.sqrt(mean_size(X.astype(compute)) / rank)
     return Factors((s * W).astype(X.dtype), (s * H).astype(X.dtype))
-
-
-def mean_size(X):
-    """The mean of |X|, a scalar, whose sum may leave the range of the dtype."""
-    unit = unit_of(jnp.maximum(jnp.max(X), -jnp.min(X)))
-    return unit * jnp.mean(jnp.abs(X / unit))
 
 
 @partial(jax.jit, static_argnames=("shape", "rank", "dtype"))
@@ -74,7 +69,7 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
             'use init="random" for more'
         )
     compute = X.astype(compute_dtype(X.dtype))
-    U, sigma, Vt = jnp.linalg.svd(compute, full_matrices=False)
+    U, sigma, Vt = svd(compute)
     U, sigma, V = U[:, :rank], sigma[:rank], Vt[:rank].T
     sigma = jnp.where(sigma > max(X.shape) * jnp.finfo(compute.dtype).eps * sigma[0], sigma, 0)
 

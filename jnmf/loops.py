@@ -14,10 +14,9 @@ from jnmf import checks, door, multiplicative
 from jnmf import init as inits
 from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
-from jnmf.blocks import in_blocks
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
-from jnmf.masked import Masked, filled, square
+from jnmf.matrix import filled, occupied, square
 from jnmf.numerics import compute_dtype
 from jnmf.objective import gradient, objective, projected_gradient_norm
 from jnmf.results import Fit, Status, Trace
@@ -154,7 +153,7 @@ def initial_factors(X, rank, init, key, algorithm) -> Factors:
 
 def _movable(X, start: Factors, algorithm, init) -> Factors:
     """A start that a method which keeps zeros can leave. Zeros that are given are meant, if their loss is finite."""
-    if algorithm.beta <= 1 or not isinstance(init, tuple):
+    if not algorithm.loss.finite_at_zero or not isinstance(init, tuple):
         start = multiplicative.lifted(X, start)
     rows, _ = multiplicative.stuck(X, start)
     if not checks.is_traced(rows) and checks.on_host(lambda: jnp.any(rows)):
@@ -170,11 +169,8 @@ def _movable(X, start: Factors, algorithm, init) -> Factors:
 def zero_where_empty(X, factors: Factors) -> Factors:
     """Rows of W and columns of H that belong to empty rows and columns of X are zero at every optimum: start there."""
 
-    def kept(axis):  # a row (or column) of a factor, if that of X is used
-        used = lambda X: (X.M > 0) & (X.X != 0) if isinstance(X, Masked) else X != 0
-        return lambda X, A: A * jnp.any(used(X), axis=1 - axis, keepdims=True)
-
-    return Factors(in_blocks(kept(0), X, factors.W, axis=0), in_blocks(kept(1), X, factors.H, axis=1))
+    rows, columns = occupied(X)
+    return Factors(factors.W * rows[:, None], factors.H * columns[None, :])
 
 
 def _widened(X, *others):

@@ -8,7 +8,7 @@ from jax import Array
 from jnmf.algorithms import MU, Combinator
 from jnmf.factors import Factors
 from jnmf.numerics import divide
-from jnmf.pytree import positional, pytree
+from jnmf.pytree import positional
 
 
 class MomentumState(NamedTuple):
@@ -19,7 +19,6 @@ class MomentumState(NamedTuple):
     t: Array
 
 
-@pytree
 class Momentum(Combinator):
     """Multiplicative updates, each started ahead of the last one by Nesterov's weights.
 
@@ -40,7 +39,7 @@ class Momentum(Combinator):
             raise ValueError(
                 f"Momentum(…): expected MU, got {self.algorithm!r}; Extrapolated(…) speeds up Frobenius methods"
             )
-        if not 1 <= self.algorithm.beta <= 2:
+        if not self.algorithm.loss.convex:
             raise ValueError(
                 f"Momentum(MU(beta=…)): expected beta from 1 to 2, where the majoriser allows it, "
                 f"got {self.algorithm.beta!r}; use MU itself"

@@ -5,18 +5,16 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from jnmf import losses
-from jnmf.blocks import in_blocks
+from jnmf import matrix
 from jnmf.factors import Factors
-from jnmf.masked import weighted
-from jnmf.pytree import pytree
+from jnmf.losses.beta_divergence import frobenius
+from jnmf.pytree import Pytree
 
 
-@pytree
-class Objective:
-    """Which objective: β and the penalties. An algorithm is an objective and a way to lower it."""
+class Objective(Pytree):
+    """Which objective: the loss and the penalties. An algorithm is an objective and a way to lower it."""
 
-    beta: ClassVar[float] = 2.0
+    loss: ClassVar[Any] = frobenius
     l1_W: Any = 0.0
     l1_H: Any = 0.0
     l2_W: Any = 0.0
@@ -36,41 +34,27 @@ def objective(X, factors: Factors, algorithm):
 
     X (m, n) is taken in blocks of rows, so W H is never held whole. No cancellation: exact fits give 0.
     """
-    W, H = factors
-    D = losses.for_beta(algorithm.beta)
-    one_row = lambda row: D(*jax.tree.map(lambda a: a[None, :], row), H)
-    rows = in_blocks(lambda rows, _: jax.vmap(one_row)(rows), (X, W), jnp.zeros(len(W), W.dtype), axis=0)
-    return jnp.sum(rows) + penalty(factors, algorithm)
+    return matrix.divergence(X, algorithm.loss, *factors) + penalty(factors, algorithm)
 
 
 @jax.jit
 def rise(X, old: Factors, new: Factors, algorithm):
     """objective(X, new) − objective(X, old) for the Frobenius loss, a scalar, without the cancellation of the two.
 
-    With ΔZ = W⁺H⁺ − WH = (W⁺ − W) H⁺ + W (H⁺ − H), the loss rises by Σ M ⊙ (WH + ½ΔZ − X) ⊙ ΔZ: a quadratic rises by
-    its gradient halfway times the way. In blocks of rows, as `objective`. For a masked X, which has no Gram matrix.
+    With ΔZ = W⁺H⁺ − WH = [W⁺ − W, W] [H⁺; H⁺ − H], the loss rises by Σ M ⊙ (WH + ½ΔZ − X) ⊙ ΔZ: a quadratic rises by
+    its gradient halfway times the way. For an X that is completed, which has no Gram matrix.
     """
-
-    def one_row(X, W, new_W):
-        change = (new_W - W) @ new.H + W @ (new.H - old.H)
-        return jnp.sum(weighted(lambda x, z: (z - x) * change, X, W @ old.H + 0.5 * change))
-
-    of_row = lambda row: one_row(*jax.tree.map(lambda a: a[None, :], row))
-    rows = in_blocks(
-        lambda rows, _: jax.vmap(of_row)(rows), (X, old.W, new.W), jnp.zeros(len(old.W), old.W.dtype), axis=0
-    )
+    change = Factors(jnp.hstack([new.W - old.W, old.W]), jnp.vstack([new.H, new.H - old.H]))
+    loss = matrix.total(X, lambda x, z, dz: (z + 0.5 * dz - x) * dz, old, change)
     l1 = algorithm.l1_W * jnp.sum(new.W - old.W) + algorithm.l1_H * jnp.sum(new.H - old.H)
     l2 = lambda A, B: 0.5 * jnp.vdot(B - A, A + B)
-    return jnp.sum(rows) + l1 + algorithm.l2_W * l2(old.W, new.W) + algorithm.l2_H * l2(old.H, new.H)
+    return loss + l1 + algorithm.l2_W * l2(old.W, new.W) + algorithm.l2_H * l2(old.H, new.H)
 
 
 def gradient(X, factors: Factors, algorithm) -> Factors:
     """(∇_W, ∇_H) of the full objective, with the shapes of W and H."""
-    W, H = factors
-    D = losses.for_beta(algorithm.beta)
-    grad_W = in_blocks(lambda X, W: D.grad_W(X, W, H), X, W, axis=0)
-    grad_H = in_blocks(lambda X, H: D.grad_H(X, W, H), X, H, axis=1)
-    return with_penalty(Factors(grad_W, grad_H), factors, algorithm)
+    gradients = (f(X, algorithm.loss, *factors) for f in (matrix.gradient_W, matrix.gradient_H))
+    return with_penalty(Factors(*gradients), factors, algorithm)
 
 
 def with_penalty(gradients: Factors, factors: Factors, algorithm) -> Factors:

@@ -1,12 +1,14 @@
-"""A frozen dataclass that is a pytree: what an algorithm is."""
+"""A frozen dataclass that is a pytree: what an algorithm and a loss are."""
 
+import inspect
+import numbers
 from dataclasses import dataclass, field, fields
-from typing import Any, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 import jax
 
 
-def static(default) -> Any:
+def static(default: Any) -> Any:
     """A field that is structure: another value is another program."""
     return field(default=default, metadata={"static": True})
 
@@ -17,25 +19,57 @@ def positional(*, kw_only: bool = False) -> Any:
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(positional,))
-def pytree(cls):
-    """A frozen, keyword-only dataclass that is a pytree: fields marked `static` are structure, the others children.
+class Pytree:
+    """Subclasses are frozen, keyword-only dataclasses and pytrees: fields marked `static` are structure, others leaves.
 
-    As `jax.tree_util.register_dataclass`, but with the class in the structure: there, two classes with equal fields
-    have equal structures, MU(beta=1.0) and HALS(inner=1) for one, and `jit` may run the program of the other.
+    Nothing else has to be written: annotated fields are enough. Each class is a kind of node of its own: as plain
+    tuples, MU(beta=1.0) and HALS(inner=1) would have equal structures, and `jit` might run the program of the other.
+
+    Raises TypeError for a number without an annotation, which would not be a field, and for an `__init__` of one's own.
     """
-    cls = dataclass(frozen=True, kw_only=True)(cls)
-    leaves = [f.name for f in fields(cls) if not f.metadata.get("static")]
-    structure = [f.name for f in fields(cls) if f.metadata.get("static")]
 
-    def flatten(x):
-        keyed = [(jax.tree_util.GetAttrKey(name), getattr(x, name)) for name in leaves]
-        return keyed, (cls, *(getattr(x, name) for name in structure))
+    implied: ClassVar[Any] = ()  # names of fields that follow from others, left out of the repr
 
-    def unflatten(aux, children):
-        x = object.__new__(cls)  # not __init__, which checks: JAX also puts placeholders into trees
-        for name, value in zip([*structure, *leaves], [*aux[1:], *children], strict=True):
-            object.__setattr__(x, name, value)
-        return x
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        for name in vars(cls).keys() - inspect.get_annotations(cls).keys():
+            value = vars(cls)[name]
+            if isinstance(value, numbers.Number) and not isinstance(value, bool):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: expected an annotation, got a bare {value!r}; "
+                    f"write {name}: {type(value).__name__} = {value!r}"
+                )
+        if "__init__" in vars(cls):
+            raise TypeError(f"{cls.__name__}: expected fields, got an __init__; check them in __post_init__")
+        dataclass(frozen=True, kw_only=True, repr=False)(cls)
+        of_cls = fields(cls)  # pyright: ignore[reportArgumentType]
+        leaves = [f.name for f in of_cls if not f.metadata.get("static")]
+        structure = [f.name for f in of_cls if f.metadata.get("static")]
 
-    jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
-    return cls
+        def flatten(x):
+            keyed = [(jax.tree_util.GetAttrKey(name), getattr(x, name)) for name in leaves]
+            return keyed, tuple(getattr(x, name) for name in structure)
+
+        def unflatten(aux, children):
+            x = object.__new__(cls)  # not __init__, which checks: JAX also puts placeholders into trees
+            for name, value in zip([*structure, *leaves], [*aux, *children], strict=True):
+                object.__setattr__(x, name, value)
+            return x
+
+        jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
+
+    def __repr__(self) -> str:
+        """The class and the fields that have not their default: what one would write."""
+        given = []
+        for f in fields(self):  # pyright: ignore[reportArgumentType]
+            value = getattr(self, f.name)
+            if f.name not in self.implied and not _equal(value, f.default):
+                given.append(f"{f.name}={value!r}" if f.kw_only else repr(value))
+        return f"{type(self).__name__}({', '.join(given)})"
+
+
+def _equal(a, b) -> bool:
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):  # arrays, tracers
+        return False

@@ -4,11 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jnmf import checks, door, multiplicative, nonnegative_least_squares, pivoting
+from jnmf import checks, door, matrix, multiplicative, nonnegative_least_squares, pivoting
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors, relative_change
-from jnmf.losses import for_beta
-from jnmf.masked import Masked, weighted
 from jnmf.numerics import compute_dtype, divide, power, unit_of
 
 UPDATES = 1000  # at most
@@ -38,8 +36,8 @@ def transform(X_new, H, algorithm=None, *, mask=None):
     door.nonnegative(H, "H")
     dtype = compute_dtype(X.dtype)
     arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, H, algorithm))
-    W = _least_squares(*arguments) if algorithm.beta == 2 else _divergence(*arguments)
-    if algorithm.beta == 2:
+    W = _least_squares(*arguments) if algorithm.loss.quadratic else _divergence(*arguments)
+    if algorithm.loss.quadratic:
         checks.warn_of_unsolved(W.T, "transform", "row")
     return W.astype(X.dtype)
 
@@ -48,12 +46,10 @@ def transform(X_new, H, algorithm=None, *, mask=None):
 def _least_squares(X, H, algorithm):
     # In units, powers of two, in which a row of H with √l2 beside it, and a row of X, are about 1: no square leaves the
     # range of the dtype. The loadings W ⊙ of_H ⊘ of_X have the penalties l1 / (of_H of_X) and l2 / of_H².
-    fixed = lax.stop_gradient((X, H, algorithm))
+    fixed_H, fixed_l2 = lax.stop_gradient((H, algorithm.l2_W))
     most = lambda A: jnp.max(jnp.abs(A), axis=1)
-    of_X = unit_of(most(fixed[0].M * fixed[0].X if isinstance(X, Masked) else fixed[0]))
-    of_H = unit_of(jnp.maximum(most(fixed[1]), jnp.sqrt(fixed[2].l2_W)))
-    H = H / of_H[:, None]
-    to_H, to_X = 1 / of_H, 1 / of_X  # factors: XLA would divide by a product, which can be 0
+    of_H = unit_of(jnp.maximum(most(fixed_H), jnp.sqrt(fixed_l2)))
+    H, to_H = H / of_H[:, None], 1 / of_H  # factors: XLA would divide by a product, which can be 0
     l2 = jnp.diag(algorithm.l2_W * to_H * to_H)
     enough = jnp.sqrt(jnp.finfo(H.dtype).max)  # to make all loadings zero
 
@@ -61,21 +57,31 @@ def _least_squares(X, H, algorithm):
         l1 = jnp.minimum(algorithm.l1_W * to_H[:, None] * to_X[None, :], enough)
         return nonnegative_least_squares.exact(jnp.zeros_like(C), G + l2, C - l1)
 
-    if isinstance(X, Masked):  # each row has a Gram matrix of its own
-        X = Masked(X.X / of_X[:, None], X.M)
-        row = lambda x, unit: solve((H * x.M[None, :]) @ H.T, (H @ (x.M * x.X))[:, None], unit[None])[:, 0]
-        W = lax.map(lambda one: row(*one), (X, to_X), batch_size=max(1, 2**22 // H.size))
-    else:
-        W = solve(H @ H.T, H @ (X / of_X[:, None]).T, to_X).T
-    return W * (of_X[:, None] / of_H[None, :])
+    def rows(X, _):
+        x, m = matrix.entries(X)
+        of_X = unit_of(most(lax.stop_gradient(x if m is None else m * x)))
+        x, to_X = x / of_X[:, None], 1 / of_X
+        if m is None:
+            W = solve(H @ H.T, H @ x.T, to_X).T
+        else:  # each row has a Gram matrix of its own
+            row = lambda x, m, unit: solve((H * m[None, :]) @ H.T, (H @ (m * x))[:, None], unit[None])[:, 0]
+            W = lax.map(lambda one: row(*one), (x, m, to_X), batch_size=max(1, 2**22 // H.size))
+        return W * (of_X[:, None] / of_H[None, :])
+
+    return matrix.in_blocks(rows, X, (), axis=0)
 
 
 @jax.jit
 def _divergence(X, H, algorithm):
     start = lax.stop_gradient(_updates(*lax.stop_gradient((X, H, algorithm))))
-    solve = lambda row: _solved(row[0], row[1], H, algorithm)
     r, n = H.shape
-    return lax.map(solve, (X, start), batch_size=max(1, 2**22 // (r * n)))
+
+    def rows(X, start):
+        x, m = matrix.entries(X)
+        solve = lambda row: _solved(row[0], row[1], row[2], H, algorithm)
+        return lax.map(solve, (x, m, start), batch_size=max(1, 2**22 // (r * n)))
+
+    return matrix.in_blocks(rows, X, start, axis=0)
 
 
 def _updates(X, H, algorithm):
@@ -83,42 +89,43 @@ def _updates(X, H, algorithm):
 
     def update(carry):
         W, _, k = carry
-        new = multiplicative.half_step_W(X, W, H, algorithm.beta, algorithm.l1_W, algorithm.l2_W)
+        new = multiplicative.half_step_W(X, W, H, algorithm.loss, algorithm.l1_W, algorithm.l2_W)
         return new, relative_change(Factors(W, H), Factors(new, H)), k + 1
 
     def unfinished(carry):
         return (carry[1] > 10 * jnp.finfo(X.dtype).eps) & (carry[2] < UPDATES)
 
-    rows = jnp.sum(weighted(lambda x, _: x, X, None), axis=1, keepdims=True)
-    level = divide(rows, jnp.sum(H))
+    sums = lambda X, _: jnp.sum(matrix.weighted(X, lambda x: x), axis=1, keepdims=True)
+    level = divide(matrix.in_blocks(sums, X, (), axis=0), jnp.sum(H))
     start = level * jnp.where(jnp.sum(H, axis=1) > 0, 1, 0).astype(X.dtype)[None, :]
     return lax.while_loop(unfinished, update, (start, jnp.array(jnp.inf, X.dtype), jnp.array(0)))[0]
 
 
-def _solved(x, w, H, algorithm):
-    """One row, from w by Newton's method, differentiable.
+def _solved(x, m, w, H, algorithm):
+    """One row x with weights m (None: ones), from w by Newton's method, differentiable.
 
     In units of the largest entry of x and of each row of H, so that second derivatives stay in range: with x = c x′,
-    h_k = s_k h′_k and w_k = c w′_k / s_k, the loss is c^β d_β(x′, w′ H′), and l1 w_k = c^β (l1 c^{1−β} / s_k) w′_k.
+    h_k = s_k h′_k and w_k = c w′_k / s_k, the loss is c^p d(x′, w′ H′), p its degree, and
+    l1 w_k = c^p (l1 c^{1−p} / s_k) w′_k. A loss without a degree keeps c = 1.
     """
-    limits, beta = jnp.finfo(w.dtype), algorithm.beta
-    largest = jnp.max(lax.stop_gradient(weighted(lambda x, _: x, x, None)))
-    c, s = jnp.where(largest > 0, largest, 1), lax.stop_gradient(jnp.max(H, axis=1))
-    x = x._replace(X=x.X / c) if isinstance(x, Masked) else x / c
-    H = divide(H, s[:, None])
+    limits, degree = jnp.finfo(w.dtype), algorithm.loss.degree
+    largest = jnp.max(lax.stop_gradient(x if m is None else m * x))
+    c = jnp.where((largest > 0) & (degree is not None), largest, 1)
+    s = lax.stop_gradient(jnp.max(H, axis=1))
+    x, H = x / c, divide(H, s[:, None])
     l1, l2 = (
-        jnp.minimum(divide(penalty * jnp.minimum(power(c, p - beta), limits.max), s**p), limits.max)
+        jnp.minimum(divide(penalty * jnp.minimum(power(c, p - (degree or 0)), limits.max), s**p), limits.max)
         for penalty, p in ((algorithm.l1_W, 1), (algorithm.l2_W, 2))
     )
-    w = lax.stop_gradient(_newton(w * s / c, *lax.stop_gradient((x, H, l1, l2)), beta))
+    w = lax.stop_gradient(_newton(w * s / c, *lax.stop_gradient((x, m, H, l1, l2, algorithm.loss))))
     # A step from the solution is zero, and its derivative that of the implicit function theorem:
     # −K_FF⁻¹ ∂∇_F with K = ∇² and F the free set.
-    step, free = _newton_step(w, x, H, l1, l2, beta)
+    step, free = _newton_step(w, x, m, H, l1, l2, algorithm.loss)
     step = jnp.where(free, step, 0)
     return divide(c * (w - step + lax.stop_gradient(step)), s)
 
 
-def _newton(w, x, H, l1, l2, beta):
+def _newton(w, x, m, H, l1, l2, loss):
     """Projected Newton steps with a step length, until w hardly moves (Bertsekas 1982).
 
     Entries that are not free go to zero, by the same share of the way. Each step takes the first of the lengths 1, ½,
@@ -127,16 +134,16 @@ def _newton(w, x, H, l1, l2, beta):
     """
     eps = jnp.finfo(w.dtype).eps
     lengths = 0.5 ** jnp.arange(LENGTHS, dtype=w.dtype)
-    divergence = for_beta(beta).divergence
+    weighted = _weights(m)
 
     def judged(w):
         z = w @ H
-        objective = jnp.sum(weighted(divergence, x, z)) + jnp.sum(l1 * w) + 0.5 * jnp.sum(l2 * w * w)
-        return objective, jnp.sum(weighted(lambda x, z: (x > 0) & (z == 0), x, z) > 0)
+        objective = jnp.sum(weighted(loss.divergence(x, z))) + jnp.sum(l1 * w) + 0.5 * jnp.sum(l2 * w * w)
+        return objective, jnp.sum(weighted((x > 0) & (z == 0)) > 0)
 
     def improve(carry):
         w, _, k = carry
-        step, free = _newton_step(w, x, H, l1, l2, beta)
+        step, free = _newton_step(w, x, m, H, l1, l2, loss)
         step = jnp.where(free, step, w)
         tried = jnp.maximum(w[None, :] - lengths[:, None] * step[None, :], 0)
         (before, missed_before), (after, missed) = judged(w), jax.vmap(judged)(tried)
@@ -150,15 +157,18 @@ def _newton(w, x, H, l1, l2, beta):
     return lax.while_loop(unfinished, improve, (w, jnp.array(True), jnp.array(0)))[0]
 
 
-def _newton_step(w, x, H, l1, l2, beta):
+def _weights(m):
+    """What makes entries count."""
+    return lambda value: value if m is None else jnp.where(m > 0, m * value, 0)
+
+
+def _newton_step(w, x, m, H, l1, l2, loss):
     """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w > ∇/K_kk}: w − step is the Newton step. K has no derivative."""
 
-    def second_derivative(x, z):
-        return (beta - 1) * power(z, beta - 2) - (beta - 2) * x * power(z, beta - 3)
-
+    weighted = _weights(m)
     z = w @ H
-    gradient = H @ weighted(for_beta(beta).derivative, x, z) + l1 + l2 * w
-    curvature = weighted(second_derivative, x, z)
+    gradient = H @ weighted(loss.derivative(x, z)) + l1 + l2 * w
+    curvature = weighted(loss.second_derivative(x, z))
     K = lax.stop_gradient((H * curvature[None, :]) @ H.T + jnp.diag(l2))
     diagonal = jnp.diag(K)
     d = jnp.where(diagonal > 0, lax.rsqrt(diagonal), 0)

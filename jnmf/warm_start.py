@@ -19,7 +19,7 @@ from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.init import as_key, random
-from jnmf.low_rank import compress
+from jnmf.matrix.low_rank import compress
 from jnmf.numerics import compute_dtype
 
 

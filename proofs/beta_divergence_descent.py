@@ -89,7 +89,7 @@ def problems_with_zeros(draw):
 
 
 def objective(H, X, W, beta, l1, l2):
-    return float(losses.for_beta(beta)(X, W, H)) + penalty(H, l1, l2)
+    return float(losses.BetaDivergence(beta=beta)(X, W, H)) + penalty(H, l1, l2)
 
 
 def penalty(H, l1, l2):
@@ -97,7 +97,7 @@ def penalty(H, l1, l2):
 
 
 def half_step(old, X, W, beta, l1, l2):
-    return np.asarray(multiplicative.half_step(X, W, old, beta, l1, l2))
+    return np.asarray(multiplicative.half_step(X, W, old, losses.BetaDivergence(beta=beta), l1, l2))
 
 
 def integral(s, u):

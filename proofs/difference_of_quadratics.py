@@ -43,7 +43,7 @@ from hypothesis import strategies as st
 
 from jnmf import solvers
 from jnmf.factors import Factors
-from jnmf.masked import Masked
+from jnmf.matrix.masked import Masked
 from jnmf.objective import Objective, objective, rise
 from jnmf.solvers import ridge
 from proofs.kernel import Statement, chain, exact_chain

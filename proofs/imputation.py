@@ -28,7 +28,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jnmf import losses, solvers
-from jnmf.masked import Masked, product
+from jnmf.matrix import product
+from jnmf.matrix.masked import Masked
 from proofs.kernel import Statement, bound, chain, exact_chain
 from proofs.strategies import nonnegative, positive
 

@@ -153,7 +153,7 @@ def column_sums_of_the_update(X, W, H):
 
 @jax.jit
 def library_update(X, W, H):
-    return (W @ multiplicative.half_step(X, W, H, beta=1)).sum(axis=0)
+    return (W @ multiplicative.half_step(X, W, H, losses.kl)).sum(axis=0)
 
 
 def one_sided(W, H):

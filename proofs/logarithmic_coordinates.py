@@ -78,7 +78,7 @@ def derivatives_in_the_exponents(loss, X, W, H):
 
 
 frobenius_update = jax.jit(solvers.multiplicative)
-entropy_update = jax.jit(partial(multiplicative.half_step, beta=1))
+entropy_update = jax.jit(partial(multiplicative.half_step, loss=losses.kl))
 
 
 # Statement 8: ½‖X − WH‖².

@@ -79,7 +79,7 @@ from proofs.strategies import nonnegative, positive, problems, real, shapes
 PENALTIES = ((0.0, 0.0), (0.5, 0.0), (0.0, 0.25), (2.0, 1.0))
 
 frobenius_update = jax.jit(solvers.multiplicative)
-entropy_update = jax.jit(lambda H, X, W: multiplicative.half_step(X, W, H, beta=1))
+entropy_update = jax.jit(lambda H, X, W: multiplicative.half_step(X, W, H, losses.kl))
 entropy_divergence = jax.jit(losses.kl)
 entropy_terms = jax.jit(losses.kl.divergence)
 

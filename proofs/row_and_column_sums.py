@@ -95,7 +95,7 @@ GRADIENT_CONTROLS = {
 @jax.jit
 def library_half_steps(X, W, H):
     """(W⁺, H⁺), each from the same (W, H)."""
-    return multiplicative.half_step_W(X, W, H, beta=1), multiplicative.half_step(X, W, H, beta=1)
+    return multiplicative.half_step_W(X, W, H, losses.kl), multiplicative.half_step(X, W, H, losses.kl)
 
 
 def library_sums_after_the_half_steps(X, W, H):

@@ -167,7 +167,7 @@ def step_of_the_scaled(X, W, H):
 @jax.jit
 def library_steps(X, W, H):
     frobenius = solvers.multiplicative(H, W.T @ W, W.T @ X)
-    return jnp.stack([frobenius, multiplicative.half_step(X, W, H, beta=1)])
+    return jnp.stack([frobenius, multiplicative.half_step(X, W, H, losses.kl)])
 
 
 def library_step_of_the_scaled(X, W, H):
@@ -430,8 +430,8 @@ def with_the_denominator(X, W, H, norm=np.max):
 
 @jax.jit
 def library_half_steps(X, W, H):
-    H = multiplicative.half_step(X, W, H, beta=1)
-    return H, multiplicative.half_step(X.T, H.T, W.T, beta=1).T
+    H = multiplicative.half_step(X, W, H, losses.kl)
+    return H, multiplicative.half_step(X.T, H.T, W.T, losses.kl).T
 
 
 def sums_by_the_library(X, W, H):

@@ -203,7 +203,7 @@ def units_exchanged(x, z, beta):
     return ratios(x, z, beta) * (np.minimum(x, z) / np.maximum(x, z)) ** beta
 
 
-divergence = jax.jit(lambda x, z, beta: losses.for_beta(beta).divergence(x, z), static_argnums=2)
+divergence = jax.jit(lambda x, z, beta: losses.BetaDivergence(beta=beta).divergence(x, z), static_argnums=2)
 
 
 def library(x, z, beta):

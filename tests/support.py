@@ -27,7 +27,7 @@ ALGORITHMS = {
     "ANLS pivoting": ANLS(),
     "ANLS projected gradient": ANLS(solver="projected_gradient"),
 }
-FROBENIUS = {name: a for name, a in ALGORITHMS.items() if a.beta == 2}
+FROBENIUS = {name: a for name, a in ALGORITHMS.items() if a.loss.quadratic}
 DESCENDING = {name: a for name, a in ALGORITHMS.items() if name not in ("ALS", "Momentum MU", "Momentum MU KL")}
 
 PENALTIES = {"l1_W": 0.1, "l1_H": 0.2, "l2_W": 0.3, "l2_H": 0.4}

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from support import problem
 
-from jnmf import MU, Factors, blocks, door, loops, multiplicative
-from jnmf.masked import Masked
+from jnmf import MU, Factors, door, loops, losses, multiplicative
+from jnmf.matrix import blocks
+from jnmf.matrix.masked import Masked
 from jnmf.objective import gradient
 
 X, (W, H) = problem()
@@ -17,8 +18,8 @@ X, (W, H) = problem()
 @pytest.mark.parametrize("beta", [1.0, 0.5, 2.0])
 def test_half_steps_in_blocks(monkeypatch, numbers, beta):
     steps = [
-        lambda A: multiplicative.half_step(A, W, H, beta, 0.1),
-        lambda A: multiplicative.half_step_W(A, W, H, beta, 0.1),
+        lambda A: multiplicative.half_step(A, W, H, losses.BetaDivergence(beta=beta), 0.1),
+        lambda A: multiplicative.half_step_W(A, W, H, losses.BetaDivergence(beta=beta), 0.1),
     ]
     masked = Masked(X, (X > 1).astype(X.dtype))
     whole = [step(A) for step in steps for A in (X, masked)]
@@ -29,8 +30,9 @@ def test_half_steps_in_blocks(monkeypatch, numbers, beta):
 
 @pytest.mark.parametrize("beta", [1.0, 0.5, 2.0])
 def test_the_step_of_W_is_that_of_H_transposed(beta):
-    step = multiplicative.half_step(X.T, H.T, W.T, beta, 0.1, 0.2).T
-    np.testing.assert_allclose(multiplicative.half_step_W(X, W, H, beta, 0.1, 0.2), step, rtol=1e-12)
+    loss = losses.BetaDivergence(beta=beta)
+    step = multiplicative.half_step(X.T, H.T, W.T, loss, 0.1, 0.2).T
+    np.testing.assert_allclose(multiplicative.half_step_W(X, W, H, loss, 0.1, 0.2), step, rtol=1e-12)
 
 
 @pytest.mark.parametrize("beta", [2.0, 1.0])
@@ -42,7 +44,7 @@ def test_gradients_in_blocks(monkeypatch, beta):
 
 
 def test_blocks_are_differentiable(monkeypatch):
-    slope = jax.grad(lambda A: multiplicative.half_step(A, W, H, 1.0).sum())
+    slope = jax.grad(lambda A: multiplicative.half_step(A, W, H, losses.kl).sum())
     whole = slope(X)
     monkeypatch.setattr(blocks, "NUMBERS", 30)
     np.testing.assert_allclose(slope(X), whole, rtol=1e-12)

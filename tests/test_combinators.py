@@ -118,7 +118,7 @@ def test_it_is_ahead_of_the_plain_algorithm(algorithm):
     faster = Momentum(algorithm) if isinstance(algorithm, MU) else Extrapolated(algorithm)
     plain, ahead = losses(algorithm), losses(faster)
     assert jnp.median(ahead[:, -1] / plain[:, -1]) < 1
-    if algorithm.beta == 2:
+    if algorithm.loss.quadratic:
         assert (jnp.diff(ahead) <= 1e-12 * ahead[:, :1]).all()
 
 

@@ -55,13 +55,13 @@ def remaining(X, algorithm, stop, tol, max_iters=3000):
     exactly = jax.vmap(lambda x, *factors: objective(x, Factors(*factors), algorithm))
     X, *factors = (np.asarray(A, float) for A in (X, *found.factors, *later))
     gained = exactly(X, *factors[:2]) - exactly(X, *factors[2:])
-    scale = 0.5 * np.sum(X**2, axis=(1, 2)) if algorithm.beta == 2 else np.sum(X, axis=(1, 2))
+    scale = 0.5 * np.sum(X**2, axis=(1, 2)) if algorithm.loss.quadratic else np.sum(X, axis=(1, 2))
     return np.asarray(found.status), np.asarray(gained) / scale / tol
 
 
 def check(name, dtype, stop, X):
     algorithm = ALGORITHMS[name]
-    X = jnp.asarray(X + 0.1 if algorithm.beta < 1 else X, dtype)
+    X = jnp.asarray(X + 0.1 if algorithm.loss.degree < 1 else X, dtype)
     status, gained = remaining(X, algorithm, stop, RULES[stop])
     assert (status != Status.NONFINITE).all()
     assert gained[status == Status.CONVERGED].max(initial=0) < 10

@@ -7,7 +7,8 @@ import pytest
 from support import ALGORITHMS, problem
 
 import jnmf
-from jnmf import HALS, MU, Factors, blocks, fit, init, run, transform
+from jnmf import HALS, MU, Factors, fit, init, run, transform
+from jnmf.matrix import blocks
 
 
 def aligned(shape, dtype="float32"):

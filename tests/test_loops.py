@@ -10,7 +10,8 @@ import pytest
 from support import ALGORITHMS, R, penalised, problem, rounding
 
 import jnmf
-from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Momentum, Status, blocks, fit, kkt_residual, loops, objective, run
+from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Momentum, Status, fit, kkt_residual, loops, objective, run
+from jnmf.matrix import blocks
 
 
 def test_the_public_names():

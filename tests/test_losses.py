@@ -40,7 +40,7 @@ def residuals(dtype):
 
 @partial(jax.jit, static_argnums=2)
 def divergence(x, z, beta):
-    return losses.for_beta(beta).divergence(x, z)
+    return losses.BetaDivergence(beta=beta).divergence(x, z)
 
 
 @pytest.mark.parametrize("beta", ALL_BETAS)
@@ -67,7 +67,9 @@ def test_divergence_of_x_far_from_z_is_in_range_where_its_value_is(beta):
 
 @pytest.mark.parametrize("beta", [1.0, 1.5, 2.0, 3.0])
 def test_derivative_at_the_origin_is_the_limit(beta):
-    np.testing.assert_array_equal(losses.for_beta(beta).derivative(jnp.zeros(1), jnp.zeros(1)), float(beta == 1))
+    np.testing.assert_array_equal(
+        losses.BetaDivergence(beta=beta).derivative(jnp.zeros(1), jnp.zeros(1)), float(beta == 1)
+    )
 
 
 def test_ratio_below_the_range_of_its_dtype_keeps_its_logarithm():
@@ -81,14 +83,20 @@ def test_derivative_keeps_its_digits_and_is_autodiffs(beta):
     x, z = residuals("float64")
     exact = lambda x, z: mpmath.mpf(z) ** mpmath.mpf(beta - 2) * (mpmath.mpf(z) - mpmath.mpf(x))
     wanted = np.array([float(exact(float(a), float(b))) for a, b in zip(x, z, strict=True)])
-    derivative = jax.jit(losses.for_beta(beta).derivative)
+    derivative = jax.jit(losses.BetaDivergence(beta=beta).derivative)
     np.testing.assert_allclose(derivative(x, z), wanted, rtol=1e-12, atol=0)
     single = [a.astype("float32") for a in (x, z)]
     double = [a.astype("float64") for a in single]
     np.testing.assert_allclose(derivative(*single), derivative(*double), rtol=1e-5)
-    automatic = jax.jit(jax.vmap(jax.grad(losses.for_beta(beta).divergence, argnums=1)))(x, z)
+    automatic = jax.jit(jax.vmap(jax.grad(losses.BetaDivergence(beta=beta).divergence, argnums=1)))(x, z)
     scale = np.maximum(np.abs(wanted), divergence(x, z, beta) / z)
     np.testing.assert_allclose(automatic / scale, wanted / scale, rtol=0, atol=1e-13 * max(1, abs(beta)))
+
+
+@jax.jit
+def values(X, W, H, loss):
+    by_hand = loss.grad_W(X, W, H), loss.grad_H(X, W, H)
+    return loss(X, W, H), by_hand, jax.grad(loss, argnums=(1, 2))(X, W, H)
 
 
 @pytest.mark.parametrize("beta", BETAS)
@@ -96,14 +104,10 @@ def test_derivative_keeps_its_digits_and_is_autodiffs(beta):
 @given(args=problems(X=positive, factors=positive))
 def test_value_is_the_sum_and_gradients_are_autodiffs(beta, args):
     X, W, H = map(jnp.asarray, args)
-    Z = np.asarray(W @ H)
-    value = losses.beta_divergence(X, W, H, beta)
-    np.testing.assert_allclose(value, np.sum(divergence(X, Z, beta)), rtol=1e-12, atol=1e-14)
-    loss = losses.for_beta(beta)
-    np.testing.assert_allclose(loss(X, W, H), value)
-    for hand, argnum in ((loss.grad_W, 1), (loss.grad_H, 2)):
-        np.testing.assert_allclose(hand(X, W, H), jax.grad(loss, argnums=argnum)(X, W, H), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(losses.beta_divergence.grad_W(X, W, H, beta), loss.grad_W(X, W, H), rtol=1e-9, atol=1e-9)
+    value, by_hand, by_autodiff = values(X, W, H, losses.BetaDivergence(beta=beta))
+    np.testing.assert_allclose(value, np.sum(divergence(X, np.asarray(W @ H), beta)), rtol=1e-12, atol=1e-14)
+    for hand, automatic in zip(by_hand, by_autodiff, strict=True):
+        np.testing.assert_allclose(hand, automatic, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("beta", [b for b in BETAS if b >= 1])
@@ -111,7 +115,7 @@ def test_value_is_the_sum_and_gradients_are_autodiffs(beta, args):
 @given(args=problems(X=nonnegative, factors=nonnegative))
 def test_zeros_give_no_nan(beta, args):
     X, W, H = map(jnp.asarray, args)
-    loss = losses.for_beta(beta)
+    loss = losses.BetaDivergence(beta=beta)
     assert not np.isnan(loss(X, W, H))
     assert np.isfinite(loss.grad_W(X, W, H)).all()
     assert np.isfinite(loss.grad_H(X, W, H)).all()
@@ -136,7 +140,7 @@ def test_zeros_give_no_nan(beta, args):
     ],
 )
 def test_edges_of_the_domain(beta, x, z, expected):
-    value = losses.for_beta(beta).divergence(jnp.array(x), jnp.array(z))
+    value = losses.BetaDivergence(beta=beta).divergence(jnp.array(x), jnp.array(z))
     np.testing.assert_allclose(value, expected)
 
 

@@ -32,7 +32,7 @@ from jnmf import (
 )
 from jnmf.init import as_key
 from jnmf.loops import zero_where_empty
-from jnmf.masked import Masked
+from jnmf.matrix.masked import Masked
 from jnmf.sweep import best_restart
 
 X, _ = problem()

@@ -7,8 +7,8 @@ import pytest
 from support import FROBENIUS, rounding
 
 from jnmf import ANLS, HALS, MU, Accelerated, Extrapolated, Factors, Momentum, fit, init, run, transform, warm_start
-from jnmf.low_rank import LowRank, compress
-from jnmf.masked import product, square
+from jnmf.matrix import product, square
+from jnmf.matrix.low_rank import LowRank, compress
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jnmf import matrix
+
 
 class LowRank(NamedTuple):
     """A B in the place of X, A (m, l), B (l, n). A product with it costs (m + n) l r, not m n r."""
@@ -22,6 +24,34 @@ class LowRank(NamedTuple):
     def shape(self):
         return self.A.shape[0], self.B.shape[1]
 
+    @property
+    def dtype(self):
+        return self.A.dtype
+
+
+matrix.entries.register(LowRank, lambda X: (X.A @ X.B, None))
+matrix.product.register(LowRank, lambda X, W, H: (W.T @ X.A) @ X.B)
+matrix.square.register(LowRank, lambda X: jnp.vdot(X.A.T @ X.A, X.B @ X.B.T))
+
+
+@matrix.part.register
+def _(X: LowRank, start, size, axis):
+    if axis == 0:
+        return LowRank(matrix.part(X.A, start, size, 0), X.B)
+    return LowRank(X.A, matrix.part(X.B, start, size, 1))
+
+
+@matrix.mean_size.register
+def _(X: LowRank):
+    return matrix.total(X, jnp.abs) / matrix.weight(X)
+
+
+@matrix.svd.register
+def _(X: LowRank):
+    (Q, R), (P, S) = jnp.linalg.qr(X.A), jnp.linalg.qr(X.B.T)
+    U, sigma, Vt = jnp.linalg.svd(R @ S.T, full_matrices=False)
+    return Q @ U, sigma, Vt @ P.T
+
 
 @partial(jax.jit, static_argnames=("rank", "power_iters"))
 def compress(key, X, rank: int, power_iters: int = 1) -> LowRank:
@@ -32,7 +62,8 @@ def compress(key, X, rank: int, power_iters: int = 1) -> LowRank:
     Halko, Martinsson and Tropp 2011, algorithms 4.3 and 4.4.
     """
     orth = lambda A: jnp.linalg.qr(A)[0]
-    Q = orth(X @ jax.random.normal(key, (X.shape[1], min(rank, *X.shape)), X.dtype))
+    times = lambda A: matrix.product(X.T, A, None).T  # X A
+    Q = orth(times(jax.random.normal(key, (X.shape[1], min(rank, *X.shape)), X.dtype)))
     for _ in range(power_iters):
-        Q = orth(X @ orth(X.T @ Q))
-    return LowRank(Q, Q.T @ X)
+        Q = orth(times(orth(matrix.product(X, Q, None).T)))
+    return LowRank(Q, matrix.product(X, Q, None))

@@ -1,0 +1,74 @@
+"""The negative binomial loss, for counts whose variance grows faster than their mean."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jnmf.losses.loss import Loss
+from jnmf.numerics import divide
+
+
+class NegativeBinomial(Loss):
+    r"""d(x, z) = x log(x/z) − (x + α) log((x + α)/(z + α)): counts of mean z and variance z + z²/α, up to constants.
+
+    alpha: α > 0, the shape of the gamma distribution that the Poisson rates are drawn from; a leaf, and one for all
+        entries. With α → ∞ the loss becomes KL. It has a unit: c·X is not c times the counts.
+
+    ∂d/∂z = (x + α)/(z + α) − x/z, and the multiplicative half-step H ⊙ [Wᵀ(X ⊘ Z)] ⊘ [Wᵀ((X + α) ⊘ (Z + α))] descends
+    (`proofs.negative_binomial_descent`). d is not convex in z: it has one minimum, z = x, and bends down beyond it.
+    Gouvert, Oberlin and Févotte 2020, eqs. 5 and 13.
+    """
+
+    alpha: Any = 1.0
+
+    def divergence(self, x, z):
+        """Without cancellation near x = z by its series in v = (x − z)/z, elsewhere as x log q − α log p.
+
+        With t = z/(z + α) it is z Σ_{k ≥ 2} (−v)^k (1 − t^{k−1}) / (k (k−1)), and 1 − t^{k−1} is
+        (1 − t)(1 + t + … + t^{k−2}).
+        """
+        alpha = self.alpha
+        inside = (x > 0) & (z > 0)
+        a, b = jnp.where(inside, x, 1), jnp.where(inside, z, 1)
+        near = jnp.abs(a - b) < REACH * b
+        v = jnp.where(near, (a - b) / b, 0)
+        series = b * (alpha / (b + alpha)) * _series(v, b / (b + alpha))
+        far = a * _log(a / (a + alpha) * ((b + alpha) / b), alpha / (a + alpha) * ((a - b) / b))
+        far -= alpha * _log((a + alpha) / (b + alpha), (a - b) / (b + alpha))
+        at_zero = jnp.where(x > 0, jnp.inf, alpha * jnp.log1p(z / alpha))
+        return jnp.where(inside, jnp.where(near, series, far), at_zero)
+
+    def negative(self, x, z):
+        return divide(x, z)
+
+    def positive(self, x, z):
+        return (x + self.alpha) / (z + self.alpha)
+
+    def derivative(self, x, z):
+        """α (z − x) / (z (z + α)), which does not cancel."""
+        quotient = divide(z - x, z) * (self.alpha / (z + self.alpha))
+        return jnp.where(z > 0, quotient, self.positive(x, z))
+
+    def second_derivative(self, x, z):
+        return divide(divide(x, z), z) - (x + self.alpha) / (z + self.alpha) ** 2
+
+    def exponent(self, ridge: bool) -> float:
+        return 0.5 if ridge else 1.0
+
+
+REACH = 0.25
+
+
+def _log(q, less_one):
+    """log q, from q − 1 where q is near 1."""
+    near = jnp.abs(less_one) < 0.5
+    return jnp.where(near, jnp.log1p(jnp.where(near, less_one, 0)), jnp.log(jnp.where(near, 1, q)))
+
+
+def _series(v, t):
+    """Σ_{k ≥ 2} (−v)^k / (k (k−1)) · (1 + t + … + t^{k−2}), for |v| ≤ REACH, with the terms that are above rounding."""
+    found, power, geometric, k = jnp.zeros_like(v), v * v, jnp.ones_like(t), 2
+    while REACH ** (k - 2) > jnp.finfo(v.dtype).eps / 8:
+        found = found + power * geometric / (k * (k - 1))
+        power, geometric, k = -v * power, 1 + t * geometric, k + 1
+    return found

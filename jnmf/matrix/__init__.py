@@ -1,0 +1,189 @@
+"""What X is: the functions through which everything else sees it.
+
+A *kind* of matrix has `shape`, `dtype` and `T`, is a pytree, and registers here what is not the same for it as for an
+array, which is the case that the bodies are written for (`functools.singledispatch`; a tracer is an array):
+
+    entries(X) -> (x, m)        the entries and their weights as arrays, of a block that is small enough
+    part(X, start, size, axis)  a block of rows (axis 0) or columns (axis 1), of the same kind
+    product(X, W, H)            WᵀX, the one product that the Frobenius methods need
+    is_completed(X)             whether that product depends on W H
+
+With these four a kind works everywhere. The rest is written in terms of them, in blocks, so that neither W H nor the
+entries are ever held whole; a kind for which there is a shorter way registers that too:
+
+    weight(X), total(X, f, …), square(X)        Σ m, Σ m f(x, z, …), Σ m x²
+    divergence, gradient_W, gradient_H          Σ m d(x, z) and its gradients, of a loss
+    parts_W, parts_H                            what a multiplicative step is made of
+    occupied(X)                                 the rows and columns with an entry other than 0 that counts
+    filled(X), mean_size(X), svd(X)             what an init sees
+
+`jnmf.matrix.masked` and `jnmf.matrix.low_rank` are kinds. No other file asks what X is, but `jnmf.door`.
+"""
+
+import math
+from functools import singledispatch
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jnmf.matrix.blocks import blocks_of
+from jnmf.numerics import unit_of
+
+
+@singledispatch
+def entries(X) -> tuple[Any, Any]:
+    """The entries x and the weights m of X, a block that is small enough to be an array; m None where all are 1."""
+    return X, None
+
+
+@singledispatch
+def part(X, start, size: int, axis: int) -> Any:
+    """`size` rows (axis 0) or columns (axis 1) of X from `start` on."""
+    return lax.dynamic_slice_in_dim(X, start, size, axis)
+
+
+@singledispatch
+def product(X, W, H):
+    """WᵀX (r, n). Where entries of X do not count in full they are completed from W H: `is_completed` says so."""
+    return W.T @ X
+
+
+@singledispatch
+def is_completed(X) -> bool:
+    """Whether `product` depends on H: then Gram matrices do not give the loss, and no product outlives the factors."""
+    return False
+
+
+def in_blocks(f, X, A, axis: int):
+    """f(X, A) for an f that takes each row (axis 0) or column (axis 1) of X, and of the arrays in A, by itself.
+
+    f returns arrays with as many rows (columns); X is handed to it in blocks, and A with it.
+    """
+    size, width = X.shape[axis], blocks_of(X.shape, axis)
+    if size <= width:
+        return f(X, A)
+
+    def block(start):
+        of_A = jax.tree.map(lambda B: lax.dynamic_slice_in_dim(B, start, width, axis), A)
+        return f(part(X, start, width, axis), of_A)
+
+    def one_block(i, found):
+        # A last block that would not be whole starts earlier. What two blocks share is the same again.
+        start = jnp.minimum(i * width, size - width)
+        put = lambda whole, new: lax.dynamic_update_slice_in_dim(whole, new, start, axis)
+        return jax.tree.map(put, found, block(start))
+
+    def whole(of_block):
+        return jnp.zeros((*of_block.shape[:axis], size, *of_block.shape[axis + 1 :]), of_block.dtype)
+
+    nothing = jax.tree.map(whole, jax.eval_shape(block, 0))
+    return lax.fori_loop(0, -(-size // width), one_block, nothing)
+
+
+def weighted(X, f, *Z):
+    """m f(x, z, …) of the entries of X, and 0 where the weight is 0."""
+    x, m = entries(X)
+    return f(x, *Z) if m is None else jnp.where(m > 0, m * f(x, *Z), 0)
+
+
+@singledispatch
+def weight(X) -> Any:
+    """Σ m, for an array the number of its entries."""
+    return float(math.prod(X.shape))  # a whole number need not fit 32 bits
+
+
+@singledispatch
+def total(X, f, *factors):
+    """Σ m f(x, z, …), a scalar, where z = (W H)_ij of each of the factors: the entries of X in blocks of rows."""
+
+    def of_rows(X, all_W):
+        return jnp.sum(weighted(X, f, *(W @ H for W, (_, H) in zip(all_W, factors, strict=True))), axis=1)
+
+    return jnp.sum(in_blocks(of_rows, X, [W for W, _ in factors], axis=0))
+
+
+@singledispatch
+def square(X):
+    """Σ m x², ‖X‖² where all weights are 1."""
+    return total(X, lambda x: x * x)
+
+
+@singledispatch
+def divergence(X, loss, W, H):
+    """Σ m d(x, z), a scalar. Nothing cancels: an exact fit gives 0."""
+    return total(X, loss.divergence, (W, H))
+
+
+@singledispatch
+def gradient_W(X, loss, W, H):
+    """D′(X, Z) Hᵀ (m, r), with D′ = m ∂d/∂z at each entry."""
+    return in_blocks(lambda X, W: weighted(X, loss.derivative, W @ H) @ H.T, X, W, axis=0)
+
+
+@singledispatch
+def gradient_H(X, loss, W, H):
+    """Wᵀ D′(X, Z) (r, n)."""
+    return in_blocks(lambda X, H: W.T @ weighted(X, loss.derivative, W @ H), X, H, axis=1)
+
+
+@singledispatch
+def parts_H(X, loss, W, H):
+    """Wᵀ N, Wᵀ P and a unit: ∂D/∂H is their difference times the unit, which broadcasts to (r, n).
+
+    N and P ≥ 0 are the two parts of m ∂d/∂z at each entry, `loss.parts`.
+    """
+    of_ones = jnp.sum(W, axis=0)[:, None]
+    columns = lambda X, H: _pulled_back(X, loss, W @ H, 0, lambda A: W.T @ A)
+    return _completed(in_blocks(columns, X, H, axis=1), of_ones)
+
+
+@singledispatch
+def parts_W(X, loss, W, H):
+    """N Hᵀ, P Hᵀ and a unit: `parts_H` of Xᵀ ≈ HᵀWᵀ, transposed. Transposing X would take as long as a product."""
+    of_ones = jnp.sum(H, axis=1)[None, :]
+    rows = lambda X, W: _pulled_back(X, loss, W @ H, 1, lambda A: A @ H.T)
+    return _completed(in_blocks(rows, X, W, axis=0), of_ones)
+
+
+def _pulled_back(X, loss, Z, axis, pulled_back):
+    """The products with the parts, and the unit; None for a positive part, or a unit, that is 1 everywhere."""
+    x, m = entries(X)
+    negative, positive, unit = loss.parts(x, Z, axis)
+    if m is not None:
+        negative, positive = (jnp.where(m > 0, m * part, 0) for part in (negative, 1 if positive is None else positive))
+    return pulled_back(negative), None if positive is None else pulled_back(positive), unit
+
+
+def _completed(found, of_ones):
+    negative, positive, unit = found
+    return negative, of_ones if positive is None else positive, 1 if unit is None else unit
+
+
+@singledispatch
+def occupied(X):
+    """Booleans (m,), (n,): the rows and the columns with an entry other than 0 that counts."""
+    some = lambda X, axis: jnp.any(weighted(X, lambda x: x != 0) > 0, axis=axis, keepdims=True)
+    rows = in_blocks(lambda X, _: some(X, 1), X, (), axis=0)
+    return rows[:, 0], in_blocks(lambda X, _: some(X, 0), X, (), axis=1)[0]
+
+
+@singledispatch
+def filled(X):
+    """X as an init sees it: entries that do not count in full completed by their mean."""
+    return X
+
+
+@singledispatch
+def mean_size(X):
+    """The mean of |x|, a scalar, whose sum may leave the range of the dtype."""
+    unit = unit_of(jnp.maximum(jnp.max(X), -jnp.min(X)))
+    return unit * jnp.mean(jnp.abs(X / unit))
+
+
+@singledispatch
+def svd(X) -> tuple[Any, Any, Any]:
+    """U (m, k), σ (k,) falling, Vᵀ (k, n), with k ≤ min(m, n) and X = U diag(σ) Vᵀ."""
+    U, sigma, Vt = jnp.linalg.svd(X, full_matrices=False)
+    return U, sigma, Vt
