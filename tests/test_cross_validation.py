@@ -11,6 +11,7 @@ from support import problem
 
 from jnmf import HALS, MU, PGD, Factors, batches, cross_validate, cross_validation, fit
 from jnmf.cross_validation import choose
+from jnmf.matrix import entries
 from jnmf.matrix.masked import Masked
 
 X, _ = problem()
@@ -22,7 +23,7 @@ def hold_outs(A, M=None, *, holdout, num_restarts, key=0):
     A = Masked(A, jnp.ones_like(A) if M is None else jnp.asarray(M, A.dtype))
     keys = jax.random.split(jax.random.split(jax.random.key(key))[0], num_restarts)
     own = cross_validation._holdouts(keys, A, holdout)
-    return np.asarray(jax.vmap(lambda own: matrix.entries(cross_validation._split(A, own)[1])[1])(own))
+    return np.asarray(jax.vmap(lambda own: entries(cross_validation._split(A, own)[1])[1])(own))
 
 
 def planted(seed):
