@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import settings
 
-from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, Momentum
+from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, Momentum, losses
 
 ALGORITHMS = {
     "MU": MU(),
@@ -16,6 +16,7 @@ ALGORITHMS = {
     "MU 0.5": MU(beta=0.5),
     "MU -1": MU(beta=-1.0),
     "MU 3": MU(beta=3.0),
+    "MU negative binomial": MU(loss=losses.NegativeBinomial(alpha=2.0)),
     "HALS": HALS(),
     "HALS inner": HALS(inner=3),
     "Extrapolated HALS": Extrapolated(Accelerated(HALS())),

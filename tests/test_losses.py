@@ -149,3 +149,54 @@ def test_tiny_x_against_large_z_is_finite():
         losses.kl.divergence(jnp.float32(1e-30), jnp.float32(1.0)), 1.0, rtol=rounding("float32")
     )
     assert np.isfinite(losses.itakura_saito.divergence(jnp.float32(1e-30), jnp.float32(1.0)))
+
+
+ALPHAS = (1e-3, 0.3, 2.0, 50.0, 1e4)
+
+
+def negative_binomial(x, z, alpha):
+    """The textbook formula in 60 digits."""
+    with mpmath.workdps(60):
+        x, z, alpha = (mpmath.mpf(float(a)) for a in (x, z, alpha))
+        return (x * mpmath.log(x / z) if x else 0) - (x + alpha) * mpmath.log((x + alpha) / (z + alpha))
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_negative_binomial_is_the_textbooks_in_60_digits(alpha, dtype):
+    loss = losses.NegativeBinomial(alpha=jnp.asarray(alpha, dtype))
+    pairs = [residuals(dtype), (10 ** np.random.default_rng(0).uniform(-8, 8, (2, 300))).astype(dtype)]
+    for x, z in pairs:
+        x = np.concatenate([x, np.zeros(20, dtype)])
+        z = np.concatenate([z, z[:20]])
+        value = jax.jit(lambda loss, x, z: loss.divergence(x, z))(loss, x, z)
+        assert value.dtype == dtype
+        wanted = np.array([float(negative_binomial(*pair, loss.alpha)) for pair in zip(x, z, strict=True)])
+        inside = wanted > 1e-37 if dtype == "float32" else wanted > 0
+        np.testing.assert_allclose(np.asarray(value, float)[inside], wanted[inside], rtol=TOLERANCE[dtype])
+    assert (loss.divergence(z, z) == 0).all()
+
+
+def test_negative_binomial_at_its_edges_and_its_derivatives():
+    loss = losses.NegativeBinomial(alpha=2.0)
+    values = loss.divergence(jnp.array([0.0, 0.0, 3.0]), jnp.array([0.0, 2.0, 0.0]))
+    np.testing.assert_allclose(values, [0, 2 * np.log(2), np.inf])
+    x, z = (jnp.asarray(np.random.default_rng(0).uniform(0.1, 9, 50)) for _ in range(2))
+    z = z[::-1]
+    first, second = (jax.vmap(f) for f in (jax.grad(loss.divergence, 1), jax.grad(jax.grad(loss.divergence, 1), 1)))
+    np.testing.assert_allclose(loss.derivative(x, z), first(x, z), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(loss.positive(x, z) - loss.negative(x, z), loss.derivative(x, z), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(loss.second_derivative(x, z), second(x, z), rtol=1e-8, atol=1e-10)
+
+
+def test_negative_binomial_becomes_kl():
+    x, z = residuals("float64")
+    value = losses.NegativeBinomial(alpha=1e9).divergence(x, z)
+    np.testing.assert_allclose(value, losses.kl.divergence(x, z), rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", [losses.frobenius, losses.kl], ids=["frobenius", "kl"])
+def test_what_a_loss_adds_over_zeros(loss):
+    rng = np.random.default_rng(0)
+    W, H = jnp.asarray(rng.random((7, 3))), jnp.asarray(rng.random((3, 5)))
+    np.testing.assert_allclose(loss.of_zeros(W, H), jnp.sum(loss.divergence(jnp.zeros((7, 5)), W @ H)), rtol=1e-13)
+    assert losses.itakura_saito.of_zeros(W, H) is None

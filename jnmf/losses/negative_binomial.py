@@ -16,7 +16,7 @@ class NegativeBinomial(Loss):
 
     ∂d/∂z = (x + α)/(z + α) − x/z, and the multiplicative half-step H ⊙ [Wᵀ(X ⊘ Z)] ⊘ [Wᵀ((X + α) ⊘ (Z + α))] descends
     (`proofs.negative_binomial_descent`). d is not convex in z: it has one minimum, z = x, and bends down beyond it.
-    Gouvert, Oberlin and Févotte 2020, eqs. 5 and 13.
+    Gouvert, Oberlin and Févotte 2020, "Negative binomial matrix factorization".
     """
 
     alpha: Any = 1.0
