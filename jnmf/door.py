@@ -5,7 +5,7 @@ Shapes are always checked, values where there are any (see `checks`).
 """
 
 import math
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -252,19 +252,21 @@ def _weighted(X, M) -> Masked:
     return Masked(jnp.where(M > 0, X, 0), M)
 
 
-@jax.jit
-def extremes(A):
+@partial(jax.jit, static_argnames="spread")
+def extremes(A, spread: bool = False):
     """The least and the largest entry, −inf and inf where one is NaN: no array of the shape of A is made.
 
-    NaN and inf reach the extremes. XLA on the CPU would hold isfinite(A) as an array of the shape of A.
+    NaN and inf reach the extremes on one device; XLA on the CPU would hold isfinite(A) as an array of the shape of A.
+    The least of several devices (`spread`) is without NaN, while their sum has it.
     """
     least = jnp.min(A)
-    return jnp.where(jnp.isnan(least), jnp.array([-jnp.inf, jnp.inf], A.dtype), jnp.stack([least, jnp.max(A)]))
+    is_nan = jnp.isnan(jnp.sum(0 * A) if spread else least)
+    return jnp.where(is_nan, jnp.array([-jnp.inf, jnp.inf], A.dtype), jnp.stack([least, jnp.max(A)]))
 
 
 def _range(A) -> tuple[float, float]:
     with jax.ensure_compile_time_eval():  # also while something else is being traced
-        least, most = extremes(A).tolist()
+        least, most = extremes(A, spread=len(A.devices()) > 1).tolist()
     return least, most
 
 
@@ -277,13 +279,14 @@ def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
             size = np.max(np.abs(A), where=True if M is None else np.asarray(M) > 0, initial=0)
             shown = np.format_float_scientific(size, precision=2, trim="-")  # a long double, too
             raise ValueError(f"{name}: expected entries in the range of {X.dtype}, got {shown}; {_remedy(X)}")
-    with jax.ensure_compile_time_eval():
-        bad = ~jnp.isfinite(X)
-        row = int(jnp.argmax(jnp.any(bad, axis=1)))
-        at, number = (row, int(jnp.argmax(bad[row]))), int(jnp.sum(bad))
+    got = "NaN or inf"
+    if X.is_fully_addressable:
+        bad = ~np.isfinite(np.asarray(X))
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        got = f"{bad.sum()} NaN or inf of {X.size}, the first at {first}"
     raise ValueError(
-        f"{name}: expected finite entries, got {number} NaN or inf of {X.size}, the first at {at}; fill them, or where "
-        f"there is a mask= leave them out, mask=np.isfinite({name})"
+        f"{name}: expected finite entries, got {got}; fill them, or where there is a mask= leave them out, "
+        f"mask=np.isfinite({name})"
     )
 
 

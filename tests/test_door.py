@@ -374,7 +374,7 @@ def test_X_is_looked_at_once(monkeypatch, mask):
     """Also for an algorithm with a domain, a start of the caller's, and dead components to report."""
     seen, again = [], []
     look = door.extremes
-    monkeypatch.setattr(door, "extremes", lambda A: seen.append(A.shape) or look(A))
+    monkeypatch.setattr(door, "extremes", lambda A, **spread: seen.append(A.shape) or look(A, **spread))
     monkeypatch.setattr(door, "on_host", lambda value: again.append(value) or value().item())
     once = {GOOD.shape: 1 if mask is None else 2}  # the mask too
     calls = [
@@ -407,6 +407,17 @@ def test_the_look_makes_no_matrix_and_neither_nan_nor_inf_passes():
             place[:] = with_entry(np.nan)
             with pytest.raises(ValueError, match="got 1 NaN"):
                 fit(place, 2)
+
+
+@pytest.mark.parametrize("kind", list(jax.sharding.AxisType)[:2], ids=str)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_no_nan_passes_that_is_on_one_of_several_devices(bad, kind):
+    """The least entry of all devices is without the NaN of one."""
+    mesh = jax.make_mesh((2,), ("rows",), axis_types=(kind,))
+    spread = lambda A: jax.device_put(A, jax.NamedSharding(mesh, jax.P("rows")))
+    with pytest.raises(ValueError, match=r"got 1 NaN or inf of 108, the first at \(2, 3\)"):
+        fit(spread(with_entry(bad)), 2)
+    assert door.enter(spread(GOOD)).least == GOOD.min()
 
 
 def test_all_after_the_door_is_in_one_dtype():
