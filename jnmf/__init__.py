@@ -5,14 +5,13 @@ from jnmf.accelerated import Accelerated
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
 from jnmf.consensus import Consensus, consensus
 from jnmf.cross_validation import CrossValidation, cross_validate
-from jnmf.diagnostics import kkt_residual
+from jnmf.diagnostics import kkt_residual, objective
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, normalize, probabilities, relative_change
 from jnmf.loops import fit, run
 from jnmf.momentum import Momentum
 from jnmf.nnls import nnls
 from jnmf.numerics import project_nonnegative
-from jnmf.objective import objective
 from jnmf.ordering import clusters, order
 from jnmf.results import Fit, Status, Trace
 from jnmf.similarity import SweepSimilarity, match, similarity, sweep_similarity

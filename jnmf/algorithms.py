@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jnmf import losses, multiplicative, nonnegative_least_squares, solvers
+from jnmf import checks, losses, multiplicative, nonnegative_least_squares, solvers
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed, product, square
 from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
@@ -210,8 +210,8 @@ class HALS(Frobenius):
     descends: ClassVar[bool] = True
 
     def __post_init__(self):
-        if not isinstance(self.inner, int) or self.inner < 1:
-            raise ValueError(f"HALS(inner=…): expected an integer of at least 1, got {self.inner!r}")
+        checks.count(self.inner, "HALS(inner=…)", 1)
+        object.__setattr__(self, "inner", int(self.inner))
 
     def solve(self, H, G, C):
         return lax.fori_loop(0, self.inner, lambda _, H: solvers.hals(H, G, C), H)

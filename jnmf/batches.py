@@ -14,7 +14,7 @@ from jnmf import checks, door, loops, losses
 from jnmf import init as inits
 from jnmf.factors import Factors
 from jnmf.matrix import divergence, filled, is_completed, mean_size, weight
-from jnmf.numerics import compute_dtype
+from jnmf.numerics import in_dtype
 from jnmf.objective import objective
 from jnmf.results import Status
 
@@ -23,13 +23,14 @@ CACHE = 2**21  # bytes of factors and products that a CPU iterates on at a time;
 
 
 def checked(X, mask, ranks, algorithm, num_restarts):
-    """X (masked if there is a mask), the ranks and the algorithm of a study, or an error."""
-    X, ranks = door.masked(X, mask), checks.ranks(ranks)
+    """X behind the door, the ranks and the algorithm of a study, or an error."""
+    entered = door.enter(X, mask)
+    ranks = checks.ranks(ranks, entered.X.shape)
     algorithm = loops.DEFAULT if algorithm is None else algorithm
     checks.algorithm(algorithm)
-    door.domain(X, algorithm)
+    door.domain(entered, algorithm)
     checks.count(num_restarts, "num_restarts", 1)
-    return X, ranks, algorithm
+    return entered, ranks, algorithm
 
 
 def stopping(num_iters, tol, max_iters) -> dict[str, Any]:
@@ -50,14 +51,14 @@ class Study(NamedTuple):
     scores: Callable[[Any, Any, Factors, Any], Any]  # (X, own, factors, algorithm) -> scalars
 
 
-def members(X, own, study: Study, ranks, keys, algorithm, init, stop, batch_size, progress):
+def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, init, stop, batch_size, progress):
     """{(rank, restart): Member}, one restart a key, computed in batches of one rank bucket.
 
     `own` None, or a tree of arrays with one entry a restart.
     """
     if batch_size is not None:
         checks.count(batch_size, "batch_size", 1)
-    jobs = []
+    X, jobs = entered.X, []
     for bucket in buckets(ranks):
         pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
         size = min(batch_size or automatic_batch_size(X, own is None, algorithm, bucket[-1]), len(pairs))
@@ -66,7 +67,7 @@ def members(X, own, study: Study, ranks, keys, algorithm, init, stop, batch_size
         at_a_time = -(-size // (num_devices * parts))
         jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
 
-    start, found = _single_starts(X, own, study, ranks, keys, init, algorithm), {}
+    start, found = _single_starts(entered, own, study, ranks, keys, init, algorithm), {}
 
     def keep(batch, fits):
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
@@ -80,7 +81,8 @@ def members(X, own, study: Study, ranks, keys, algorithm, init, stop, batch_size
         restarts = np.array([restart for _, restart in padded])
         each = jax.tree.map(lambda a, restarts=restarts: a[restarts], own)
         starts = _padded([start(*pair) for pair in padded], width)
-        fits = _batch(*_widened(X, starts, algorithm, stop), each, study, at_a_time, num_devices)
+        widened = in_dtype(X.dtype, X, starts, algorithm, stop["tol"])
+        fits = _batch(*widened, stop["num_iters"], stop["max_iters"], each, study, at_a_time, num_devices)
         running.append((batch, fits))
         if len(running) > 1:
             keep(*running.pop(0))
@@ -108,14 +110,14 @@ def automatic_batch_size(X, shared: bool, algorithm, rank: int) -> int:
     numbers = 8 * (m + n) * rank
     if not algorithm.loss.quadratic or is_completed(X):
         numbers += (6 if shared else 12) * m * n  # a mask of its own is made anew, twice
-    return max(1, WORKING_MEMORY // (numbers * compute_dtype(X.dtype).itemsize))
+    return max(1, WORKING_MEMORY // (numbers * X.dtype.itemsize))
 
 
 def members_at_a_time(X, rank: int) -> int:
     """How many members a CPU should iterate on together; other devices take the whole batch."""
     if jax.default_backend() != "cpu":
         return 2**30
-    return max(1, CACHE // (2 * sum(X.shape) * rank * compute_dtype(X.dtype).itemsize))
+    return max(1, CACHE // (2 * sum(X.shape) * rank * X.dtype.itemsize))
 
 
 class Member(NamedTuple):
@@ -124,13 +126,6 @@ class Member(NamedTuple):
     scores: Any
     num_iters: Array
     status: Array
-
-
-def _widened(X, starts, algorithm, stop):
-    """The first arguments of `_batch`, in the dtype to compute in."""
-    dtype = compute_dtype(X.dtype)
-    arrays = jax.tree.map(lambda a: jnp.asarray(a, dtype), (X, starts, algorithm, stop["tol"]))
-    return *arrays, stop["num_iters"], stop["max_iters"]
 
 
 @partial(jax.jit, static_argnames=("num_iters", "max_iters", "study", "at_a_time", "num_devices"))
@@ -197,12 +192,15 @@ def mean_loss(X, factors: Factors, loss):
 SWEEP = Study(view=lambda X, _: X, scores=lambda X, own, factors, algorithm: rmse(X, factors))
 
 
-def _single_starts(X, own, study: Study, ranks, keys, init, algorithm):
+def _single_starts(entered: door.Entered, own, study: Study, ranks, keys, init, algorithm):
     """(rank, restart) -> (W, H), the start of that member, as NumPy arrays."""
     if init != "random":
-        return lambda rank, restart: jax.device_get(loops.initial_factors(X, rank, init, keys[restart], algorithm))
+        return lambda rank, restart: jax.device_get(
+            loops.initial_factors(entered, rank, init, keys[restart], algorithm)
+        )
     # The start of a rank is the first components of that of a larger one: one draw serves all ranks.
-    draw = jax.vmap(lambda key: inits.uniform(key, X.shape, max(ranks), compute_dtype(X.dtype)))
+    X = entered.X
+    draw = jax.vmap(lambda key: inits.uniform(key, X.shape, max(ranks), X.dtype))
     (W, H), means = jax.device_get((draw(keys), _mean_sizes(X, own, study)))
 
     def start(rank, restart):
@@ -215,7 +213,6 @@ def _single_starts(X, own, study: Study, ranks, keys, init, algorithm):
 @partial(jax.jit, static_argnames="study")
 def _mean_sizes(X, own, study: Study):
     """The mean of |X| as each restart sees it, one after the other; a single one where all see the same."""
-    X = jax.tree.map(lambda A: A.astype(compute_dtype(A.dtype)), X)
     one = lambda own: mean_size(filled(study.view(X, own)))
     return one(None)[None] if own is None else lax.map(one, own)
 

@@ -5,7 +5,10 @@ there, and `Fit.status` tells instead.
 """
 
 import dataclasses
+import math
 import numbers
+import os
+import sys
 import warnings
 
 import jax
@@ -24,15 +27,43 @@ def on_host(value):
         return value().item()
 
 
-def rank(value) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"rank: expected an integer of at least 1, got {value!r}")
-    return int(value)
+def warn(message: str) -> None:
+    """A warning at the line outside of the library that called it."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "jnmf":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
-def ranks(values) -> list[int]:
+def rank(value, shape: tuple[int, ...] | None = None) -> int:
+    """A rank ≥ 1, also above both sides of X; W, H and the Gram matrix of one have to be less than all memory."""
+    count(value, "rank", 1)
+    value = int(value)
+    if shape is not None:
+        factors, gram = (4e-9 * length * value for length in (sum(shape), value))
+        memory = _memory()
+        if factors + gram > memory:
+            raise ValueError(
+                f"rank: expected one whose factors fit the memory of {memory:.0f} GB, got {value}: W and H take "
+                f"{factors:.3g} GB in float32, a Gram matrix {gram:.3g} GB; rank {min(shape)} is enough for every "
+                f"nonnegative X {shape}"
+            )
+    return value
+
+
+def _memory() -> float:
+    """All that the machine has, in GB; infinite where it does not say."""
+    try:
+        return 1e-9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def ranks(values, shape: tuple[int, ...] | None = None) -> list[int]:
     """Different ranks ≥ 1, in the order given."""
-    found = [rank(value) for value in values]
+    if np.ndim(values) == 0 and not hasattr(values, "__iter__"):
+        raise ValueError(f"ranks: expected several, got {values!r}; pass [{values!r}] or range(1, {values!r} + 1)")
+    found = [rank(value, shape) for value in values]
     if not found:
         raise ValueError("ranks: expected at least one, got none; pass for example range(1, 11)")
     if len(set(found)) < len(found):
@@ -44,13 +75,24 @@ def number(value, name: str) -> None:
     """A finite number ≥ 0, or a traced one."""
     if is_traced(value):
         return
-    if isinstance(value, bool | str) or np.ndim(value) != 0 or not (np.asarray(value) >= 0 and np.isfinite(value)):
+    given = np.asarray(value)
+    is_real = given.ndim == 0 and (given.dtype.kind in "iuf" or given.dtype == jnp.bfloat16)
+    if not is_real or not (given >= 0 and np.isfinite(given)):
         raise ValueError(f"{name}: expected a finite number of at least 0, got {value!r}")
 
 
 def count(value, name: str, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+
+
+def seed(value) -> int:
+    """An integer of 64 bits: outside of them JAX would take another one, or fail."""
+    if isinstance(value, np.ndarray | jax.Array) and value.shape == () and value.dtype.kind in "iu":
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not -(2**63) <= int(value) < 2**63:
+        raise ValueError(f"key: expected an integer seed from -2**63 to 2**63 - 1, or a jax.random.key, got {value!r}")
+    return int(value)
 
 
 def choice(value, name: str, known) -> None:
@@ -71,7 +113,7 @@ def algorithm(value) -> None:
     for name in ("l1_W", "l1_H", "l2_W", "l2_H"):
         number(getattr(value, name), name)
     step_size = getattr(value, "step_size", None)
-    if isinstance(step_size, numbers.Real):
+    if isinstance(step_size, numbers.Real | np.ndarray | jax.Array):
         number(step_size, "step_size")
 
 

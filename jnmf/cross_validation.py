@@ -75,15 +75,15 @@ def cross_validate(
     A restart that diverged does not count. Raises as `sweep` does, for a hold-out that is not in (0, 1), is empty or
     too large, and where no rank has a finite mean test score.
     """
-    X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
+    entered, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
     if score is None:
         score = "rmse" if algorithm.loss.quadratic else "loss"
     checks.choice(score, "score", SCORES)
     mask_key, start_key = jax.random.split(inits.as_key(key))
-    held_out = _holdouts(jax.random.split(mask_key, num_restarts), X, holdout)
+    held_out = _holdouts(jax.random.split(mask_key, num_restarts), entered.X, holdout)
     starts, restarts = jax.random.split(start_key, num_restarts), range(num_restarts)
     study, stop = STUDIES[score], stopping(None, tol, max_iters)
-    found = members(X, held_out, study, ranks, starts, algorithm, "random", stop, batch_size, progress)
+    found = members(entered, held_out, study, ranks, starts, algorithm, "random", stop, batch_size, progress)
 
     table = lambda of: np.array([[of(found[r, s]) for s in restarts] for r in ranks])
     diverged = table(lambda member: member.status == Status.NONFINITE) | ~np.isfinite(table(lambda member: member.loss))

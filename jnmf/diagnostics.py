@@ -1,21 +1,40 @@
-"""How good factors are: `kkt_residual`, at the door of what `jnmf.objective` computes."""
+"""How good factors are: `objective` and `kkt_residual`, at the door of what `jnmf.objective` computes."""
 
 import jax
+import jax.numpy as jnp
 
 from jnmf import door
 from jnmf.factors import Factors
+from jnmf.numerics import in_dtype
 from jnmf.objective import Objective, gradient, projected_gradient_norm
+from jnmf.objective import objective as of_matrices
 
 
-def kkt_residual(X, factors: Factors, algorithm=None, *, mask=None):
+def objective(X, factors, algorithm=None, *, mask=None):
+    """D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², a scalar, from the residual itself.
+
+    X (m, n), W (m, r), H (r, n), or a `Fit`; `mask` as in `fit`; algorithm None is the Frobenius loss without
+    penalties. In the dtype of the three together, at least float32. W H is never held whole, and without cancellation
+    exact fits give 0. Raises TypeError or ValueError for arguments that are not finite matrices that fit each other.
+    """
+    return of_matrices(*_entered(X, factors, algorithm, mask, nonnegative=False))
+
+
+def kkt_residual(X, factors, algorithm=None, *, mask=None):
     """How far the factors are from the optimality condition of `algorithm`'s objective: ‖∇ᴾ‖, a scalar, 0 at KKT.
 
-    KKT: W ≥ 0, ∇_W ≥ 0, W ⊙ ∇_W = 0, and the same for H. See `projected_gradient_norm`. X (m, n), W (m, r), H (r, n);
-    algorithm None is the Frobenius loss without penalties.
+    KKT: W ≥ 0, ∇_W ≥ 0, W ⊙ ∇_W = 0, and the same for H. See `projected_gradient_norm`. Arguments and dtype as in
+    `objective`.
     """
-    X = door.masked(X, mask)
-    factors = door.factors(factors, X.shape, None)
-    return _kkt_residual(X, factors, algorithm or Objective())
+    return _kkt_residual(*_entered(X, factors, algorithm, mask, nonnegative=True))
+
+
+def _entered(X, factors, algorithm, mask, *, nonnegative: bool):
+    """What comes in, in one dtype."""
+    X = door.enter(X, mask).X
+    algorithm = Objective() if algorithm is None else algorithm
+    factors = door.factors(factors, X.shape, name="", nonnegative=nonnegative)
+    return in_dtype(jnp.promote_types(X.dtype, factors.W.dtype), X, factors, algorithm)
 
 
 @jax.jit  # the blocks of an eager call would be a program each time

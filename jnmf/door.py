@@ -1,104 +1,95 @@
-"""The door: what X and the factors must be. Shapes are always checked, values on the host (see `checks`)."""
+"""The door: what X, the mask and the factors must be. X is looked at once and widened once.
+
+Behind it all is in one dtype, that to compute in, and what the rest asks of X on the host was found by that one look.
+Shapes are always checked, values where there are any (see `checks`).
+"""
+
+import math
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnmf import checks
 from jnmf.checks import is_traced, on_host
-from jnmf.factors import Factors
+from jnmf.factors import Factors, as_factors
 from jnmf.matrix.masked import Masked
+from jnmf.numerics import compute_dtype, in_dtype
 
 
-@jax.jit
-def _all_finite(X):
-    # NaN and inf reach the extremes. XLA on the CPU would hold isfinite(X) as an array of the shape of X.
-    return jnp.isfinite(jnp.min(X)) & jnp.isfinite(jnp.max(X))
+class Entered(NamedTuple):
+    """A matrix that has been checked, in the dtype to compute in, and the dtype of what is given back.
+
+    `least` and `most` are its extreme entries, where one that does not count is 0, as Python numbers; None where X is
+    traced.
+    """
+
+    X: Any  # an array, or Masked
+    dtype: Any
+    least: float | None
+    most: float | None
+
+    @property
+    def nonzero(self) -> bool | None:
+        """Whether an entry is not 0; None where X is traced."""
+        return None if self.least is None else (self.least, self.most) != (0, 0)
 
 
-@jax.jit
-def _any_nonzero(X):
-    return (jnp.min(X) != 0) | (jnp.max(X) != 0)
-
-
-def matrix(X, name: str = "X") -> jax.Array:
-    """X as a finite, nonempty, two-dimensional jax array of a floating dtype (integers become the default float)."""
-    if hasattr(X, "toarray"):
-        raise TypeError(f"{name}: expected a dense matrix, got sparse {type(X).__name__}; pass {name}.toarray()")
-    if not isinstance(X, jax.Array):
-        X = np.asarray(X)
-        if X.dtype.kind not in "biuf" and X.dtype != jnp.bfloat16:
-            raise TypeError(
-                f"{name}: expected real numbers, got dtype {X.dtype}; convert it, as by {name}.astype(float)"
-            )
-    if jnp.issubdtype(X.dtype, jnp.complexfloating):
-        raise TypeError(f"{name}: expected real numbers, got dtype {X.dtype}; pass its real part or its modulus")
-    if X.ndim != 2:
-        raise ValueError(f"{name}: expected a two-dimensional matrix, got shape {X.shape}; a vector is {name}[:, None]")
-    if X.size == 0:
-        raise ValueError(f"{name}: expected at least one row and one column, got shape {X.shape}")
-    if not jnp.issubdtype(X.dtype, jnp.floating):
-        X = X.astype(jnp.result_type(float))
-    if not isinstance(X, jax.Array):
-        X = on_device(X)
-    if not is_traced(X) and not on_host(lambda: _all_finite(X)):
-        finite = np.isfinite(np.asarray(X, float))
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"{name}: expected finite entries, got {(~finite).sum()} NaN or inf of {finite.size}, the first at "
-            f"({row}, {column}); drop or impute them"
-        )
-    return X
-
-
-def on_device(X: np.ndarray) -> jax.Array:
-    """A copy of X, and only one: `jnp.array` may make two, and `device_put` may share the memory of X with work that is
-    still running when the caller writes into it. Long double and a foreign byte order become what JAX knows."""
-    native = np.dtype(float) if X.dtype.itemsize > 8 else X.dtype.newbyteorder("=")
-    X = X.astype(native, copy=False)
-    A = jax.device_put(X)
-    if is_traced(A):  # a constant of a function that is being traced
-        return A
-    if len(A.devices()) == 1 and A.device.platform == "cpu" and A.unsafe_buffer_pointer() == X.ctypes.data:
-        return jnp.array(X).block_until_ready()
-    return A
-
-
-def masked(X, mask, name: str = "X"):
-    """X as `matrix` gives it, or with a mask `Masked(X, M)`: the values under a zero weight become 0, NaN included.
+def enter(X, mask=None, name: str = "X") -> Entered:
+    """X, or with a mask or as a `np.ma.MaskedArray` `Masked(X, M)`, finite where it counts: 0 where M is 0.
 
     A mask of ones is no mask.
     """
-    if mask is None:
-        return matrix(X, name)
-    M = matrix(mask, "mask")
-    if np.shape(X) != M.shape:
-        raise ValueError(f"mask: expected the shape of {name}, {np.shape(X)}, got {M.shape}")
-    if not is_traced(M):
-        least, most = on_host(M.min), on_host(M.max)
-        if least < 0 or most > 1:
-            raise ValueError(f"mask: expected booleans or weights in [0, 1], got values from {least:g} to {most:g}")
-        if most == 0:
-            raise ValueError("mask: expected a positive weight, got all zeros; True marks the entries that count")
-        if least == 1:
-            return matrix(X, name)
-    A = X if isinstance(X, jax.Array) else np.asarray(X)
-    if A.ndim == 2 and A.dtype.kind in "biuf":
-        A = jnp.where(M > 0, A if isinstance(A, jax.Array) else on_device(A), 0)
-    X = matrix(A, name)
-    return Masked(X, M.astype(X.dtype))
+    A = _numbers(X, name)
+    known = _is_floating(A) and A.dtype.itemsize <= 8
+    dtype = jax.dtypes.canonicalize_dtype(A.dtype.newbyteorder("=")) if known else jnp.result_type(float)
+    M = _weights(X, A.shape, mask, compute_dtype(dtype), name)
+    B = on_device(A, compute_dtype(dtype))
+    B = B if M is None else _weighted(B, M)
+    if is_traced(B):
+        return Entered(B, dtype, None, None)
+    least, most = _range(B.X if isinstance(B, Masked) else B)
+    entered = Entered(B, dtype, least, most)
+    if not (math.isfinite(least) and math.isfinite(most)):
+        _refuse_nonfinite(A, M, entered, name)
+    if isinstance(A, np.ndarray) and _is_floating(A) and A.dtype.itemsize > B.dtype.itemsize:
+        if not entered.nonzero and np.any(A if M is None else A[np.asarray(M) > 0]):
+            raise ValueError(f"{name}: expected entries in the range of {B.dtype}, got only smaller ones; {_remedy(B)}")
+        if B.dtype == jnp.float32 and not isinstance(X, list | tuple):
+            _tell_of_rounding()
+    return entered
 
 
-def domain(X, algorithm, name: str = "X") -> None:
+def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
+    """A matrix without missing entries."""
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(f"{name}: expected no masked entries, got {np.ma.count_masked(X)}; pass {name}.filled(value)")
+    entered = enter(X, name=name)
+    if nonnegative and entered.least is not None and entered.least < 0:
+        raise ValueError(f"{name}: expected nonnegative entries, got {entered.least:g}; use project_nonnegative")
+    return entered
+
+
+def array(X, name: str) -> np.ndarray:
+    """A finite matrix in float64 on the host, for what is only shown."""
+    A = np.asarray(_numbers(X, name), float)
+    if not np.isfinite(A).all():
+        raise ValueError(f"{name}: expected finite entries, got {np.sum(~np.isfinite(A))} NaN or inf of {A.size}")
+    return A
+
+
+def domain(entered: Entered, algorithm, name: str = "X") -> None:
     """What the algorithm asks of X: MU nonnegative entries; for β ≤ 0 no zeros but in empty rows and columns."""
-    if is_traced(X) or not algorithm.nonnegative_data:
+    if entered.least is None or entered.least > 0 or not algorithm.nonnegative_data:
         return
-    X, counts = (X.X, X.M > 0) if isinstance(X, Masked) else (X, True)
-    least = on_host(X.min)
-    if least < 0:
+    X, counts = (entered.X.X, entered.X.M > 0) if isinstance(entered.X, Masked) else (entered.X, True)
+    if entered.least < 0:
         negative = on_host(lambda: jnp.sum(X < 0))
         raise ValueError(
             f"{name}: MU expects nonnegative entries, got {negative} negative ones of {X.size}, "
-            f"the least {least:g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
+            f"the least {entered.least:g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
             "which allow them"
         )
     if not algorithm.loss.finite_for_zeros:
@@ -112,33 +103,205 @@ def domain(X, algorithm, name: str = "X") -> None:
             )
 
 
-def nonnegative(A, name: str) -> None:
-    if not is_traced(A) and on_host(A.min) < 0:
-        raise ValueError(f"{name}: expected nonnegative entries, got {on_host(A.min):g}; use project_nonnegative")
-
-
-def factors(value, shape: tuple[int, ...], rank_: int | None) -> Factors:
-    """Initial factors: two nonnegative, finite matrices that fit X and each other."""
-    if len(value) != 2:
-        raise ValueError(f"init: expected Factors(W, H), got {len(value)} arrays")
-    W, H = matrix(value[0], "init W"), matrix(value[1], "init H")
+def factors(value, shape, rank: int | None = None, name: str = "init ", *, nonnegative: bool = True) -> Factors:
+    """W and H of Factors, of a pair or of a `Fit`: finite matrices that fit X and each other, in one dtype."""
+    W, H = pair(value, name, nonnegative=nonnegative)
     m, n = shape
-    r = W.shape[1] if rank_ is None else rank_
+    r = W.shape[1] if rank is None else rank
     if W.shape != (m, r) or H.shape != (r, n):
         transposed = H.shape == (n, r) and H.shape != (r, n)
         hint = "did you pass Hᵀ?" if transposed else "W needs the rows of X, H its columns, both the same rank"
-        raise ValueError(f"init: expected W {(m, r)} and H {(r, n)}, got W {W.shape} and H {H.shape}; {hint}")
-    nonnegative(W, "init W")
-    nonnegative(H, "init H")
+        what = f"{name.strip()}: " if name else ""
+        raise ValueError(f"{what}expected W {(m, r)} and H {(r, n)}, got W {W.shape} and H {H.shape}; {hint}")
     return Factors(W, H)
 
 
-def some_positive(value: Factors, X) -> None:
+def pair(value, name: str = "", *, nonnegative: bool = True) -> Factors:
+    """W and H of Factors, of a pair or of a `Fit`, whatever their shapes."""
+    both = [
+        matrix(A, name + letter, nonnegative=nonnegative).X for A, letter in zip(as_factors(value), "WH", strict=True)
+    ]
+    return Factors(*in_dtype(jnp.result_type(*both), *both))
+
+
+def some_positive(value: Factors, entered: Entered) -> None:
     """No update can leave factors that are all zero, unless X is."""
-    if is_traced(value, X) or not on_host(lambda: _any_nonzero(X.X if isinstance(X, Masked) else X)):
+    if is_traced(value) or not entered.nonzero:
         return
     for name, A in (("W", value.W), ("H", value.H)):
-        if not on_host(lambda A=A: _any_nonzero(A)):
+        if _range(A) == (0, 0):
             raise ValueError(
                 f"init {name}: expected a positive entry, got all zeros, which no update leaves; try init.random"
             )
+
+
+def _numbers(X, name: str):
+    """X as a nonempty, two-dimensional array of real numbers, of NumPy or of jax."""
+    A = X if isinstance(X, jax.Array) else _frame(X, name) if _is_frame(X) else _from_host(X, name)
+    if jnp.issubdtype(A.dtype, jnp.complexfloating):
+        raise TypeError(f"{name}: expected real numbers, got dtype {A.dtype}; pass its real part or its modulus")
+    if not (_is_floating(A) or jnp.issubdtype(A.dtype, jnp.integer) or A.dtype == bool):
+        got = f"dtype {A.dtype}" if A.shape else type(X).__name__
+        raise TypeError(f"{name}: expected real numbers, got {got}; convert it, as by np.asarray({name}, float)")
+    if A.ndim != 2:
+        raise ValueError(
+            f"{name}: expected a two-dimensional matrix, got shape {A.shape}; a column is {name}[:, None], "
+            f"a row {name}[None, :]"
+        )
+    if A.size == 0:
+        raise ValueError(f"{name}: expected at least one row and one column, got shape {A.shape}")
+    return A
+
+
+def _is_floating(A) -> bool:
+    return jnp.issubdtype(A.dtype, jnp.floating)
+
+
+def _refuse_kinds(X, name: str) -> None:
+    """What has numbers in it, but is not a dense matrix (told by what it has: none of these packages is needed)."""
+    kind = type(X).__name__
+    if hasattr(X, "obs_names") and hasattr(X, "var_names"):
+        backed = f"{name}.to_memory().to_df()" if getattr(X, "isbacked", False) else f"{name}.to_df()"
+        raise TypeError(f"{name}: expected a matrix, got {kind}; pass {backed}, or {name}.X where that is dense")
+    if hasattr(X, "to_memory") and not hasattr(X, "__array__"):
+        raise TypeError(f"{name}: expected a matrix in memory, got {kind}; pass {name}.to_memory(), dense")
+    for convert in ("toarray", "todense"):
+        if hasattr(X, convert):
+            raise TypeError(f"{name}: expected a dense matrix, got sparse {kind}; pass {name}.{convert}()")
+
+
+def _is_frame(X) -> bool:
+    """Whether X is a DataFrame of pandas, whose columns may be of many kinds and hold pd.NA."""
+    return hasattr(X, "iloc") and hasattr(X, "dtypes") and getattr(X, "ndim", 0) == 2
+
+
+def _frame(X, name: str) -> np.ndarray:
+    kinds = [np.dtype(getattr(d, "numpy_dtype", d.type)) for d in X.dtypes]
+    for label, kind, given in zip(X.columns, kinds, X.dtypes, strict=True):
+        if kind.kind not in "biuf":
+            raise TypeError(f"{name}: expected numbers in every column, got {given} in {label!r}; convert or drop it")
+    if not X.isna().to_numpy().any():
+        return X.to_numpy(dtype=np.result_type(bool, *kinds))
+    if not any(kind.kind == "f" for kind in kinds):
+        kinds.append(np.dtype(float))  # there is no NaN among the integers
+    return X.to_numpy(dtype=np.result_type(*kinds), na_value=np.nan)
+
+
+def _from_host(X, name: str) -> np.ndarray:
+    _refuse_kinds(X, name)
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        if not isinstance(X, list | tuple):
+            raise
+        raise ValueError(f"{name}: expected rows of one length, got {len(X)} that differ ({error})") from None
+
+
+def on_device(A, dtype) -> jax.Array:
+    """A in a dtype of jax: of a NumPy array one copy, and only one.
+
+    `jnp.array` may make two, and `device_put` may share the memory of the caller, who may write into it while work is
+    still running.
+    """
+    if isinstance(A, jax.Array):
+        return A.astype(dtype)
+    with np.errstate(over="ignore"):  # what leaves the range is found by the look
+        own = A.astype(dtype, copy=False)
+    B = jax.device_put(own)
+    if own is not A or is_traced(B):  # traced: a constant of a function that is being traced
+        return B
+    if len(B.devices()) == 1 and B.device.platform == "cpu" and B.unsafe_buffer_pointer() == own.ctypes.data:
+        with jax.debug_nans(False):  # a NaN is for the look to find
+            return jnp.array(own).block_until_ready()
+    return B
+
+
+def _weights(X, shape, mask, dtype, name: str):
+    """M (m, n), in [0, 1], of the mask and of what a masked array masks, or None where every entry counts."""
+    there = ~np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X) else None
+    if mask is None:
+        M = None if there is None else on_device(there, dtype)
+    else:
+        M = _given_weights(X, shape, mask, dtype, name)
+        M = M if there is None else M * on_device(there, dtype)
+    if M is None or is_traced(M):
+        return M
+    least, most = _range(M)
+    if not (least >= 0 and most <= 1):
+        got = f"values from {least:g} to {most:g}" if math.isfinite(least + most) else "NaN or inf"
+        raise ValueError(f"mask: expected booleans or weights in [0, 1], got {got}")
+    if most == 0:
+        raise ValueError("mask: expected a positive weight, got all zeros; True marks the entries that count")
+    return None if least == 1 else M
+
+
+def _given_weights(X, shape, mask, dtype, name: str):
+    if np.ma.is_masked(mask):
+        raise ValueError("mask: expected no masked entries; pass mask.filled(False), or the masked array as X")
+    if _is_frame(X) and _is_frame(mask) and not (X.index.equals(mask.index) and X.columns.equals(mask.columns)):
+        raise ValueError(f"mask: expected the labels of {name} in their order; pass mask.reindex_like({name})")
+    A = _numbers(mask, "mask")
+    if A.shape != shape:
+        hint = "; did you pass its transpose?" if A.shape == shape[::-1] else ""
+        raise ValueError(f"mask: expected the shape of {name}, {shape}, got {A.shape}{hint}")
+    return on_device(A, dtype)
+
+
+@jax.jit
+def _weighted(X, M) -> Masked:
+    return Masked(jnp.where(M > 0, X, 0), M)
+
+
+@partial(jax.jit, static_argnames="spread")
+def extremes(A, spread: bool = False):
+    """The least and the largest entry, −inf and inf where one is NaN: no array of the shape of A is made.
+
+    NaN and inf reach the extremes on one device; XLA on the CPU would hold isfinite(A) as an array of the shape of A.
+    The least of several devices (`spread`) is without NaN, while their sum has it.
+    """
+    least = jnp.min(A)
+    is_nan = jnp.isnan(jnp.sum(0 * A) if spread else least)
+    return jnp.where(is_nan, jnp.array([-jnp.inf, jnp.inf], A.dtype), jnp.stack([least, jnp.max(A)]))
+
+
+def _range(A) -> tuple[float, float]:
+    with jax.ensure_compile_time_eval():  # also while something else is being traced
+        least, most = extremes(A, spread=len(A.devices()) > 1).tolist()
+    return least, most
+
+
+def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
+    """A is what was given, the entered one what became of it."""
+    X = entered.X.X if isinstance(entered.X, Masked) else entered.X
+    if isinstance(A, np.ndarray):
+        given = np.isfinite(A) | (False if M is None else np.asarray(M) == 0)
+        if given.all():
+            size = np.max(np.abs(A), where=True if M is None else np.asarray(M) > 0, initial=0)
+            shown = np.format_float_scientific(size, precision=2, trim="-")  # a long double, too
+            raise ValueError(f"{name}: expected entries in the range of {X.dtype}, got {shown}; {_remedy(X)}")
+    got = "NaN or inf"
+    if X.is_fully_addressable:
+        bad = ~np.isfinite(np.asarray(X))
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        got = f"{bad.sum()} NaN or inf of {X.size}, the first at {first}"
+    raise ValueError(
+        f"{name}: expected finite entries, got {got}; fill them, or where there is a mask= leave them out, "
+        f"mask=np.isfinite({name})"
+    )
+
+
+SWITCH = 'jax.config.update("jax_enable_x64", True) before anything else'
+
+
+def _remedy(X) -> str:
+    scale = "pass it in other units"
+    return f"{SWITCH} keeps float64, or {scale}" if X.dtype == jnp.float32 else scale
+
+
+@cache
+def _tell_of_rounding() -> None:
+    """Once a process."""
+    checks.warn(
+        f"float64 is rounded to float32, since JAX's float64 is switched off: {SWITCH} computes in float64, "
+        "and .astype(np.float32) says that float32 is meant"
+    )

@@ -1,5 +1,6 @@
 """Where a fit starts."""
 
+from contextlib import nullcontext
 from functools import partial
 
 import jax
@@ -8,16 +9,23 @@ import jax.numpy as jnp
 from jnmf import checks, door
 from jnmf.factors import Factors
 from jnmf.matrix import mean_size, svd
-from jnmf.numerics import compute_dtype, divide, project_nonnegative
+from jnmf.numerics import divide, project_nonnegative
 
 
 def as_key(key):
-    """A `jax.random.key` from an int seed, a key, or raw key data."""
+    """A `jax.random.key` from an int seed of 64 bits, a key, or raw key data."""
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.shape != ():
+            raise ValueError(f"key: expected a single key, got {key.size} of shape {key.shape}; pass one of them")
         return key
     if getattr(key, "dtype", None) == jnp.uint32 and jnp.shape(key) != ():
         return jax.random.wrap_key_data(jnp.asarray(key))
-    return jax.random.key(key)
+    if checks.is_traced(key):
+        return jax.random.key(key)
+    seed = checks.seed(key)
+    # Without its float64 switch JAX would take the lower half alone of a seed that has more than 32 bits, or a sign.
+    with jax.enable_x64(True) if seed >> 32 else nullcontext():
+        return jax.random.key(seed)
 
 
 def random(key, X, rank: int) -> Factors:
@@ -26,15 +34,17 @@ def random(key, X, rank: int) -> Factors:
     E (WH)_ij = r s²/4, so s = 2 sqrt(mean |X| / r). Each component has a key of its own: the start of rank r is, up to
     s, the first r components of the start of any larger rank with the same key.
     """
-    return _random(as_key(key), door.matrix(X), checks.rank(rank))
+    entered = door.matrix(X, "X")
+    found = _random(as_key(key), entered.X, checks.rank(rank, entered.X.shape))
+    return Factors(*(A.astype(entered.dtype) for A in found))
 
 
 @partial(jax.jit, static_argnames="rank")  # one program, without a second array of the size of X
 def _random(key, X, rank: int) -> Factors:
-    compute = compute_dtype(X.dtype)
-    W, H = uniform(key, X.shape, rank, compute)
-    s = 2 * jnp.sqrt(mean_size(X.astype(compute)) / rank)
-    return Factors((s * W).astype(X.dtype), (s * H).astype(X.dtype))
+    """`random` of a matrix that is behind the door, in its dtype; as `_nndsvd`."""
+    W, H = uniform(key, X.shape, rank, X.dtype)
+    s = 2 * jnp.sqrt(mean_size(X) / rank)
+    return Factors(s * W, s * H)
 
 
 @partial(jax.jit, static_argnames=("shape", "rank", "dtype"))
@@ -60,18 +70,20 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
     X (m, n) -> W (m, r), H (r, n) in the dtype of X. Raises ValueError for rank > min(m, n), where there are no more
     singular vectors, and for an unknown fill.
     """
-    X, rank = door.matrix(X), checks.rank(rank)
-    if fill not in FILLS:
-        raise ValueError(f"fill: expected one of {', '.join(map(repr, FILLS))}, got {fill!r}")
+    entered, rank = door.matrix(X, "X"), checks.rank(rank)
+    checks.choice(fill, "fill", FILLS)
+    return Factors(*(A.astype(entered.dtype) for A in _nndsvd(entered.X, rank, fill, key)))
+
+
+def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:
     if rank > min(X.shape):
         raise ValueError(
             f"nndsvd: expected rank ≤ min(m, n) = {min(X.shape)} for X {X.shape}, got {rank}; "
             'use init="random" for more'
         )
-    compute = X.astype(compute_dtype(X.dtype))
-    U, sigma, Vt = svd(compute)
+    U, sigma, Vt = svd(X)
     U, sigma, V = U[:, :rank], sigma[:rank], Vt[:rank].T
-    sigma = jnp.where(sigma > max(X.shape) * jnp.finfo(compute.dtype).eps * sigma[0], sigma, 0)
+    sigma = jnp.where(sigma > max(X.shape) * jnp.finfo(X.dtype).eps * sigma[0], sigma, 0)
 
     def part(sign):
         u, v = project_nonnegative(sign * U), project_nonnegative(sign * V)
@@ -83,20 +95,23 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
     larger = positive[0] >= negative[0]
     W = jnp.where(larger[None, :], positive[1], negative[1])
     H = jnp.where(larger[None, :], positive[2], negative[2]).T
-    level = jnp.sqrt(mean_size(compute) / rank)
+    level = jnp.sqrt(mean_size(X) / rank)
     if fill == "mean":
         W, H = (jnp.where(A == 0, level, A) for A in (W, H))
     elif fill == "random":
         keys = jax.random.split(as_key(key))
         draws = (level / 100 * jax.random.uniform(k, A.shape, A.dtype) for k, A in zip(keys, (W, H), strict=True))
         W, H = (jnp.where(A == 0, draw, A) for A, draw in zip((W, H), draws, strict=True))
-    return Factors(W.astype(X.dtype), H.astype(X.dtype))
+    return Factors(W, H)
 
 
 NAMED = {
-    "random": random,
-    "nndsvd": lambda key, X, rank: nndsvd(X, rank),
-    "nndsvda": lambda key, X, rank: nndsvd(X, rank, fill="mean"),
-    "nndsvdar": lambda key, X, rank: nndsvd(X, rank, fill="random", key=key),
+    "random": _random,
+    "nndsvd": lambda key, X, rank: _nndsvd(X, rank, "zero"),
+    "nndsvda": lambda key, X, rank: _nndsvd(X, rank, "mean"),
+    "nndsvdar": lambda key, X, rank: _nndsvd(X, rank, "random", key),
 }
-"""The inits that `fit` knows by name; the last two are the names of the fills "mean" and "random" in the literature."""
+"""The inits that `fit` knows by name, for an X behind the door and in its dtype.
+
+The last two are the names of the fills "mean" and "random" in the literature.
+"""

@@ -16,8 +16,8 @@ from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
-from jnmf.matrix import filled, occupied, square
-from jnmf.numerics import compute_dtype
+from jnmf.matrix import filled, occupied
+from jnmf.numerics import in_dtype
 from jnmf.objective import gradient, objective, projected_gradient_norm
 from jnmf.results import Fit, Status, Trace
 
@@ -32,13 +32,16 @@ def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[F
     and the trace (num_iters,), through whose δ and kkt no derivative passes. Nothing is guarded: a divergent run
     returns what it computed. `mask` as in `fit`. Raises for arguments of the wrong shape or kind; whether X suits the
     algorithm is checked by `fit`.
+
+    Reverse derivatives (`jax.grad`) pass through every algorithm but `Accelerated` and what is made of it, the default
+    of `fit` too: its repeats are a loop of unknown length. Forward ones (`jax.jvp`, `jax.jacfwd`) pass through all.
     """
-    X = door.masked(X, mask)
+    entered = door.enter(X, mask)
     checks.algorithm(algorithm)
     checks.count(num_iters, "num_iters", 0)
-    start = door.factors(factors, X.shape, None)
-    end, trace = _run(*_widened(X, start, algorithm), num_iters=num_iters)
-    return Factors(*(A.astype(X.dtype) for A in end)), trace
+    start = door.factors(factors, entered.X.shape)
+    end, trace = _run(*in_dtype(entered.X.dtype, entered.X, start, algorithm), num_iters=num_iters)
+    return Factors(*(A.astype(entered.dtype) for A in end)), trace
 
 
 @partial(jax.jit, static_argnames="num_iters")
@@ -74,17 +77,19 @@ def fit(
     """Factorise X ≈ W H, W, H ≥ 0, until the stopping rule holds.
 
     X: (m, n), real and finite; NumPy, pandas, jax or nested lists. The factors have the dtype of X, integers and
-        booleans the default float; half precision is computed in float32 and the factors rounded at the end.
-    rank: r ≥ 1, also above min(m, n). May be left out when `init` is Factors.
+        booleans the default float; half precision is computed in float32 and the factors rounded at the end. What a
+        `np.ma.MaskedArray` masks has weight 0, as under a mask.
+    rank: r ≥ 1, also above min(m, n). May be left out when `init` is Factors or a Fit.
     algorithm: MU, HALS, ALS, PGD, ANLS, or a combinator on one. Default Extrapolated(Accelerated(HALS())): it descends
         for any X, has no step size to choose, and on the CBCL faces at rank 49 it reaches in 31 iterations the error
         for which HALS(inner=3) needs 140 and HALS() 383; the repeats cost less than the products with X.
-    init: "random" (`init.random`), "nndsvd", "nndsvda", "nndsvdar" (`init.nndsvd`), Factors, or a function
-        (key, X, rank) -> Factors, such as those of `warm_start`: cheap iterations first.
+    init: "random" (`init.random`), "nndsvd", "nndsvda", "nndsvdar" (`init.nndsvd`), Factors, those of a Fit, or a
+        function (key, X, rank) -> Factors, such as those of `warm_start`: cheap iterations first. Its X is in the dtype
+        to compute in, at least float32.
         Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end. MU keeps
         zeros: where W H = 0 at a positive entry, those of the start are raised to a hundredth of the mean of their
         component or less (`multiplicative.lifted`); for β > 1 those of Factors are kept, with a warning.
-    key: an int seed or a `jax.random.key`; the same key gives the same bits.
+    key: an int seed of 64 bits or a `jax.random.key`; the same key gives the same bits.
     stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol` in the last
         iteration and adds up to at most 10 `tol` in the last tenth of them; "loss", the full objective is the least so
         far, and fell by at most `tol` relative in the second half of the iterations (or by less than its rounding,
@@ -107,20 +112,19 @@ def fit(
 
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
     """
-    X = door.masked(X, mask)
+    entered = door.enter(X, mask)
     algorithm = DEFAULT if algorithm is None else algorithm
     checks.algorithm(algorithm)
-    door.domain(X, algorithm)
+    door.domain(entered, algorithm)
     checks.number(tol, "tol")
     checks.choice(stop, "stop", STOPS)
     checks.count(max_iters, "max_iters", 0)
     checks.count(check_every, "check_every", 1)
-    start = initial_factors(X, rank, init, key, algorithm)
+    start = initial_factors(entered, rank, init, key, algorithm)
 
-    *compute, tol = _widened(X, start, algorithm, tol)
-    own = start.W.dtype == compute[0].dtype and not checks.is_traced(compute, tol)
-    program = _fit_in_place if own else until_stopped
-    found = program(*compute, tol, dtype=X.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
+    arguments = in_dtype(entered.X.dtype, entered.X, start, algorithm, tol)
+    program = until_stopped if checks.is_traced(arguments) else _fit_in_place
+    found = program(*arguments, dtype=entered.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
     if checks.is_traced(found):
         return found._replace(trace=_padded_with_nan(found.trace, found.num_iters, check_every, jnp))
     trace = jax.device_get(found.trace)  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
@@ -129,31 +133,32 @@ def fit(
     if found.status == Status.NONFINITE:
         _warn_of_nonfinite(found)
     else:
-        _warn_of_dead_components(found.factors, X)
+        _warn_of_dead_components(found.factors, entered.nonzero)
     return found
 
 
-def initial_factors(X, rank, init, key, algorithm) -> Factors:
+def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> Factors:
     """The start that `init` names, makes or is."""
+    X, given = entered.X, isinstance(init, tuple | list)
     if rank is not None:
-        rank = checks.rank(rank)
-    elif not isinstance(init, tuple):
+        rank = checks.rank(rank, X.shape)
+    elif not given:
         raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
-    if isinstance(init, tuple) or callable(init):
-        start = init(inits.as_key(key), filled(X), rank) if callable(init) else init
-        start = door.factors(start, X.shape, rank)
+    if given or callable(init):
+        start = init if given else init(inits.as_key(key), filled(X), rank)
+        (start,) = in_dtype(X.dtype, door.factors(start, X.shape, rank))
     else:
         checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
         start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
-        door.some_positive(start, X)
+        door.some_positive(start, entered)
     start = zero_where_empty(X, start)
-    return _movable(X, start, algorithm, init) if algorithm.keeps_zeros and init != "random" else start
+    return _movable(X, start, algorithm, given) if algorithm.keeps_zeros and init != "random" else start
 
 
-def _movable(X, start: Factors, algorithm, init) -> Factors:
+def _movable(X, start: Factors, algorithm, given: bool) -> Factors:
     """A start that a method which keeps zeros can leave. Zeros that are given are meant, if their loss is finite."""
-    if not algorithm.loss.finite_at_zero or not isinstance(init, tuple):
+    if not algorithm.loss.finite_at_zero or not given:
         start = multiplicative.lifted(X, start)
     rows, _ = multiplicative.stuck(X, start)
     if not checks.is_traced(rows) and checks.on_host(lambda: jnp.any(rows)):
@@ -171,12 +176,6 @@ def zero_where_empty(X, factors: Factors) -> Factors:
 
     rows, columns = occupied(X)
     return Factors(factors.W * rows[:, None], factors.H * columns[None, :])
-
-
-def _widened(X, *others):
-    """All that enters the compiled loop, in the one dtype to compute in, so that a new value is not a new program."""
-    dtype = compute_dtype(X.dtype)
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, *others))
 
 
 def _padded_with_nan(trace: Trace, num_iters, check_every: int, numpy) -> Trace:
@@ -263,7 +262,7 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
 
 
 until_stopped = jax.jit(_until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"))
-# The start is `fit`'s own (`zero_where_empty`) and gives its memory to the factors, unless these have another dtype.
+# The start is `fit`'s own (`zero_where_empty`) and gives its memory to the factors.
 _fit_in_place = jax.jit(
     _until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"), donate_argnames="factors"
 )
@@ -284,9 +283,9 @@ def _warn_of_nonfinite(found: Fit) -> None:
     )
 
 
-def _warn_of_dead_components(factors: Factors, X) -> None:
+def _warn_of_dead_components(factors: Factors, nonzero: bool | None) -> None:
     dead = int(_num_dead(factors))
-    if dead and bool(square(X) > 0):
+    if dead and nonzero:
         warnings.warn(
             f"{dead} of {factors.H.shape[0]} components are dead (a zero column of W or row of H): "
             "lower the l1 penalty or the rank, or try another key",

@@ -6,7 +6,7 @@ from jax import lax
 from jax.scipy.linalg import cho_solve
 
 from jnmf import active_set, checks, door, pivoting
-from jnmf.numerics import compute_dtype, divide, project_nonnegative, unit_of
+from jnmf.numerics import divide, in_dtype, project_nonnegative, unit_of
 
 
 def nnls(A, B):
@@ -22,14 +22,12 @@ def nnls(A, B):
 
     Raises TypeError or ValueError for arguments that are not finite matrices of matching heights.
     """
-    A, B = door.matrix(A, "A"), door.matrix(B, "B")
+    (A, of_A, *_), (B, of_B, *_) = door.matrix(A, "A"), door.matrix(B, "B")
     if A.shape[0] != B.shape[0]:
         raise ValueError(f"nnls(A, B): A and B need the same number of rows, got A {A.shape} and B {B.shape}")
-    dtype = jnp.promote_types(A.dtype, B.dtype)
-    compute = compute_dtype(dtype)
-    Z = _nnls(A.astype(compute), B.astype(compute))
+    Z = _nnls(*in_dtype(jnp.promote_types(A.dtype, B.dtype), A, B))
     checks.warn_of_unsolved(Z, "nnls", "column")
-    return Z.astype(dtype)
+    return Z.astype(jnp.promote_types(of_A, of_B))
 
 
 @jax.jit

@@ -1,5 +1,6 @@
 """Quotients, powers and units of numbers at the edge of their domain and near the ends of their range."""
 
+import jax
 import jax.numpy as jnp
 
 
@@ -25,6 +26,11 @@ def project_nonnegative(A):
 def compute_dtype(dtype):
     """The dtype to compute in: half precision is widened to float32, the others are kept."""
     return jnp.promote_types(dtype, jnp.float32)
+
+
+def in_dtype(dtype, *trees):
+    """The trees with every leaf in one dtype, numbers too: so a new value is not a new program."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), trees)
 
 
 def unit_of(x):

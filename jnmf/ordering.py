@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jnmf import door
-from jnmf.factors import Factors, as_factors, unit_columns
+from jnmf.factors import Factors, unit_columns
 from jnmf.numerics import compute_dtype
 
 
@@ -37,14 +37,11 @@ def order(factors):
 
 
 def _checked(factors) -> Factors:
-    W, H = as_factors(factors)
-    W, H = door.matrix(W, "W"), door.matrix(H, "H")
+    W, H = door.pair(factors)
     if W.shape[1] != H.shape[0]:
         raise ValueError(
             f"expected W (m, r) and H (r, n) of one rank, got W {W.shape} and H {H.shape}; did you pass Hᵀ?"
         )
-    door.nonnegative(W, "W")
-    door.nonnegative(H, "H")
     return Factors(W, H)
 
 

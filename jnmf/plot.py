@@ -439,7 +439,7 @@ def _images(A, shape, order: str, name: str) -> list[np.ndarray]:
 
 
 def _array(A, name: str) -> np.ndarray:
-    return np.asarray(door.matrix(A, name), float)
+    return door.array(A, name)
 
 
 def _factors(factors, shape) -> Any:

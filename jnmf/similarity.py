@@ -14,7 +14,7 @@ from jax import Array, lax
 
 from jnmf import door
 from jnmf.factors import Factors, unit_columns
-from jnmf.numerics import compute_dtype
+from jnmf.numerics import compute_dtype, in_dtype
 from jnmf.results import Status
 
 
@@ -26,7 +26,8 @@ def match(U, V):
 
     Raises TypeError or ValueError for arguments that are not finite matrices of the same shape.
     """
-    return _match(_cosines(*_matrices(U, V)))
+    U, V, _ = _matrices(U, V)
+    return _match(_cosines(U, V))
 
 
 def similarity(U, V):
@@ -39,23 +40,23 @@ def similarity(U, V):
 
     Raises TypeError or ValueError for arguments that are not finite matrices of the same shape.
     """
-    U, V = _matrices(U, V)
+    U, V, dtype = _matrices(U, V)
     cosines = _cosines(U, V)
-    return (_sum(cosines, _match(cosines)) / U.shape[1]).astype(jnp.promote_types(U.dtype, V.dtype))
+    return (_sum(cosines, _match(cosines)) / U.shape[1]).astype(dtype)
 
 
 def _matrices(U, V):
-    U, V = door.matrix(U, "U"), door.matrix(V, "V")
+    """U and V in the dtype to compute in, and the dtype of the two together."""
+    (U, of_U, *_), (V, of_V, *_) = door.matrix(U, "U"), door.matrix(V, "V")
     if U.shape != V.shape:
         raise ValueError(f"expected U and V of the same shape (m, r), got U {U.shape} and V {V.shape}")
-    return U, V
+    return *in_dtype(jnp.promote_types(U.dtype, V.dtype), U, V), jnp.promote_types(of_U, of_V)
 
 
 @jax.jit
 def _cosines(U, V):
     """(r, r): the cosine of column k of U and column l of V at (k, l)."""
-    dtype = compute_dtype(jnp.promote_types(U.dtype, V.dtype))
-    U, V = unit_columns(U.astype(dtype)), unit_columns(V.astype(dtype))
+    U, V = unit_columns(U), unit_columns(V)
     return _clipped(jnp.matmul(U.T, V, precision="highest"))  # the digits of 1 − cos tell two good fits apart
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from jnmf import checks, door
 from jnmf.init import as_key
-from jnmf.numerics import compute_dtype, divide
+from jnmf.numerics import divide
 
 
 def svd_rmse(X, ranks):
@@ -22,16 +22,17 @@ def svd_rmse(X, ranks):
 
     Raises TypeError or ValueError for an X that is not a finite matrix, for no ranks, repeated ones and one below 1.
     """
-    X = door.matrix(X)
-    return _tails(X, np.minimum(checks.ranks(ranks), min(X.shape)))
+    entered = door.matrix(X, "X")
+    X = entered.X
+    return _tails(X, np.minimum(checks.ranks(ranks), min(X.shape))).astype(entered.dtype)
 
 
 @jax.jit
 def _tails(X, ranks):
-    sigma = jnp.linalg.svd(X.astype(compute_dtype(X.dtype)), compute_uv=False)
+    sigma = jnp.linalg.svd(X, compute_uv=False)
     squares = divide(sigma, sigma[0]) ** 2
     tails = jnp.append(jnp.cumsum(squares[::-1])[::-1], 0)  # entry r is the sum over k > r
-    return (sigma[0] * jnp.sqrt(tails[ranks] / float(X.size))).astype(X.dtype)
+    return sigma[0] * jnp.sqrt(tails[ranks] / float(X.size))
 
 
 def shuffle_columns(X, key=0):
@@ -44,4 +45,5 @@ def shuffle_columns(X, key=0):
     Frigyesi and Höglund 2008, "Non-negative matrix factorization for the analysis of complex gene expression data".
     Raises TypeError or ValueError for an X that is not a finite matrix.
     """
-    return jax.random.permutation(as_key(key), door.matrix(X), axis=0, independent=True)
+    entered = door.matrix(X, "X")
+    return jax.random.permutation(as_key(key), entered.X, axis=0, independent=True).astype(entered.dtype)

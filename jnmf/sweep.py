@@ -87,7 +87,7 @@ def sweep(
     ranks compile half a dozen programs. Raises as `fit` does, for ranks that are empty, below 1 or repeated, and for
     options that would have no effect. Warns of members that are not finite.
     """
-    X, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
+    entered, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
     if num_iters is not None:
         checks.count(num_iters, "num_iters", 0)
         if tol is not None or max_iters is not None:
@@ -95,7 +95,7 @@ def sweep(
                 f"num_iters: expected None with tol or max_iters, got {num_iters}; "
                 "a fixed number of iterations has no stopping rule, leave out one or the other"
             )
-    name = init if isinstance(init, str) else "Factors" if isinstance(init, tuple) else "a function"
+    name = init if isinstance(init, str) else "Factors" if isinstance(init, tuple | list) else "a function"
     if num_restarts > 1 and name in ("nndsvd", "nndsvda", "Factors"):
         raise ValueError(
             f"init: {name} starts every restart at the same point, expected num_restarts=1, got {num_restarts}; "
@@ -104,7 +104,7 @@ def sweep(
     keys = jax.random.split(inits.as_key(key), num_restarts)
     stop = stopping(num_iters, tol, max_iters)
     found = _collect(
-        members(X, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, progress), ranks, num_restarts
+        members(entered, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, progress), ranks, num_restarts
     )
     nonfinite = int(np.sum(found.status == Status.NONFINITE))
     if nonfinite:

@@ -7,7 +7,8 @@ from jax import lax
 from jnmf import checks, door, matrix, multiplicative, nonnegative_least_squares, pivoting
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors, relative_change
-from jnmf.numerics import compute_dtype, divide, power, unit_of
+from jnmf.numerics import divide, in_dtype, power, unit_of
+from jnmf.results import Fit
 
 UPDATES = 1000  # at most
 STEPS = 50  # of Newton's method after them, at most
@@ -17,29 +18,28 @@ LENGTHS = 12  # of each step that are tried: 1, ½, ¼, …
 def transform(X_new, H, algorithm=None, *, mask=None):
     """argmin_{W ≥ 0} D(X_new, W H) + l1_W ΣW + ½ l2_W ‖W‖²: the loadings of new rows on known components.
 
-    X_new (m, n), H (r, n) ≥ 0 -> W (m, r), in the dtype of X_new. `algorithm` gives the loss and the penalties, those
-    of the fit (default: Frobenius, none). Frobenius: `nonnegative_least_squares.exact`, whichever the algorithm was; a
-    row that could not be solved is NaN, and an eager call warns. Other β: multiplicative updates, then Newton steps on
-    the active set; the minimiser for β in [1, 2], a local one else. `mask` (m, n) as in `fit`; a row without weight has
-    zero loadings. Differentiable in X_new, H and the penalties, forward and in reverse, by the implicit function
-    theorem on the active set.
+    X_new (m, n), H (r, n) ≥ 0, or a `Fit` or Factors with that H -> W (m, r), in the dtype of X_new. `algorithm` gives
+    the loss and the penalties, those of the fit (default: Frobenius, none). Frobenius:
+    `nonnegative_least_squares.exact`, whichever the algorithm was; a row that could not be solved is NaN, and an eager
+    call warns. Other β: multiplicative updates, then Newton steps on the active set; the minimiser for β in [1, 2], a
+    local one else. `mask` (m, n) as in `fit`; a row without weight has zero loadings. Differentiable in X_new, H and
+    the penalties, forward and in reverse, by the implicit function theorem on the active set.
 
     Raises TypeError or ValueError for arguments that are not matrices with the same number of columns.
     """
-    X, H = door.masked(X_new, mask, "X_new"), door.matrix(H, "H")
+    entered = door.enter(X_new, mask, "X_new")
+    X, H = entered.X, door.matrix(H.H if isinstance(H, Fit | Factors) else H, "H", nonnegative=True).X
     algorithm = HALS() if algorithm is None else algorithm
     checks.algorithm(algorithm)
-    door.domain(X, algorithm, "X_new")
+    door.domain(entered, algorithm, "X_new")
     if X.shape[1] != H.shape[1]:
         hint = "did you pass Hᵀ?" if X.shape[1] == H.shape[0] else "both have one column for each feature"
         raise ValueError(f"transform: expected X_new (m, n) and H (r, n), got {X.shape} and {H.shape}; {hint}")
-    door.nonnegative(H, "H")
-    dtype = compute_dtype(X.dtype)
-    arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), (X, H, algorithm))
+    arguments = in_dtype(X.dtype, X, H, algorithm)
     W = _least_squares(*arguments) if algorithm.loss.quadratic else _divergence(*arguments)
     if algorithm.loss.quadratic:
         checks.warn_of_unsolved(W.T, "transform", "row")
-    return W.astype(X.dtype)
+    return W.astype(entered.dtype)
 
 
 @jax.jit

@@ -39,9 +39,8 @@ def test_the_weighted_objective_never_rises(name, args, penalties):
     algorithm = penalised(DESCENDING[name], **penalties)
     A, W, H, M = map(jnp.asarray, args)
     A, M = A + (0.125 if not algorithm.loss.finite_for_zeros else 0), (M / 2).at[0, 0].set(0.5)
-    masked = Masked(A, M)
     _, trace = run(A, Factors(W, H), algorithm, num_iters=4, mask=M)
-    values = np.concatenate([[objective(masked, Factors(W, H), algorithm)], trace.loss])
+    values = np.concatenate([[objective(A, Factors(W, H), algorithm, mask=M)], trace.loss])
     assert np.isfinite(values).all()
     assert (np.diff(values) <= 1e-12 * (values[0] + float(jnp.sum(A * A)))).all()
 
@@ -119,18 +118,3 @@ def test_transform_minimises_the_weighted_loss(algorithm):
     nothing = np.array(WEIGHTS)
     nothing[2] = 0
     assert (transform(X, START.H, algorithm, mask=nothing)[2] == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (np.ones((3, 3)), r"mask: expected the shape of X, \(12, 9\), got \(3, 3\)"),
-        (2 * np.ones(X.shape), r"weights in \[0, 1\], got values from 2 to 2"),
-        (-np.ones(X.shape), "booleans or weights"),
-        (np.zeros(X.shape, bool), "expected a positive weight, got all zeros"),
-        (np.full(X.shape, np.nan), "mask: expected finite entries"),
-    ],
-)
-def test_bad_masks(mask, message):
-    with pytest.raises(ValueError, match=message):
-        fit(X, R, mask=mask)
