@@ -417,9 +417,11 @@ def part_titles() -> list[str]:
 
 
 def parts_figure(arrays: Arrays, name: str) -> Figure:
-    """The components in the order of the parts: the limbs, four positions each, and what is left."""
-    titles = [*part_titles()[:-1], "left over"]
-    return jnmf.plot.components(arrays[name], arrays["shape"].tolist(), order="F", num_columns=8, titles=titles)
+    """The components in the order of the parts: the limbs, four positions each, and what is left, if anything is."""
+    W, titles = arrays[name], [*part_titles()[:-1], "left over"]
+    if not W[:, TORSO].any():  # a fit of rank 16 has 16 components
+        W, titles = W[:, :TORSO], titles[:TORSO]
+    return jnmf.plot.components(W, arrays["shape"].tolist(), order="F", num_columns=8, titles=titles)
 
 
 def scree_figure(arrays: Arrays) -> Figure:
