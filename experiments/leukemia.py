@@ -129,7 +129,11 @@ def plot(arrays: Arrays) -> dict[str, Any]:
 def draw_consensus(arrays: Arrays):
     """The matrices, each in the order of its tree, above the three measures."""
     fields = ("ranks", "matrices", "order", *MEASURES)
-    return jnmf.plot.consensus(SimpleNamespace(**{field: arrays[field] for field in fields}))
+    figure = jnmf.plot.consensus(SimpleNamespace(**{field: arrays[field] for field in fields}))
+    for ax in figure.axes:  # the source calls the rank k
+        ax.set_title(ax.get_title().replace("rank ", "k = "))
+        ax.set_xlabel("number of clusters k" if ax.get_xlabel() else "")
+    return figure
 
 
 def draw_settling(arrays: Arrays):

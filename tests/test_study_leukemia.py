@@ -150,3 +150,9 @@ def test_the_real_clusters_are_the_reference(data_folder):
     assert "The reference has the same counts" in answer
     best = study.REFERENCE[3][2]  # of 50 restarts that ran longer
     assert best < arrays["loss"].min() < 1.01 * best
+
+
+def test_the_figures_call_the_rank_as_the_text_does(arrays):
+    texts = [text for ax in study.draw_consensus(arrays).axes for text in (ax.get_title(), ax.get_xlabel())]
+    assert {"k = 3", "k = 4", "number of clusters k"} <= set(texts)
+    assert "rank" not in " ".join(texts)
