@@ -1,5 +1,6 @@
 """Report: parts of faces by NMF, beside eigenfaces (PCA) and prototypes (vector quantisation)."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -694,6 +695,36 @@ def noise_table(arrays: Arrays) -> Table:
     )
 
 
+ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")  # the thirds of a picture
+
+
+def where(W, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column of W (m, r), a picture, with its squares as weights of the pixels: the centre of mass (r, 2), down
+    and to the right from 0 to 1, and the extent (r, 2), four standard deviations, as a share of height and width."""
+    weights = (W**2 / np.sum(W**2, axis=0)).reshape(*shape, -1, order="F")
+    down, right = ((np.arange(size) + 0.5) / size for size in shape)
+    mean = lambda f: np.stack([f(down) @ weights.sum(axis=1), f(right) @ weights.sum(axis=0)], axis=1)
+    centre = mean(lambda x: x)
+    return centre, 4 * np.sqrt(np.maximum(mean(np.square) - centre**2, 0))
+
+
+def places(arrays: Arrays, form: str, method: str) -> str:
+    """In which thirds of the picture the components of a method lie, and how far the largest and the smallest reach."""
+    W = of(arrays, "W", form, method)
+    W = W[:, W.any(axis=0)]
+    centre, extent = where(W, shape_of(arrays, form))
+    thirds = [f"{ROWS[i]} {COLUMNS[j]}" for i, j in np.minimum((3 * centre).astype(int), 2)]
+    counts = listed([f"{count} {third}" for third, count in Counter(thirds).most_common()])
+    by_size = np.argsort(-support(W), kind="stable")
+    reach = lambda k: f"{thirds[k]}, {percent(extent[k, 0])} of the height and {percent(extent[k, 1])} of the width"
+    wide, tall = (int(np.sum(longer)) for longer in (extent[:, 1] > extent[:, 0], extent[:, 1] < extent[:, 0]))
+    return (
+        f"Of the components of {METHODS[method][0]}, {counts} lie in these thirds of the picture, by their centre of "
+        f"mass. {wide} are wider than tall and {tall} taller than wide. The one with the largest support is "
+        f"{reach(by_size[0])}; the one with the smallest {reach(by_size[-1])}"
+    )
+
+
 def features_answer(arrays: Arrays) -> str:
     form, rank = "lee_seung", arrays["h_book"].shape[1]
     pixels = arrays["sizes"][list(FORMS).index(form), 0]
@@ -720,6 +751,9 @@ def features_answer(arrays: Arrays) -> str:
         "same for the columns of W). Half of the centroids cover at "
         f"most {share('vq')}, half of the eigenfaces {share('pca')}. (A component covers the fewest pixels that hold "
         f"{percent(ENERGY)} of its sum of squares.)\n\n"
+        f"Which features are they? What the numbers tell is their place. {places(arrays, form, 'kl')}. (The centre of "
+        "mass has the squares of the entries as weights; the extent is four standard deviations.) Whether such a part "
+        "is an eye or a mouth, the figure shows.\n\n"
         "The second figure shows NMF (Frobenius) of the form of the book, which inverts the brightness and has no "
         f"zeros: dark features are bright in it. Half of its components cover at most {percent(book)} of the pixels."
     )
