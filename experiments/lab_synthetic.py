@@ -54,7 +54,7 @@ DIRECTIONS = 20  # in which a gradient is held against differences
 class Settings:
     noise_level: float = 0.0  # of all questions but that on noise
     noise_levels: tuple[float, ...] = (0.0, 0.1, 1.0)
-    num_restarts: int = 10
+    num_restarts: int = 6
     few_restarts: int = 2  # the first of them, for least squares, step sizes and the other noise levels
     num_iters: int = 250
     num_steps: int = 10  # step sizes on each of the grids; the wide ones then have powers of 2

@@ -90,12 +90,14 @@ def test_the_words_of_the_first_study_follow_the_numbers(ran):
     at = lambda *factors: arrays | {"fits.rmse": svd * np.array(factors)}
     beyond, within = (williams.against_svd(at(1.01, 1.011, worst)) for worst in (1.015, 1.05))
     assert beyond.startswith("Unfavourable, by more than the starts differ: at r = 3 the RMSE of the best of 3 NMFs")
-    assert "and the worst NMF 0.50% above the best. " in beyond
+    assert "and the worst NMF 0.50% above the best, half of them at most 0.10%. " in beyond
     assert "within the spread of the starts at no r." in beyond
     assert within.startswith(
         "Unfavourable, but within the spread of the starts: at r = 3 the RMSE of the best of 3 NMFs"
     )
-    assert "and the worst NMF 3.96% above the best, so that the start matters more" in within
+    assert (
+        "and the worst NMF 3.96% above the best, half of them at most 0.10%, so that an unlucky start costs" in within
+    )
     assert "within the spread of the starts at r = 2, 3, 4." in within
     assert williams.against_svd(at(1, 1, 1)).startswith("Neither: at r = 3")
     alone = arrays | {"fits.rmse": 1.01 * svd}
@@ -238,5 +240,8 @@ def test_the_list_and_the_settings_of_every_study(capsys):
             assert isinstance(getattr(module, size), module.Settings)
         options = vars(command.parser().parse_args([name]))
         assert options == {"names": [name], "out": command.Path("results"), "fresh": False, "size": None}
+    every = command.parser().parse_args(["all"]).names
+    assert every[0] == study.FIRST
+    assert [name for name in study.NAMES if name != study.FIRST] == every[1:]
     parsed = vars(command.parser().parse_args(["williams", "--ranks", "2", "5", "--seed", "3"]))
     assert (parsed["ranks"], parsed["seed"]) == ((2, 5), 3)
