@@ -43,19 +43,19 @@ TERMS = 6  # components of the build-up that are drawn one by one
 class Settings:
     rank: int = 49
     num_faces: int = 2429  # of each set, at most; Olivetti has 400
-    olivetti_height: int = 32  # the pictures of 64 × 64 pixels are averaged down to this
+    olivetti_height: int = 24  # the pictures of 64 × 64 pixels are averaged down to this
     num_iters: int = 100
     face: int = 11  # the picture that is built up
     control_faces: int = 400
-    control_iters: int = 100
+    control_iters: int = 60
     control_starts: int = 2
     shift: int = 2  # pixels by which a control moves a face, at most
     noisy_repeats: int = 20  # drawn matrices of each kind of noise
-    noisy_iters: int = 500
+    noisy_iters: int = 300
     seed: int = 0
 
 
-FULL = Settings(olivetti_height=64, num_iters=500, control_iters=500, control_starts=10)
+FULL = Settings(olivetti_height=64, num_iters=500, control_iters=500, control_starts=10, noisy_iters=500)
 TINY = Settings(
     rank=9,
     num_faces=60,
@@ -738,7 +738,8 @@ def features_answer(arrays: Arrays) -> str:
     )
     book = float(np.median(of(arrays, "support", "book", "hals")))
     return (
-        f"{verdict}\n\n"
+        f"{verdict} {places(arrays, form, 'kl')}. (The centre of mass has the squares of the entries as weights; the "
+        "extent is four standard deviations.) Whether such a part is an eye or a mouth, the figure shows.\n\n"
         f"The first figure is that of Lee and Seung ({title_of(arrays, form)}): each method's {rank} components, "
         "and how they make one face. Black is 0. For PCA grey is 0, yellow adds and blue takes away. The columns of W "
         "are scaled so that the largest entry is 1.\n\n"
@@ -751,9 +752,6 @@ def features_answer(arrays: Arrays) -> str:
         "same for the columns of W). Half of the centroids cover at "
         f"most {share('vq')}, half of the eigenfaces {share('pca')}. (A component covers the fewest pixels that hold "
         f"{percent(ENERGY)} of its sum of squares.)\n\n"
-        f"Which features are they? What the numbers tell is their place. {places(arrays, form, 'kl')}. (The centre of "
-        "mass has the squares of the entries as weights; the extent is four standard deviations.) Whether such a part "
-        "is an eye or a mouth, the figure shows.\n\n"
         "The second figure shows NMF (Frobenius) of the form of the book, which inverts the brightness and has no "
         f"zeros: dark features are bright in it. Half of its components cover at most {percent(book)} of the pixels."
     )
@@ -767,14 +765,14 @@ def build_up_answer(arrays: Arrays) -> str:
         sums = np.hstack([np.zeros((len(x), 1)), np.cumsum(terms, axis=1)])
         errors = np.linalg.norm(sums - x[:, None], axis=0)
         near = int(np.argmax(errors <= errors[-1] + 0.1 * (errors[0] - errors[-1])))
-        negative = "no entry" if terms.min() >= 0 else percent(float(np.mean(terms[:, np.any(terms, axis=0)] < 0)))
-        lines.append(f"{METHODS[method][0]}: {near} term{'s' * (near > 1)}, with {negative} of them negative")
+        negative = "none" if terms.min() >= 0 else percent(float(np.mean(terms[:, np.any(terms, axis=0)] < 0)))
+        lines.append(f"{METHODS[method][0]} {near} term{'s' * (near > 1)}, {negative} of the entries negative")
     return (
-        f"Picture {int(arrays['face'])} of {title_of(arrays, form)} is a sum of terms, weight times component. The "
-        "figure shows for each method the largest terms one by one in the upper row, and their sum so far in the lower "
-        "row, all on the scale of the picture.\n\n"
-        "How many terms does it take to come from the error without any to within a tenth of that of all, and how many "
-        f"entries of the terms are below zero? {'; '.join(lines)}.\n\n"
+        "As a sum of terms, weight times component. To come from the error without any to within a tenth of that of "
+        f"all takes {'; '.join(lines)}.\n\n"
+        f"The picture is number {int(arrays['face'])} of {title_of(arrays, form)}. The figure shows for each method "
+        "the largest terms one by one in the upper row, and their sum so far in the lower row, all on the scale of the "
+        "picture.\n\n"
         "In NMF the sum only grows, so a term must be something that is in the picture. In PCA a later term may take "
         "away what an earlier one added, so no single term has to be in the picture. In k-means there is one term, the "
         "whole face."

@@ -232,15 +232,15 @@ def on_rank(arrays: Arrays) -> str:
             told.append(f"The {measure} value does not fall.")
             left.append("any")
     if set(left) == {"any"}:
-        verdict = "Here nothing falls, and every k will do."
+        verdict = "Nothing falls here, and every k will do."
     elif len(set(left)) == 1:
-        verdict = f"Here all three speak for k = {left[0]}."
+        verdict = f"All three speak for k = {left[0]}."
     else:
-        verdict = f"Here they speak for k = {joined(f'{k} ({m})' for m, k in zip(MEASURES, left, strict=True))}."
+        verdict = f"They speak for k = {joined(f'{k} ({m})' for m, k in zip(MEASURES, left, strict=True))}."
     return (
-        f"{' '.join(told)}\n\nA high value alone says little, since few clusters are easily agreed on. Brunet et al. "
-        "look for the k where the cophenetic value begins to fall, which is between its highest value and its steepest "
-        f"fall. {verdict}"
+        f"{verdict} {' '.join(told)}\n\nA high value alone says little, since few clusters are easily agreed on. "
+        "Brunet et al. look for the k where the cophenetic value begins to fall, which is between its highest value "
+        "and its steepest fall."
     )
 
 
@@ -358,8 +358,8 @@ def on_settling(arrays: Arrays) -> str:
     (m, n), (kl, frobenius) = arrays["X_shape"], arrays["memory"]
     size = 8 * m * n
     return (
-        f"In {settled.shape[1]} restarts of each k the assignments were looked at every {every} iterations, up to "
-        f"{end}. The last change of any sample: {'; '.join(told)}. "
+        f"The last change of any sample: {'; '.join(told)}. In {settled.shape[1]} restarts of each k the assignments "
+        f"were looked at every {every} iterations, up to {end}. "
         + (f"{late} of {settled.size} runs" if late else "No run")
         + " still changed in the last quarter"
         + (", so that a longer run may change more." if late else ".")
