@@ -93,10 +93,11 @@ def watched_starts(X, ranks: list[int], settings: Settings) -> Factors:
     """The first starts of each rank in the sweep, padded with zero components: W (B, m, r_max), H (B, r_max, n)."""
     keys = jax.random.split(jax.random.key(settings.seed), settings.num_restarts)[: settings.watched]
     widest = max(ranks)
-    starts = [jnmf.init.random(key, X, rank) for rank in ranks for key in keys]
-    W = [jnp.pad(start.W, ((0, 0), (0, widest - start.W.shape[1]))) for start in starts]
-    H = [jnp.pad(start.H, ((0, widest - start.H.shape[0]), (0, 0))) for start in starts]
-    return Factors(jnp.stack(W), jnp.stack(H))
+    # The start of a rank is, up to its scale, the first components of that of a larger one: one program for all.
+    wide = [tuple(map(np.asarray, jnmf.init.random(key, X, widest))) for key in keys]
+    kept = [np.sqrt(widest / rank) * (np.arange(widest) < rank) for rank in ranks]
+    W, H = (np.stack(A) for A in zip(*((W * s, H * s[:, None]) for s in kept for W, H in wide), strict=True))
+    return Factors(jnp.asarray(W), jnp.asarray(H))
 
 
 @partial(jax.jit, static_argnames=("every", "num_looks"))

@@ -19,14 +19,16 @@ SENTENCE = re.compile(r"(?<=[.?!)])(?<! al\.)\s+(?=[A-Z(‖½])")
 
 
 def first_sentences(answer: str, length: int = LENGTH) -> str:
-    """The first sentence, and as many of those after it as fit into the length."""
-    sentences = SENTENCE.split(" ".join(answer.split()))
-    told = sentences[0]
-    for sentence in sentences[1:]:
-        if len(told) + len(sentence) > length:
+    """The first sentence, and as many of those after it as fit into the length; no heading of a single word at last."""
+    first, *others = SENTENCE.split(" ".join(answer.split()))
+    told = [first]
+    for sentence in others:
+        if len(" ".join(told)) + len(sentence) > length:
             break
-        told += f" {sentence}"
-    return told
+        told.append(sentence)
+    while len(told) > 1 and " " not in told[-1]:
+        told.pop()
+    return " ".join(told)
 
 
 def where_from(arrays: study.Arrays) -> str:

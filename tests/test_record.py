@@ -38,6 +38,7 @@ def test_the_first_sentences_are_whole_and_as_many_as_fit():
     assert record.first_sentences(answer, 10) == "Yes: 0.5 of it."
     assert record.first_sentences(answer, 45) == "Yes: 0.5 of it. Brunet et al. Look here."
     assert record.first_sentences(answer, 200) == " ".join(answer.split())
+    assert record.first_sentences("No. It is so. Signs. A component has a sign.", 25) == "No. It is so."
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path):
