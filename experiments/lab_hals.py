@@ -89,24 +89,31 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         raise ValueError(f"num_starts: expected at least 1, got {settings.num_starts}")
     problems, notes = make_problems(settings)
     arrays = {"notes": np.array(notes, dtype=str), "problems": np.array([problem.name for problem in problems])}
+    programs = iter(compiled([job for problem in problems for job in programs_of(problem, settings)]))
     for problem in problems:
-        arrays |= {f"{problem.name}.{key}": array for key, array in race(problem, settings, progress).items()}
+        own = [next(programs) for _ in ALGORITHMS]
+        arrays |= {f"{problem.name}.{key}": array for key, array in race(problem, own, settings, progress).items()}
     return arrays
 
 
-def race(problem: Problem, settings: Settings, progress: bool) -> Arrays:
-    """Every algorithm from every start."""
+def programs_of(problem: Problem, settings: Settings) -> list[tuple[Any, tuple, dict[str, Any]]]:
+    """What to compile for a problem: `descend` with each of ALGORITHMS."""
+    X, r = problem.X, problem.rank
+    like: Any = [jax.ShapeDtypeStruct(shape, X.dtype) for shape in ((X.shape[0], r), (r, X.shape[1]))]
+    start = jnmf.Factors(*like)
+    return [
+        (descend, (X, start, algorithm), {"num_iters": iterations(problem, label, settings)})
+        for label, algorithm in ALGORITHMS.items()
+    ]
+
+
+def race(problem: Problem, programs: list, settings: Settings, progress: bool) -> Arrays:
+    """Every algorithm, compiled, from every start."""
     name, title, X, rank, _ = problem
     key = jax.random.key(settings.seed)
     starts = [jnmf.init.random(jax.random.fold_in(key, s), X, rank) for s in range(settings.num_starts)]
     labels = list(ALGORITHMS)
     num_iters = [iterations(problem, label, settings) for label in labels]
-    programs = compiled(
-        [
-            (descend, (X, starts[0], ALGORITHMS[label]), {"num_iters": n})
-            for label, n in zip(labels, num_iters, strict=True)
-        ]
-    )
     seconds = np.zeros((len(labels), len(starts)))
     loss = np.full((*seconds.shape, max(num_iters) + 1), np.nan)
     loss[:, :, 0] = [jnmf.losses.frobenius(X, *start) for start in starts]

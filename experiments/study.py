@@ -83,8 +83,10 @@ def load(name: str) -> Any:
 def compiled(programs: list[tuple[Any, tuple, dict[str, Any]]]) -> list[Any]:
     """Of each (jitted function, arguments, keywords) the compiled program, as many at a time as there are cores."""
     lowered = [function.lower(*arguments, **keywords) for function, arguments, keywords in programs]
+    longest_first = sorted(range(len(lowered)), key=lambda i: -len(lowered[i].as_text()))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda one: one.compile(), lowered))
+        running = {i: pool.submit(lowered[i].compile) for i in longest_first}
+    return [running[i].result() for i in range(len(lowered))]
 
 
 def tracked(items: Iterable, description: str, progress: bool) -> Iterable:
