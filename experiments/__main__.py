@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     commands = top.add_subparsers(metavar="NAME", required=True)
     every = commands.add_parser("all", help="each study in turn")
-    every.set_defaults(names=list(study.NAMES))
+    every.set_defaults(names=sorted(study.NAMES, key=lambda name: name != study.FIRST))
     _common(every)
     for name in study.NAMES:
         module = study.load(name)

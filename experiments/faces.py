@@ -1,5 +1,6 @@
 """Report: parts of faces by NMF, beside eigenfaces (PCA) and prototypes (vector quantisation)."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -42,19 +43,19 @@ TERMS = 6  # components of the build-up that are drawn one by one
 class Settings:
     rank: int = 49
     num_faces: int = 2429  # of each set, at most; Olivetti has 400
-    olivetti_height: int = 32  # the pictures of 64 × 64 pixels are averaged down to this
+    olivetti_height: int = 24  # the pictures of 64 × 64 pixels are averaged down to this
     num_iters: int = 100
     face: int = 11  # the picture that is built up
     control_faces: int = 400
-    control_iters: int = 100
+    control_iters: int = 60
     control_starts: int = 2
     shift: int = 2  # pixels by which a control moves a face, at most
     noisy_repeats: int = 20  # drawn matrices of each kind of noise
-    noisy_iters: int = 500
+    noisy_iters: int = 300
     seed: int = 0
 
 
-FULL = Settings(olivetti_height=64, num_iters=500, control_iters=500, control_starts=10)
+FULL = Settings(olivetti_height=64, num_iters=500, control_iters=500, control_starts=10, noisy_iters=500)
 TINY = Settings(
     rank=9,
     num_faces=60,
@@ -694,6 +695,36 @@ def noise_table(arrays: Arrays) -> Table:
     )
 
 
+ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")  # the thirds of a picture
+
+
+def where(W, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column of W (m, r), a picture, with its squares as weights of the pixels: the centre of mass (r, 2), down
+    and to the right from 0 to 1, and the extent (r, 2), four standard deviations, as a share of height and width."""
+    weights = (W**2 / np.sum(W**2, axis=0)).reshape(*shape, -1, order="F")
+    down, right = ((np.arange(size) + 0.5) / size for size in shape)
+    mean = lambda f: np.stack([f(down) @ weights.sum(axis=1), f(right) @ weights.sum(axis=0)], axis=1)
+    centre = mean(lambda x: x)
+    return centre, 4 * np.sqrt(np.maximum(mean(np.square) - centre**2, 0))
+
+
+def places(arrays: Arrays, form: str, method: str) -> str:
+    """In which thirds of the picture the components of a method lie, and how far the largest and the smallest reach."""
+    W = of(arrays, "W", form, method)
+    W = W[:, W.any(axis=0)]
+    centre, extent = where(W, shape_of(arrays, form))
+    thirds = [f"{ROWS[i]} {COLUMNS[j]}" for i, j in np.minimum((3 * centre).astype(int), 2)]
+    counts = listed([f"{count} {third}" for third, count in Counter(thirds).most_common()])
+    by_size = np.argsort(-support(W), kind="stable")
+    reach = lambda k: f"{thirds[k]}, {percent(extent[k, 0])} of the height and {percent(extent[k, 1])} of the width"
+    wide, tall = (int(np.sum(longer)) for longer in (extent[:, 1] > extent[:, 0], extent[:, 1] < extent[:, 0]))
+    return (
+        f"Of the components of {METHODS[method][0]}, {counts} lie in these thirds of the picture, by their centre of "
+        f"mass. {wide} are wider than tall and {tall} taller than wide. The one with the largest support is "
+        f"{reach(by_size[0])}; the one with the smallest {reach(by_size[-1])}"
+    )
+
+
 def features_answer(arrays: Arrays) -> str:
     form, rank = "lee_seung", arrays["h_book"].shape[1]
     pixels = arrays["sizes"][list(FORMS).index(form), 0]
@@ -707,7 +738,8 @@ def features_answer(arrays: Arrays) -> str:
     )
     book = float(np.median(of(arrays, "support", "book", "hals")))
     return (
-        f"{verdict}\n\n"
+        f"{verdict} {places(arrays, form, 'kl')}. (The centre of mass has the squares of the entries as weights; the "
+        "extent is four standard deviations.) Whether such a part is an eye or a mouth, the figure shows.\n\n"
         f"The first figure is that of Lee and Seung ({title_of(arrays, form)}): each method's {rank} components, "
         "and how they make one face. Black is 0. For PCA grey is 0, yellow adds and blue takes away. The columns of W "
         "are scaled so that the largest entry is 1.\n\n"
@@ -733,14 +765,14 @@ def build_up_answer(arrays: Arrays) -> str:
         sums = np.hstack([np.zeros((len(x), 1)), np.cumsum(terms, axis=1)])
         errors = np.linalg.norm(sums - x[:, None], axis=0)
         near = int(np.argmax(errors <= errors[-1] + 0.1 * (errors[0] - errors[-1])))
-        negative = "no entry" if terms.min() >= 0 else percent(float(np.mean(terms[:, np.any(terms, axis=0)] < 0)))
-        lines.append(f"{METHODS[method][0]}: {near} term{'s' * (near > 1)}, with {negative} of them negative")
+        negative = "none" if terms.min() >= 0 else percent(float(np.mean(terms[:, np.any(terms, axis=0)] < 0)))
+        lines.append(f"{METHODS[method][0]} {near} term{'s' * (near > 1)}, {negative} of the entries negative")
     return (
-        f"Picture {int(arrays['face'])} of {title_of(arrays, form)} is a sum of terms, weight times component. The "
-        "figure shows for each method the largest terms one by one in the upper row, and their sum so far in the lower "
-        "row, all on the scale of the picture.\n\n"
-        "How many terms does it take to come from the error without any to within a tenth of that of all, and how many "
-        f"entries of the terms are below zero? {'; '.join(lines)}.\n\n"
+        "As a sum of terms, weight times component. To come from the error without any to within a tenth of that of "
+        f"all takes {'; '.join(lines)}.\n\n"
+        f"The picture is number {int(arrays['face'])} of {title_of(arrays, form)}. The figure shows for each method "
+        "the largest terms one by one in the upper row, and their sum so far in the lower row, all on the scale of the "
+        "picture.\n\n"
         "In NMF the sum only grows, so a term must be something that is in the picture. In PCA a later term may take "
         "away what an earlier one added, so no single term has to be in the picture. In k-means there is one term, the "
         "whole face."

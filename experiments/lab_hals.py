@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from scipy import optimize
 
 import jnmf
 from experiments import data
-from experiments.study import Arrays, Section, Table, tracked
+from experiments.study import Arrays, Section, Table, compiled, tracked
 from jnmf.plot import BLACK, BLUE, GREEN, GREY, ORANGE, PINK
 
 TITLE = "Lab, part 3: HALS against the others"
@@ -88,22 +89,31 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         raise ValueError(f"num_starts: expected at least 1, got {settings.num_starts}")
     problems, notes = make_problems(settings)
     arrays = {"notes": np.array(notes, dtype=str), "problems": np.array([problem.name for problem in problems])}
+    programs = iter(compiled([job for problem in problems for job in programs_of(problem, settings)]))
     for problem in problems:
-        arrays |= {f"{problem.name}.{key}": array for key, array in race(problem, settings, progress).items()}
+        own = [next(programs) for _ in ALGORITHMS]
+        arrays |= {f"{problem.name}.{key}": array for key, array in race(problem, own, settings, progress).items()}
     return arrays
 
 
-def race(problem: Problem, settings: Settings, progress: bool) -> Arrays:
-    """Every algorithm from every start."""
+def programs_of(problem: Problem, settings: Settings) -> list[tuple[Any, tuple, dict[str, Any]]]:
+    """What to compile for a problem: `descend` with each of ALGORITHMS."""
+    X, r = problem.X, problem.rank
+    like: Any = [jax.ShapeDtypeStruct(shape, X.dtype) for shape in ((X.shape[0], r), (r, X.shape[1]))]
+    start = jnmf.Factors(*like)
+    return [
+        (descend, (X, start, algorithm), {"num_iters": iterations(problem, label, settings)})
+        for label, algorithm in ALGORITHMS.items()
+    ]
+
+
+def race(problem: Problem, programs: list, settings: Settings, progress: bool) -> Arrays:
+    """Every algorithm, compiled, from every start."""
     name, title, X, rank, _ = problem
     key = jax.random.key(settings.seed)
     starts = [jnmf.init.random(jax.random.fold_in(key, s), X, rank) for s in range(settings.num_starts)]
     labels = list(ALGORITHMS)
     num_iters = [iterations(problem, label, settings) for label in labels]
-    programs = [
-        descend.lower(X, starts[0], ALGORITHMS[label], num_iters=n).compile()
-        for label, n in tracked(zip(labels, num_iters, strict=True), f"{name}: compiling", progress)
-    ]
     seconds = np.zeros((len(labels), len(starts)))
     loss = np.full((*seconds.shape, max(num_iters) + 1), np.nan)
     loss[:, :, 0] = [jnmf.losses.frobenius(X, *start) for start in starts]
@@ -151,16 +161,23 @@ def descend(X, start, algorithm, num_iters: int) -> Descent:
     return Descent(losses, algorithm.factors(state))
 
 
-@jax.jit
 def shares(X, W, H):
     """(F,): of what the exact minimiser over H ≥ 0 lowers the objective, the share that each half-step does.
 
-    This H is the Wᵀ of the lab.
+    This H is the Wᵀ of the lab. The minimiser is that of SciPy.
     """
+    exact = np.stack([optimize.nnls(np.asarray(W), x)[0] for x in np.asarray(X).T], axis=1)
+    *each, most = lowered(X, W, H, exact)
+    return np.array(each) / most
+
+
+@jax.jit
+def lowered(X, W, H, exact):
+    """(F + 1,): by how much each half-step for H lowers the objective, and by how much `exact` in the place of H."""
     G, C = W.T @ W, W.T @ X
     q = lambda H: 0.5 * jnp.vdot(H, G @ H) - jnp.vdot(C, H)
-    lowered = lambda algorithm: q(H) - q(algorithm.solve(H, G, C))
-    return jnp.array([lowered(ALGORITHMS[label]) for label in HALF_STEPS]) / lowered(jnmf.ANLS())
+    ends = [*(ALGORITHMS[label].solve(H, G, C) for label in HALF_STEPS), exact]
+    return jnp.array([q(H) - q(end) for end in ends])
 
 
 def slack(W) -> np.ndarray:

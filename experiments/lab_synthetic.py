@@ -54,7 +54,7 @@ DIRECTIONS = 20  # in which a gradient is held against differences
 class Settings:
     noise_level: float = 0.0  # of all questions but that on noise
     noise_levels: tuple[float, ...] = (0.0, 0.1, 1.0)
-    num_restarts: int = 10
+    num_restarts: int = 6
     few_restarts: int = 2  # the first of them, for least squares, step sizes and the other noise levels
     num_iters: int = 250
     num_steps: int = 10  # step sizes on each of the grids; the wide ones then have powers of 2
@@ -1190,28 +1190,23 @@ def about_ranks(a) -> Section:
             } at r = {ranks.max()}. {extra_parts(a, asked)}"""
         )
     text = "\n\n".join(parts)
-    rows = [
-        (
-            f"{rank}",
-            f"{a.rank_svd[k]:.4f}" if a.rank_svd[k] > FLOOR else "0",
-            *(f"{error[i, k]:.4f}" for i in range(len(methods))),
-            *(f"{found[i, k]:.2f}" for i in range(len(methods))),
-            f"{a.rank_chance[k]:.2f}",
-            f"{min(rank, RANK) / RANK:.2f}",
-        )
-        for k, rank in enumerate(ranks)
+    bound = [f"{svd:.4f}" if svd > FLOOR else "0" for svd in a.rank_svd]
+    errors = [(f"{r}", svd, *(f"{e:.4f}" for e in each)) for r, svd, each in zip(ranks, bound, error.T, strict=True)]
+    recovery = [
+        (f"{r}", *(f"{x:.2f}" for x in (*each, chance, min(r, RANK) / RANK)))
+        for r, chance, each in zip(ranks, a.rank_chance, found.T, strict=True)
     ]
-    columns = (
-        *("rank", "SVD", *(f"error, {name}" for name in methods)),
-        *(f"recovery, {name}" for name in methods),
-        *("of a random start", "possible"),
+    of_errors = f"""The error, medians over {starts_of(a.rank_error.shape[2])}, others than above: those of all ranks
+        begin with the same columns."""
+    of_recovery = f"""Recovery: the mean cosine of the columns of W0 with their partners, medians over the same starts;
+        a column without a partner counts 0, so r components reach at most r/{RANK}. With more columns to choose
+        partners from chance grows, too: compare with a random start of the same rank."""
+    tables = (
+        Table(("rank", "SVD", *methods), errors, flowing(of_errors)),
+        Table(("rank", *methods, "a random start", "possible"), recovery, flowing(of_recovery)),
     )
-    caption = f"""Medians over {starts_of(a.rank_error.shape[2])}, others than above: those of all ranks begin with the
-        same columns. Recovery: the mean cosine of the columns of W0 with
-        their partners; a column without a partner counts 0, so r components reach at most r/{RANK}. With more columns
-        to choose partners from chance grows, too: compare with a random start of the same rank."""
     question = f"What is the impact of a wrong rank, lower or higher than {RANK}?"
-    return Section(question, flowing(text), ("ranks",), (Table(columns, rows, flowing(caption)),))
+    return Section(question, flowing(text), ("ranks",), tables)
 
 
 def rank_verdict(a, asked: list[int], rank: int) -> str:

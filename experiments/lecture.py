@@ -12,7 +12,7 @@ from jax import Array, lax
 
 import jnmf
 from experiments import data
-from experiments.study import Arrays, Section, Table, tracked
+from experiments.study import Arrays, Section, Table, compiled, tracked
 from jnmf import Factors, losses, nonnegative_least_squares, solvers
 from jnmf.numerics import divide
 from jnmf.plot import BLUE, GREEN, GREY, ORANGE
@@ -168,12 +168,18 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
     ranks, note = ranks_for(X.shape, settings.ranks)
 
     pairs = [(k, method) for k in ranks for method in range(len(METHODS))]
-    done = [both_ways(X, k, method, settings) for k, method in tracked(pairs, "ranks × algorithms", progress)]
+    starts = {k: jnmf.init.random(settings.seed, X, k) for k in ranks}
+    programs = compiled(
+        [(alternate, (X, starts[k], i, False, settings.tol, settings.max_iters[i]), {}) for k, i in pairs]
+    )
+    done = [
+        both_ways(program, X, starts[k], settings)
+        for (k, _), program in tracked(zip(pairs, programs, strict=True), "ranks × algorithms", progress)
+    ]
     found = [examine(X, *both, digits, max(settings.max_iters)) for both in done]
     stacked = {name: np.stack([one[name] for one in found]) for name in found[0]}
     by_rank = [done[i : i + len(METHODS)] for i in range(0, len(done), len(METHODS))]
     features = [np.stack([printed.factors.W for printed, _ in of_rank]) for of_rank in by_rank]
-    start = jnmf.init.random(settings.seed, X, ranks[0])
     return {
         **{name: array.reshape(len(ranks), len(METHODS), *array.shape[1:]) for name, array in stacked.items()},
         **{f"features_{k}": of_rank for k, of_rank in zip(ranks, features, strict=True)},
@@ -183,7 +189,7 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         "ranks": np.array(ranks),
         "tol": np.array(settings.tol),
         "svd": np.asarray(jnmf.svd_rmse(X, ranks)) ** 2 * X.size / 2,
-        "undefined": np.array([first_undefined(X, start, method) for method in (ONE, TWO)]),
+        "undefined": np.array([first_undefined(X, starts[ranks[0]], method) for method in (ONE, TWO)]),
         "blank": np.array(np.sum(~X.any(axis=1))),
         "asymmetry": np.array([losses.kl(*np.reshape([a, b, 1.0], (3, 1, 1))) for a, b in ((1, 2), (2, 1))]),
         "X_shape": np.array(X.shape),
@@ -208,13 +214,9 @@ def ranks_for(shape: tuple[int, int], ranks: tuple[int, ...]) -> tuple[list[int]
     return kept + taken, told + (f"; k = {instead} is taken in its place." if taken else ", and is left out.")
 
 
-def both_ways(X, k: int, method: int, settings: Settings) -> tuple[Run, Run]:
-    """The run as printed and the one with H compensated, from the same random start."""
-    start = jnmf.init.random(settings.seed, X, k)
-    printed, compensated = (
-        jax.device_get(alternate(X, start, method, compensate, settings.tol, settings.max_iters[method]))
-        for compensate in (False, True)
-    )
+def both_ways(program, X, start: Factors, settings: Settings) -> tuple[Run, Run]:
+    """The run as printed and the one with H compensated; `program` is `alternate`, compiled."""
+    printed, compensated = (jax.device_get(program(X, start, compensate, settings.tol)) for compensate in (False, True))
     return printed, compensated
 
 

@@ -93,10 +93,11 @@ def watched_starts(X, ranks: list[int], settings: Settings) -> Factors:
     """The first starts of each rank in the sweep, padded with zero components: W (B, m, r_max), H (B, r_max, n)."""
     keys = jax.random.split(jax.random.key(settings.seed), settings.num_restarts)[: settings.watched]
     widest = max(ranks)
-    starts = [jnmf.init.random(key, X, rank) for rank in ranks for key in keys]
-    W = [jnp.pad(start.W, ((0, 0), (0, widest - start.W.shape[1]))) for start in starts]
-    H = [jnp.pad(start.H, ((0, widest - start.H.shape[0]), (0, 0))) for start in starts]
-    return Factors(jnp.stack(W), jnp.stack(H))
+    # The start of a rank is, up to its scale, the first components of that of a larger one: one program for all.
+    wide = [tuple(map(np.asarray, jnmf.init.random(key, X, widest))) for key in keys]
+    kept = [np.sqrt(widest / rank) * (np.arange(widest) < rank) for rank in ranks]
+    W, H = (np.stack(A) for A in zip(*((W * s, H * s[:, None]) for s in kept for W, H in wide), strict=True))
+    return Factors(jnp.asarray(W), jnp.asarray(H))
 
 
 @partial(jax.jit, static_argnames=("every", "num_looks"))
@@ -129,7 +130,11 @@ def plot(arrays: Arrays) -> dict[str, Any]:
 def draw_consensus(arrays: Arrays):
     """The matrices, each in the order of its tree, above the three measures."""
     fields = ("ranks", "matrices", "order", *MEASURES)
-    return jnmf.plot.consensus(SimpleNamespace(**{field: arrays[field] for field in fields}))
+    figure = jnmf.plot.consensus(SimpleNamespace(**{field: arrays[field] for field in fields}))
+    for ax in figure.axes:  # the source calls the rank k
+        ax.set_title(ax.get_title().replace("rank ", "k = "))
+        ax.set_xlabel("number of clusters k" if ax.get_xlabel() else "")
+    return figure
 
 
 def draw_settling(arrays: Arrays):
@@ -228,15 +233,15 @@ def on_rank(arrays: Arrays) -> str:
             told.append(f"The {measure} value does not fall.")
             left.append("any")
     if set(left) == {"any"}:
-        verdict = "Here nothing falls, and every k will do."
+        verdict = "Nothing falls here, and every k will do."
     elif len(set(left)) == 1:
-        verdict = f"Here all three speak for k = {left[0]}."
+        verdict = f"All three speak for k = {left[0]}."
     else:
-        verdict = f"Here they speak for k = {joined(f'{k} ({m})' for m, k in zip(MEASURES, left, strict=True))}."
+        verdict = f"They speak for k = {joined(f'{k} ({m})' for m, k in zip(MEASURES, left, strict=True))}."
     return (
-        f"{' '.join(told)}\n\nA high value alone says little, since few clusters are easily agreed on. Brunet et al. "
-        "look for the k where the cophenetic value begins to fall, which is between its highest value and its steepest "
-        f"fall. {verdict}"
+        f"{verdict} {' '.join(told)}\n\nA high value alone says little, since few clusters are easily agreed on. "
+        "Brunet et al. look for the k where the cophenetic value begins to fall, which is between its highest value "
+        "and its steepest fall."
     )
 
 
@@ -354,8 +359,8 @@ def on_settling(arrays: Arrays) -> str:
     (m, n), (kl, frobenius) = arrays["X_shape"], arrays["memory"]
     size = 8 * m * n
     return (
-        f"In {settled.shape[1]} restarts of each k the assignments were looked at every {every} iterations, up to "
-        f"{end}. The last change of any sample: {'; '.join(told)}. "
+        f"The last change of any sample: {'; '.join(told)}. In {settled.shape[1]} restarts of each k the assignments "
+        f"were looked at every {every} iterations, up to {end}. "
         + (f"{late} of {settled.size} runs" if late else "No run")
         + " still changed in the last quarter"
         + (", so that a longer run may change more." if late else ".")

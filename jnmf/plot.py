@@ -27,6 +27,7 @@ BLUE, ORANGE, GREEN, PINK, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "
 COLORS, DASHES, MARKERS = (BLUE, ORANGE, GREEN, PINK, BLACK), ("-", "--", "-.", ":"), "o^sDvPX"
 GREY = "0.4"
 HEATMAPS_A_ROW = 6
+BAR_HEIGHT = 2.5  # inches, of the colour bar beside a grid of images
 YLABELS = {"loss": "objective", "delta": "relative change δ of the factors", "kkt": "norm of the projected gradient"}
 
 
@@ -282,7 +283,7 @@ def components(W, shape, *, order: str = "C", num_columns: int | None = None, ti
         drawn = ax.imshow(images[k], **style)
         if titles is not None:
             ax.set_title(titles[k], fontsize="small")
-    figure.colorbar(drawn, ax=grid, label="entry of $W$")
+    figure.colorbar(drawn, ax=grid, label="entry of $W$", shrink=min(1, BAR_HEIGHT / figure.get_figheight()))
     return figure
 
 

@@ -61,7 +61,7 @@ def test_the_first_study_answers_its_questions(ran):
     assert f"{best[0]:.4f} at r = 2" in answers[0]
     assert f"{np.sum(arrays['X'] < 0)} of 108 entries" in answers[5]
     assert "below the line: 0" in answers[1]
-    assert f"{best[1] / arrays['svd'][1] - 1:.2%} above that of the SVD" in answers[1]
+    assert f"{best[1] / arrays['svd'][1] - 1:.2%} above that of the truncated SVD" in answers[1]
 
 
 def test_the_first_study_updates_u_before_v(ran):
@@ -88,9 +88,20 @@ def test_the_words_of_the_first_study_follow_the_numbers(ran):
     arrays = study.read(ran / "williams.npz").arrays
     svd = arrays["svd"][:, None]
     at = lambda *factors: arrays | {"fits.rmse": svd * np.array(factors)}
-    assert williams.against_svd(at(1.001, 1.001, 1.002)).startswith("Unfavourable, but only slightly: at r = 3")
-    assert williams.against_svd(at(1.5, 1.6, 1.7)).startswith("Unfavourable, at r = 3")
-    assert williams.against_svd(at(1, 1, 1)).startswith("Neither")
+    beyond, within = (williams.against_svd(at(1.01, 1.011, worst)) for worst in (1.015, 1.05))
+    assert beyond.startswith("Unfavourable, by more than the starts differ: at r = 3 the RMSE of the best of 3 NMFs")
+    assert "and the worst NMF 0.50% above the best, half of them at most 0.10%. " in beyond
+    assert "within the spread of the starts at no r." in beyond
+    assert within.startswith(
+        "Unfavourable, but within the spread of the starts: at r = 3 the RMSE of the best of 3 NMFs"
+    )
+    assert (
+        "and the worst NMF 3.96% above the best, half of them at most 0.10%, so that an unlucky start costs" in within
+    )
+    assert "within the spread of the starts at r = 2, 3, 4." in within
+    assert williams.against_svd(at(1, 1, 1)).startswith("Neither: at r = 3")
+    alone = arrays | {"fits.rmse": 1.01 * svd}
+    assert williams.against_svd(alone).startswith("Unfavourable: at r = 3 the RMSE of the NMF is 1.00%")
     alike = lambda *scores: np.array([np.full((3, 3), score) for score in scores])
     words = williams.similarity(
         arrays | {"similarity.U_pairs": alike(0.9, 0.5, 0.7), "similarity.V_pairs": alike(0.9, 0.8, 0.6)}
@@ -229,5 +240,8 @@ def test_the_list_and_the_settings_of_every_study(capsys):
             assert isinstance(getattr(module, size), module.Settings)
         options = vars(command.parser().parse_args([name]))
         assert options == {"names": [name], "out": command.Path("results"), "fresh": False, "size": None}
+    every = command.parser().parse_args(["all"]).names
+    assert every[0] == study.FIRST
+    assert [name for name in study.NAMES if name != study.FIRST] == every[1:]
     parsed = vars(command.parser().parse_args(["williams", "--ranks", "2", "5", "--seed", "3"]))
     assert (parsed["ranks"], parsed["seed"]) == ((2, 5), 3)

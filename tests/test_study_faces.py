@@ -261,3 +261,29 @@ def test_the_fits_of_the_real_faces_are_in_the_known_bands(data_folder, optimize
     assert found.divergence == pytest.approx(14544, rel=0.005)
     means, prototypes = (study.FACTORISE[method](X, settings)[0] for method in ("pca", "vq"))
     assert np.median(found.support) < 0.5 * min(np.median(study.support(A)) for A in (means, prototypes))
+
+
+def test_where_a_component_lies_and_how_far_it_reaches():
+    shape = (12, 6)
+    bars = np.zeros((*shape, 3))
+    bars[1, :, 0] = 1  # a line across
+    bars[:, 5, 1] = 2  # a line down at the right edge
+    bars[10, 0, 2] = 3  # a pixel
+    centre, extent = study.where(bars.reshape(-1, 3, order="F"), shape)
+    np.testing.assert_allclose(centre, [[1.5 / 12, 0.5], [0.5, 5.5 / 6], [10.5 / 12, 0.5 / 6]])
+    even = lambda size: 4 * np.std((np.arange(size) + 0.5) / size)
+    np.testing.assert_allclose(extent, [[0, even(6)], [even(12), 0], [0, 0]], atol=1e-7)
+
+
+def test_the_places_are_told_of_the_components(arrays):
+    form, rank = "lee_seung", study.TINY.rank
+    height, width = study.shape_of(arrays, form)
+    W = np.zeros((height, width, rank))
+    W[0, :, :] = 1  # the last columns are dead
+    W[:, 0, 1], W[0, 1:, 1] = 1, 0
+    W[:, :, 4:] = 0
+    W[-1, -1, 3], W[0, :, 3] = 1, 0
+    told = study.places(arrays | {f"W_{form}": np.stack([W.reshape(-1, rank, order="F")] * 4)}, form, "kl")
+    assert "2 upper centre, 1 middle left and 1 lower right lie in these thirds" in told
+    assert "2 are wider than tall and 1 taller than wide" in told
+    assert "the one with the smallest lower right, 0 % of the height and 0 % of the width" in told

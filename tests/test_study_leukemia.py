@@ -36,7 +36,7 @@ def test_the_planted_clusters_are_found_by_every_restart(arrays):
 
 def test_one_cluster_more_is_less_consistent(arrays):
     assert all(arrays[measure][1] < arrays[measure][0] for measure in study.MEASURES)
-    assert "all three speak for k = 3." in study.on_rank(arrays)
+    assert "All three speak for k = 3." in study.on_rank(arrays)
 
 
 def test_the_watched_restarts_are_those_of_the_sweep(arrays):
@@ -108,12 +108,12 @@ def test_a_stand_in_has_no_reference(arrays, sections):
 
 def test_the_words_follow_the_numbers(arrays):
     rising = {measure: np.array([0.9, 1.0]) for measure in study.MEASURES}
-    assert "nothing falls, and every k" in study.on_rank(arrays | rising)
+    assert "Nothing falls here, and every k" in study.on_rank(arrays | rising)
     assert "k = 3 (cophenetic), any (dispersion)" in study.on_rank(
         arrays | rising | {"cophenetic": rising["silhouette"][::-1]}
     )
     wide = {"ranks": np.array([2, 3, 4, 5]), **dict.fromkeys(study.MEASURES, np.array([1.0, 0.99, 0.98, 0.9]))}
-    assert "all three speak for k = 2 to 4." in study.on_rank(arrays | wide)
+    assert "All three speak for k = 2 to 4." in study.on_rank(arrays | wide)
     assert "nothing to choose" in study.on_rank({**arrays, "ranks": arrays["ranks"][:1]})
     wrong = arrays["labels"].copy()
     wrong[0, 0] = wrong[0, -1]  # a sample of A among those of C
@@ -150,3 +150,9 @@ def test_the_real_clusters_are_the_reference(data_folder):
     assert "The reference has the same counts" in answer
     best = study.REFERENCE[3][2]  # of 50 restarts that ran longer
     assert best < arrays["loss"].min() < 1.01 * best
+
+
+def test_the_figures_call_the_rank_as_the_text_does(arrays):
+    texts = [text for ax in study.draw_consensus(arrays).axes for text in (ax.get_title(), ax.get_xlabel())]
+    assert {"k = 3", "k = 4", "number of clusters k"} <= set(texts)
+    assert "rank" not in " ".join(texts)

@@ -258,3 +258,9 @@ def test_where_the_torso_is(arrays):
 def test_the_ranks_of_the_limbs_and_of_all_parts_are_needed():
     with pytest.raises(ValueError, match="ranks: expected 16 and 17"):
         study.compute(replace(study.TINY, ranks=(16,)))
+
+
+def test_what_is_left_over_has_a_place_only_if_there_is_something(arrays):
+    titles = lambda name: [ax.get_title() for ax in study.parts_figure(arrays, name).axes if ax.images]
+    assert len(titles("best_16")) == TORSO
+    assert titles("best_17")[TORSO] == "left over"
