@@ -73,6 +73,7 @@ class Frobenius(Objective):
     keeps_zeros: ClassVar[bool] = False  # an entry at 0 stays there
     descends: ClassVar[bool] = False  # from any H ≥ 0 the half-step ends at an H ≥ 0 of no larger objective
     exact: ClassVar[bool] = False  # at the least objective: another half-step would change nothing
+    scales: ClassVar[bool] = False  # without penalties the same of 2ᵃ W and 2ᵇ H, for 2ᵃ⁺ᵇ X
 
     def solve(self, H, G, C):
         raise NotImplementedError
@@ -106,6 +107,7 @@ class Combinator(Pytree):
     l2_H = property(lambda self: self.algorithm.l2_H)
     nonnegative_data = property(lambda self: self.algorithm.nonnegative_data)
     keeps_zeros = property(lambda self: self.algorithm.keeps_zeros)
+    scales = property(lambda self: self.algorithm.scales)
 
 
 def alternate(X, state: GramState, algorithm, start: Factors | None = None):
@@ -159,6 +161,7 @@ class MU(Frobenius):
     nonnegative_gram: ClassVar[bool] = True
     keeps_zeros: ClassVar[bool] = True
     descends: ClassVar[bool] = True
+    scales: ClassVar[bool] = True
 
     def __post_init__(self):
         loss = losses.BetaDivergence(beta=2.0 if self.beta is None else self.beta) if self.loss is None else self.loss
@@ -208,6 +211,7 @@ class HALS(Frobenius):
 
     inner: int = static(1)
     descends: ClassVar[bool] = True
+    scales: ClassVar[bool] = True
 
     def __post_init__(self):
         checks.count(self.inner, "HALS(inner=…)", 1)
@@ -226,6 +230,8 @@ class ALS(Frobenius):
     objective can rise, and need not converge. Paatero and Tapper 1994; Berry et al. 2007.
     """
 
+    scales: ClassVar[bool] = True
+
     def solve(self, H, G, C):
         return solvers.least_squares(H, G, C)
 
@@ -242,6 +248,10 @@ class PGD(Frobenius):
     @property
     def descends(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.step_size is None or isinstance(self.step_size, solvers.Backtracking)
+
+    @property
+    def scales(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.descends  # a given step size has a unit
 
     def __post_init__(self):
         if isinstance(self.step_size, str):
@@ -264,6 +274,7 @@ class ANLS(Frobenius):
 
     solver: str = static("pivoting")
     descends: ClassVar[bool] = True
+    scales: ClassVar[bool] = True
     exact: ClassVar[bool] = True
 
     def __post_init__(self):

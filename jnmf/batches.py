@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jnmf import checks, door, loops, losses
+from jnmf import checks, door, loops, losses, units
 from jnmf import init as inits
 from jnmf.factors import Factors
 from jnmf.matrix import divergence, filled, is_completed, mean_size, weight
@@ -49,6 +49,7 @@ class Study(NamedTuple):
 
     view: Callable[[Any, Any], Any]  # (X, own) -> the X that the member fits
     scores: Callable[[Any, Any, Factors, Any], Any]  # (X, own, factors, algorithm) -> scalars
+    degree: Callable[[Any], Any]  # algorithm -> the power of X that the scores go with
 
 
 def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, init, stop, batch_size, progress):
@@ -58,7 +59,7 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
     """
     if batch_size is not None:
         checks.count(batch_size, "batch_size", 1)
-    X, jobs = entered.X, []
+    X, unit, jobs = entered.X, units.choose(entered, algorithm), []
     for bucket in buckets(ranks):
         pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
         size = min(batch_size or automatic_batch_size(X, own is None, algorithm, bucket[-1]), len(pairs))
@@ -67,12 +68,14 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
         at_a_time = -(-size // (num_devices * parts))
         jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
 
-    start, found = _single_starts(entered, own, study, ranks, keys, init, algorithm), {}
+    X = units.matrix(unit, X)
+    start, found = _single_starts(entered, unit, own, study, ranks, keys, init, algorithm), {}
 
-    def keep(batch, fits):
+    def keep(batch, of_starts, fits):
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
         for i, (rank, restart) in enumerate(batch):
-            found[rank, restart] = jax.tree.map(lambda column, i=i: column[i], fits)
+            member = jax.tree.map(lambda column, i=i: column[i], fits)
+            found[rank, restart] = _in_the_units_of_X(of_starts[i], member, algorithm, study)
 
     running = []  # the devices compute a batch while the host prepares the next one
     for width, at_a_time, parts, num_devices, batch in _tracked(jobs, progress):
@@ -80,10 +83,11 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
         padded = batch + batch[-1:] * missing  # all batches have one size: one program
         restarts = np.array([restart for _, restart in padded])
         each = jax.tree.map(lambda a, restarts=restarts: a[restarts], own)
-        starts = _padded([start(*pair) for pair in padded], width)
+        of_starts, starts = zip(*(start(*pair) for pair in padded), strict=True)
+        starts = _padded(list(starts), width)
         widened = in_dtype(X.dtype, X, starts, algorithm, stop["tol"])
         fits = _batch(*widened, stop["num_iters"], stop["max_iters"], each, study, at_a_time, num_devices)
-        running.append((batch, fits))
+        running.append((batch, of_starts, fits))
         if len(running) > 1:
             keep(*running.pop(0))
     keep(*running[0])
@@ -189,23 +193,38 @@ def mean_loss(X, factors: Factors, loss):
     return divergence(X, loss, *factors) / weight(X)
 
 
-SWEEP = Study(view=lambda X, _: X, scores=lambda X, own, factors, algorithm: rmse(X, factors))
+SWEEP = Study(lambda X, _: X, lambda X, own, factors, algorithm: rmse(X, factors), degree=lambda algorithm: 1)
 
 
-def _single_starts(entered: door.Entered, own, study: Study, ranks, keys, init, algorithm):
-    """(rank, restart) -> (W, H), the start of that member, as NumPy arrays."""
+def _in_the_units_of_X(unit, member: Member, algorithm, study: Study) -> Member:
+    """A member from one of X in its unit, on the host."""
+    if unit is None:
+        return member
+    (W, H), power = member.factors, unit.X * algorithm.loss.degree
+    return member._replace(
+        factors=Factors(np.ldexp(W, unit.W), np.ldexp(H, unit.H)),  # pyright: ignore[reportArgumentType]
+        loss=units.times(member.loss, power),
+        scores=jax.tree.map(lambda score: units.times(score, unit.X * study.degree(algorithm)), member.scores),
+    )
+
+
+def _single_starts(entered: door.Entered, unit, own, study: Study, ranks, keys, init, algorithm):
+    """(rank, restart) -> the unit of that member and its start (W, H), as NumPy arrays."""
     if init != "random":
-        return lambda rank, restart: jax.device_get(
-            loops.initial_factors(entered, rank, init, keys[restart], algorithm)
-        )
+
+        def made(rank, restart):
+            unit, _, start = loops.initial_factors(entered, rank, init, keys[restart], algorithm)
+            return unit, jax.device_get(start)
+
+        return made
     # The start of a rank is the first components of that of a larger one: one draw serves all ranks.
-    X = entered.X
+    X = units.matrix(unit, entered.X)
     draw = jax.vmap(lambda key: inits.uniform(key, X.shape, max(ranks), X.dtype))
     (W, H), means = jax.device_get((draw(keys), _mean_sizes(X, own, study)))
 
     def start(rank, restart):
-        s = 2 * np.sqrt(means[0 if own is None else restart] / rank).astype(W.dtype)
-        return s * W[restart, :, :rank], s * H[restart, :rank]
+        of_W, of_H = inits.balanced(means[0 if own is None else restart] / W.dtype.type(rank), np)
+        return unit, Factors(2 * of_W * W[restart, :, :rank], 2 * of_H * H[restart, :rank])
 
     return start
 

@@ -86,7 +86,7 @@ def cross_validate(
     found = members(entered, held_out, study, ranks, starts, algorithm, "random", stop, batch_size, progress)
 
     table = lambda of: np.array([[of(found[r, s]) for s in restarts] for r in ranks])
-    diverged = table(lambda member: member.status == Status.NONFINITE) | ~np.isfinite(table(lambda member: member.loss))
+    diverged = table(lambda member: member.status == Status.NONFINITE)
     train, test = (np.where(diverged, np.nan, table(lambda member, i=i: member.scores[i])) for i in (0, 1))
     _warn_of_infinite(ranks, test)
     return CrossValidation(np.array(ranks), train, test, score, diverged.sum(axis=1), *choose(ranks, test))
@@ -166,17 +166,20 @@ def _split(X, own: HeldOut) -> tuple[Masked, Masked]:
     return Masked(X, (~held_out).astype(X.dtype)), Masked(X, held_out.astype(X.dtype))
 
 
-def _study(score) -> Study:
+def _study(score, degree) -> Study:
     """Fits see what is not held out; both parts are scored."""
     both = lambda X, own, factors, algorithm: tuple(score(part, factors, algorithm) for part in _split(X, own))
-    return Study(lambda X, own: _split(X, own)[0], both)
+    return Study(lambda X, own: _split(X, own)[0], both, degree)
 
 
 def _loss(X, factors, algorithm):
     return mean_loss(X, factors, algorithm.loss)
 
 
-STUDIES = {"rmse": _study(lambda X, factors, _: rmse(X, factors)), "loss": _study(_loss)}
+STUDIES = {
+    "rmse": _study(lambda X, factors, _: rmse(X, factors), degree=lambda algorithm: 1),
+    "loss": _study(_loss, degree=lambda algorithm: algorithm.loss.degree),
+}
 
 
 def _warn_of_infinite(ranks, test) -> None:
@@ -196,6 +199,7 @@ def choose(ranks, test) -> tuple[int, int]:
     test (R, S), NaN where a restart does not count. Raises ValueError where no rank has a finite mean.
     """
     ranks, counted = np.asarray(ranks), ~np.isnan(test)
+    test = test / max(np.max(test, where=np.isfinite(test), initial=0), np.finfo(float).tiny)  # squares stay in range
     mean = means(test)
     if not np.isfinite(mean).any():
         raise ValueError(

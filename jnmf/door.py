@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnmf import checks
+from jnmf import matrix as kinds
 from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors, as_factors
 from jnmf.matrix.masked import Masked
@@ -40,8 +41,10 @@ class Entered(NamedTuple):
 def enter(X, mask=None, name: str = "X") -> Entered:
     """X, or with a mask or as a `np.ma.MaskedArray` `Masked(X, M)`, finite where it counts: 0 where M is 0.
 
-    A mask of ones is no mask.
+    A mask of ones is no mask. X may also be another kind of matrix (`jnmf.matrix`).
     """
+    if kinds.is_kind(X):
+        return _enter_kind(X, mask, name)
     A = _numbers(X, name)
     known = _is_floating(A) and A.dtype.itemsize <= 8
     dtype = jax.dtypes.canonicalize_dtype(A.dtype.newbyteorder("=")) if known else jnp.result_type(float)
@@ -50,7 +53,7 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     B = B if M is None else _weighted(B, M)
     if is_traced(B):
         return Entered(B, dtype, None, None)
-    least, most = _range(B.X if isinstance(B, Masked) else B)
+    least, most = _range(B if M is None else B[0])
     entered = Entered(B, dtype, least, most)
     if not (math.isfinite(least) and math.isfinite(most)):
         _refuse_nonfinite(A, M, entered, name)
@@ -60,6 +63,19 @@ def enter(X, mask=None, name: str = "X") -> Entered:
         if B.dtype == jnp.float32 and not isinstance(X, list | tuple):
             _tell_of_rounding()
     return entered
+
+
+def _enter_kind(X, mask, name: str) -> Entered:
+    dtype = X.dtype
+    (B,) = in_dtype(compute_dtype(dtype), X)
+    M = _weights(X, X.shape, mask, compute_dtype(dtype), name)
+    B = B if M is None else Masked(B, M)
+    if is_traced(B):
+        return Entered(B, dtype, None, None)
+    least, most = _range(B)
+    if not (math.isfinite(least) and math.isfinite(most)):
+        raise ValueError(f"{name}: expected finite entries, got NaN or inf in a {type(X).__name__}")
+    return Entered(B, dtype, least, most)
 
 
 def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
@@ -84,23 +100,34 @@ def domain(entered: Entered, algorithm, name: str = "X") -> None:
     """What the algorithm asks of X: MU nonnegative entries; for β ≤ 0 no zeros but in empty rows and columns."""
     if entered.least is None or entered.least > 0 or not algorithm.nonnegative_data:
         return
-    X, counts = (entered.X.X, entered.X.M > 0) if isinstance(entered.X, Masked) else (entered.X, True)
+    X, size = entered.X, math.prod(entered.X.shape)
     if entered.least < 0:
-        negative = on_host(lambda: jnp.sum(X < 0))
+        negative = _count(X, lambda x, used: x < 0)
         raise ValueError(
-            f"{name}: MU expects nonnegative entries, got {negative} negative ones of {X.size}, "
+            f"{name}: MU expects nonnegative entries, got {negative} negative ones of {size}, "
             f"the least {entered.least:g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
             "which allow them"
         )
     if not algorithm.loss.finite_for_zeros:
-        used = lambda axis: jnp.any(X > 0, axis=axis, keepdims=True)
-        zeros = on_host(lambda: jnp.sum((X == 0) & used(0) & used(1) & counts))
+        zeros = _count(X, lambda x, used: (x == 0) & used)
         if zeros:
             raise ValueError(
                 f"{name}: for {algorithm.loss!r} expected positive entries (the divergence from 0 is infinite), "
-                f"got {zeros} zeros of {X.size} outside empty rows and columns; use beta > 0, such as 1, "
+                f"got {zeros} zeros of {size} outside empty rows and columns; use beta > 0, such as 1, "
                 "or add a small background"
             )
+
+
+def _count(X, which) -> int:
+    """How many entries of those that count are `which`(x, whether row and column are used)."""
+    rows, columns = kinds.occupied(X)
+
+    def of_rows(X, row):
+        x, m = kinds.entries(X)
+        counts = which(x, row & columns[None, :])
+        return jnp.sum(counts if m is None else counts & (m > 0), axis=1)
+
+    return on_host(lambda: jnp.sum(kinds.in_blocks(of_rows, X, rows[:, None], axis=0)))
 
 
 def factors(value, shape, rank: int | None = None, name: str = "init ", *, nonnegative: bool = True) -> Factors:
@@ -264,9 +291,23 @@ def extremes(A, spread: bool = False):
     return jnp.where(is_nan, jnp.array([-jnp.inf, jnp.inf], A.dtype), jnp.stack([least, jnp.max(A)]))
 
 
+@jax.jit
+def extremes_of_kind(X):
+    """`extremes`, in blocks."""
+    x = lambda X: kinds.entries(X)[0]
+    rows = lambda X, _: jnp.stack([jnp.min(x(X), axis=1), jnp.max(x(X), axis=1)], axis=1)
+    found = kinds.in_blocks(rows, X, (), axis=0)
+    return jnp.stack([jnp.min(found[:, 0]), jnp.max(found[:, 1])])
+
+
+def extremes_of(X, spread: bool = False):
+    return extremes_of_kind(X) if kinds.is_kind(X) else extremes(X, spread=spread)
+
+
 def _range(A) -> tuple[float, float]:
+    spread = isinstance(A, jax.Array) and len(A.devices()) > 1
     with jax.ensure_compile_time_eval():  # also while something else is being traced
-        least, most = extremes(A, spread=len(A.devices()) > 1).tolist()
+        least, most = extremes_of(A, spread).tolist()
     return least, most
 
 

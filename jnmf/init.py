@@ -2,13 +2,14 @@
 
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jnmf import checks, door
 from jnmf.factors import Factors
-from jnmf.matrix import mean_size, svd
+from jnmf.matrix import filled, mean_size, svd
 from jnmf.numerics import divide, project_nonnegative
 
 
@@ -29,13 +30,13 @@ def as_key(key):
 
 
 def random(key, X, rank: int) -> Factors:
-    """W (m, r), H (r, n) uniform on [0, s), in the dtype of X, s chosen so that W H has the mean of |X|.
+    """W (m, r) uniform on [0, s), H (r, n) on [0, t), t = s or 2 s, in the dtype of X: W H has the mean of |X|.
 
-    E (WH)_ij = r s²/4, so s = 2 sqrt(mean |X| / r). Each component has a key of its own: the start of rank r is, up to
-    s, the first r components of the start of any larger rank with the same key.
+    With s t = 4 mean |X| / r (`balanced` in two) E (WH)_ij = r s t/4 is that mean. Each component has a key of its own:
+    the start of rank r is, up to s and t, the first r components of that of any larger rank with the same key.
     """
     entered = door.matrix(X, "X")
-    found = _random(as_key(key), entered.X, checks.rank(rank, entered.X.shape))
+    found = _random(as_key(key), filled(entered.X), checks.rank(rank, entered.X.shape))
     return Factors(*(A.astype(entered.dtype) for A in found))
 
 
@@ -43,8 +44,18 @@ def random(key, X, rank: int) -> Factors:
 def _random(key, X, rank: int) -> Factors:
     """`random` of a matrix that is behind the door, in its dtype; as `_nndsvd`."""
     W, H = uniform(key, X.shape, rank, X.dtype)
-    s = 2 * jnp.sqrt(mean_size(X) / rank)
-    return Factors(s * W, s * H)
+    of_W, of_H = balanced(mean_size(X) / rank)
+    return Factors(2 * of_W * W, 2 * of_H * H)
+
+
+def balanced(x, numpy: Any = jnp):
+    """Two numbers with the product x, x ≥ 0: √x and √x, or where the exponent of x is odd √(x/2) and √(2x).
+
+    So 2ᵏ x gives the same two times powers of two, for every k: another unit of X changes no bit of a start.
+    """
+    exponent = numpy.frexp(x)[1] - 1
+    root, half = numpy.sqrt(numpy.ldexp(x, -exponent)), exponent // 2
+    return numpy.ldexp(root, half), numpy.ldexp(root, exponent - half)
 
 
 @partial(jax.jit, static_argnames=("shape", "rank", "dtype"))
@@ -64,15 +75,16 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
 
     The k-th singular triplet σ u vᵀ has positive parts u₊ v₊ᵀ and u₋ v₋ᵀ; the larger of the two, with its factors
     balanced, becomes component k. `fill` says what the zeros become: "zero" keeps them (an MU algorithm never leaves
-    them), "mean" sets a = sqrt(mean |X| / r), "random" draws from [0, a/100) with `key`. The paper fills with mean(X);
-    the root keeps the factors of c·X those of X times sqrt(c). A null singular vector gives a zero component.
+    them), "mean" sets a = sqrt(mean |X| / r), "random" draws from [0, a/100) with `key`; roots as in
+    `balanced`. The paper fills with mean(X); the root keeps the factors of c·X those of X times sqrt(c). A null
+    singular vector gives a zero component.
 
     X (m, n) -> W (m, r), H (r, n) in the dtype of X. Raises ValueError for rank > min(m, n), where there are no more
     singular vectors, and for an unknown fill.
     """
     entered, rank = door.matrix(X, "X"), checks.rank(rank)
     checks.choice(fill, "fill", FILLS)
-    return Factors(*(A.astype(entered.dtype) for A in _nndsvd(entered.X, rank, fill, key)))
+    return Factors(*(A.astype(entered.dtype) for A in _nndsvd(filled(entered.X), rank, fill, key)))
 
 
 def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:
@@ -88,20 +100,22 @@ def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:
     def part(sign):
         u, v = project_nonnegative(sign * U), project_nonnegative(sign * V)
         length_u, length_v = jnp.linalg.norm(u, axis=0), jnp.linalg.norm(v, axis=0)
-        weight = jnp.sqrt(sigma * length_u * length_v)
-        return weight, weight[None, :] * divide(u, length_u[None, :]), weight[None, :] * divide(v, length_v[None, :])
+        return sigma * length_u * length_v, divide(u, length_u[None, :]), divide(v, length_v[None, :])
 
     positive, negative = part(1), part(-1)
     larger = positive[0] >= negative[0]
-    W = jnp.where(larger[None, :], positive[1], negative[1])
-    H = jnp.where(larger[None, :], positive[2], negative[2]).T
-    level = jnp.sqrt(mean_size(X) / rank)
-    if fill == "mean":
-        W, H = (jnp.where(A == 0, level, A) for A in (W, H))
-    elif fill == "random":
-        keys = jax.random.split(as_key(key))
-        draws = (level / 100 * jax.random.uniform(k, A.shape, A.dtype) for k, A in zip(keys, (W, H), strict=True))
-        W, H = (jnp.where(A == 0, draw, A) for A, draw in zip((W, H), draws, strict=True))
+    weight, u, v = (jnp.where(larger, a, b) for a, b in zip(positive, negative, strict=True))
+    of_W, of_H = balanced(weight)
+    W, H = of_W[None, :] * u, of_H[:, None] * v.T
+    if fill != "zero":
+        mean = mean_size(X) / rank
+        balance = jnp.where(weight > 0, divide(of_W, of_H), divide(*balanced(mean)))  # that of the component, 1 or ½
+        levels = jnp.sqrt(mean * balance)[None, :], jnp.sqrt(mean / balance)[:, None]
+        if fill == "random":
+            keys = zip(jax.random.split(as_key(key)), (W, H), strict=True)
+            draws = (jax.random.uniform(k, A.shape, A.dtype) for k, A in keys)
+            levels = [level / 100 * draw for level, draw in zip(levels, draws, strict=True)]
+        W, H = (jnp.where(A == 0, level, A) for A, level in zip((W, H), levels, strict=True))
     return Factors(W, H)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jnmf import checks, door, multiplicative
+from jnmf import checks, door, multiplicative, units
 from jnmf import init as inits
 from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
@@ -40,7 +40,10 @@ def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[F
     checks.algorithm(algorithm)
     checks.count(num_iters, "num_iters", 0)
     start = door.factors(factors, entered.X.shape)
-    end, trace = _run(*in_dtype(entered.X.dtype, entered.X, start, algorithm), num_iters=num_iters)
+    X, start, algorithm = in_dtype(entered.X.dtype, entered.X, start, algorithm)
+    unit, start = units.start(units.choose(entered, algorithm), start)
+    end, trace = _run(units.matrix(unit, X), start, algorithm, num_iters=num_iters)
+    end, trace = units.factors(unit, end), units.trace(unit, trace, algorithm.loss.degree)
     return Factors(*(A.astype(entered.dtype) for A in end)), trace
 
 
@@ -120,11 +123,12 @@ def fit(
     checks.choice(stop, "stop", STOPS)
     checks.count(max_iters, "max_iters", 0)
     checks.count(check_every, "check_every", 1)
-    start = initial_factors(entered, rank, init, key, algorithm)
+    unit, X, start = initial_factors(entered, rank, init, key, algorithm)
 
-    arguments = in_dtype(entered.X.dtype, entered.X, start, algorithm, tol)
+    arguments = in_dtype(X.dtype, X, start, algorithm, tol)
     program = until_stopped if checks.is_traced(arguments) else _fit_in_place
     found = program(*arguments, dtype=entered.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
+    found = units.fit(unit, found, algorithm.loss.degree)
     if checks.is_traced(found):
         return found._replace(trace=_padded_with_nan(found.trace, found.num_iters, check_every, jnp))
     trace = jax.device_get(found.trace)  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
@@ -137,23 +141,28 @@ def fit(
     return found
 
 
-def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> Factors:
-    """The start that `init` names, makes or is."""
-    X, given = entered.X, isinstance(init, tuple | list)
+def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[units.Unit | None, Any, Factors]:
+    """The unit to compute in, and in it X and the start that `init` names, makes or is."""
+    given, unit = isinstance(init, tuple | list), units.choose(entered, algorithm)
+    X = units.matrix(unit, entered.X)
     if rank is not None:
         rank = checks.rank(rank, X.shape)
     elif not given:
         raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
     if given or callable(init):
-        start = init if given else init(inits.as_key(key), filled(X), rank)
+        in_unit = getattr(init, "in_units", False)  # those of `warm_start`; others see X as it is
+        start = init if given else init(inits.as_key(key), filled(X if in_unit else entered.X), rank)
         (start,) = in_dtype(X.dtype, door.factors(start, X.shape, rank))
+        unit, start = (unit, start) if in_unit else units.start(unit, start)
     else:
         checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
         start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
         door.some_positive(start, entered)
     start = zero_where_empty(X, start)
-    return _movable(X, start, algorithm, given) if algorithm.keeps_zeros and init != "random" else start
+    if algorithm.keeps_zeros and init != "random":
+        start = _movable(X, start, algorithm, given)
+    return unit, X, start
 
 
 def _movable(X, start: Factors, algorithm, given: bool) -> Factors:

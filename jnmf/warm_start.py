@@ -18,9 +18,10 @@ from jnmf import checks, loops, solvers
 from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors
-from jnmf.init import as_key, random
+from jnmf.init import NAMED, as_key, random
+from jnmf.matrix import product, take
 from jnmf.matrix.low_rank import compress
-from jnmf.numerics import compute_dtype
+from jnmf.numerics import compute_dtype, in_dtype
 
 
 def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, init=random):
@@ -43,11 +44,11 @@ def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, ini
         X, dtype = _widest(X), X.dtype
         rows = X.shape[0] > X.shape[1]
         S = _sample(for_sample, max(X.shape), min(size or 16 * rank, max(X.shape)))
-        sample = X[S] if rows else X[:, S]
-        W, H = _iterations(sample, init(for_start, sample, rank), algorithm, num_iters)
+        sample = take(X, S, 0 if rows else 1)
+        W, H = _iterations(sample, _started(init, for_start, sample, rank), algorithm, num_iters)
         return _in(dtype, Factors(_rest_of_W(X, H), H) if rows else Factors(W, _rest_of_H(X, W)))
 
-    return start
+    return _in_units(start)
 
 
 def _sample(key, length: int, size: int):
@@ -58,7 +59,7 @@ def _sample(key, length: int, size: int):
 @jax.jit
 def _rest_of_H(X, W):
     """H ≥ 0 of X ≈ W H, near its minimiser: as many sweeps as the product with X makes cheap."""
-    G, C = W.T @ W, W.T @ X
+    G, C = W.T @ W, product(X, W, None)
     half_step, _ = Accelerated(HALS()).half_steps(X.shape)
     return half_step(solvers.least_squares(None, G, C), G, C, l1=0.0, l2=0.0)
 
@@ -85,9 +86,9 @@ def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, pow
         for_start, for_sketch = jax.random.split(as_key(key))
         X, dtype = _widest(X), X.dtype
         QB = compress(for_sketch, X, rank + oversampling, power_iters)
-        return _in(dtype, _iterations(QB, init(for_start, X, rank), algorithm, num_iters))
+        return _in(dtype, _iterations(QB, _started(init, for_start, X, rank), algorithm, num_iters))
 
-    return start
+    return _in_units(start)
 
 
 def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
@@ -103,18 +104,18 @@ def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
 
     def start(key, X, rank: int) -> Factors:
         X, dtype = _widest(X), X.dtype
-        W, H = _iterations(X, init(as_key(key), X, rank), algorithm, num_iters)
+        W, H = _iterations(X, _started(init, as_key(key), X, rank), algorithm, num_iters)
         raised = lambda A, axis: jnp.maximum(A, 0.01 * jnp.mean(A, axis=axis, keepdims=True))
         return _in(dtype, Factors(raised(W, 0), raised(H, 1)))
 
-    return start
+    return _in_units(start)
 
 
 def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **options):
     """An init (key, X, rank) -> Factors: a fit to X rounded to `dtype`, for a finish in the dtype of X.
 
-    algorithm and options (init, tol, stop, max_iters, …) are those of `fit`, for the rounded fit. The squares of X
-        have to be in the range of `dtype`, 1e-38 to 1e38 for float32.
+    algorithm and options (init, tol, stop, max_iters, …) are those of `fit`, for the rounded fit. X has to
+        be in the range of `dtype`, 1e-38 to 1e38 for float32.
     products: the precision of matrix products on an accelerator, "bfloat16" say: a name that JAX knows as
         `jax_default_matmul_precision`. CPUs multiply float32 as float32 whatever it is.
     """
@@ -141,7 +142,18 @@ def _least_squares_method(algorithm, caller: str):
 
 def _widest(X):
     """X in the dtype to compute in."""
-    return X.astype(compute_dtype(X.dtype))
+    return in_dtype(compute_dtype(X.dtype), X)[0]
+
+
+def _in_units(start):
+    """A start that `fit` gives X in its unit (`jnmf.units`), and that returns factors of that."""
+    start.in_units = True
+    return start
+
+
+def _started(init, key, X, rank: int) -> Factors:
+    """What `init` makes of an X that has been looked at."""
+    return NAMED["random"](key, X, rank) if init is random else init(key, X, rank)
 
 
 def _in(dtype, factors: Factors) -> Factors:

@@ -15,9 +15,9 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     divergence, gradient_W, gradient_H          Σ m d(x, z) and its gradients, of a loss
     parts_W, parts_H                            what a multiplicative step is made of
     occupied(X)                                 the rows and columns with an entry other than 0 that counts
-    filled(X), mean_size(X), svd(X)             what an init sees
+    filled(X), mean_size(X), svd(X), take(…)    what an init sees, and a sample of it
 
-`jnmf.matrix.masked` and `jnmf.matrix.low_rank` are kinds. No other file asks what X is, but `jnmf.door`.
+`matrix.masked`, `matrix.low_rank` and `matrix.scaled` are kinds. No other file asks what X is, but `jnmf.door`.
 """
 
 import math
@@ -38,10 +38,21 @@ def entries(X) -> tuple[Any, Any]:
     return X, None
 
 
+def is_kind(X) -> bool:
+    """Whether X is a kind of matrix, and not an array."""
+    return entries.dispatch(type(X)) is not entries.dispatch(object)
+
+
 @singledispatch
 def part(X, start, size: int, axis: int) -> Any:
     """`size` rows (axis 0) or columns (axis 1) of X from `start` on."""
     return lax.dynamic_slice_in_dim(X, start, size, axis)
+
+
+@singledispatch
+def take(X, indices, axis: int) -> Any:
+    """The rows (axis 0) or columns (axis 1) of X with these numbers."""
+    return jnp.take(X, indices, axis)
 
 
 @singledispatch

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jnmf import matrix
+from jnmf.matrix.scaled import in_unit
 
 
 class LowRank(NamedTuple):
@@ -31,6 +32,7 @@ class LowRank(NamedTuple):
 
 matrix.entries.register(LowRank, lambda X: (X.A @ X.B, None))
 matrix.product.register(LowRank, lambda X, W, H: (W.T @ X.A) @ X.B)
+in_unit.register(LowRank, lambda X, root: LowRank(root * X.A, root * X.B))
 matrix.square.register(LowRank, lambda X: jnp.vdot(X.A.T @ X.A, X.B @ X.B.T))
 
 
@@ -39,6 +41,13 @@ def _(X: LowRank, start, size, axis):
     if axis == 0:
         return LowRank(matrix.part(X.A, start, size, 0), X.B)
     return LowRank(X.A, matrix.part(X.B, start, size, 1))
+
+
+@matrix.take.register
+def _(X: LowRank, indices, axis):
+    if axis == 0:
+        return LowRank(X.A[indices], X.B)
+    return LowRank(X.A, X.B[:, indices])
 
 
 @matrix.mean_size.register

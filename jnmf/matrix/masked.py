@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jnmf import matrix
+from jnmf.matrix.scaled import in_unit
 
 
 class Masked(NamedTuple):
@@ -42,6 +43,11 @@ def _(X: Masked, start, size, axis):
     return Masked(*(matrix.part(A, start, size, axis) for A in X))
 
 
+@matrix.take.register
+def _(X: Masked, indices, axis):
+    return Masked(*(matrix.take(A, indices, axis) for A in X))
+
+
 @matrix.product.register
 def _(X: Masked, W, H):
     """Wᵀ(M ⊙ X + (1 − M) ⊙ WH), the missing part imputed from the fit.
@@ -53,6 +59,7 @@ def _(X: Masked, W, H):
     return W.T @ (m * x + (1 - m) * (W @ H))
 
 
+in_unit.register(Masked, lambda X, root: Masked(in_unit(X.X, root), X.M))
 matrix.is_completed.register(Masked, lambda X: True)
 matrix.weight.register(Masked, lambda X: jnp.sum(matrix.entries(X)[1]))
 

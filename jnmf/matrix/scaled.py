@@ -1,0 +1,57 @@
+"""A matrix in a unit, for entries whose squares leave the range of their dtype."""
+
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+from jax import Array
+
+from jnmf import matrix
+
+
+class Scaled(NamedTuple):
+    """root² X, an array or another kind, root a power of two, without a copy of X: root is put on what is multiplied.
+
+    With a power of two nothing is rounded, so that another unit of X changes no bit of what is computed.
+    """
+
+    X: Any
+    root: Array
+
+    @property
+    def T(self) -> "Scaled":
+        return Scaled(self.X.T, self.root)
+
+    @property
+    def shape(self):
+        return self.X.shape
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+
+@matrix.entries.register
+def _(X: Scaled):
+    x, m = matrix.entries(X.X)
+    return X.root * (X.root * x), m
+
+
+@matrix.product.register
+def _(X: Scaled, W, H):
+    """(root W)ᵀX root: W is small beside X. Weights stand outside, Masked(Scaled(X), M): X itself is not completed."""
+    return X.root * matrix.product(X.X, X.root * W, H)
+
+
+matrix.part.register(Scaled, lambda X, *place: Scaled(matrix.part(X.X, *place), X.root))
+matrix.take.register(Scaled, lambda X, *which: Scaled(matrix.take(X.X, *which), X.root))
+matrix.weight.register(Scaled, lambda X: matrix.weight(X.X))
+matrix.occupied.register(Scaled, lambda X: matrix.occupied(X.X))
+matrix.filled.register(Scaled, lambda X: Scaled(matrix.filled(X.X), X.root))
+matrix.svd.register(Scaled, lambda X: matrix.svd(matrix.entries(X)[0]))
+matrix.mean_size.register(Scaled, lambda X: X.root * (X.root * matrix.mean_size(X.X)))
+
+
+@singledispatch
+def in_unit(X, root) -> Any:
+    """root² X, for a power of two."""
+    return Scaled(X, root)

@@ -1,0 +1,105 @@
+"""The unit in which a fit is computed, where powers of X would leave the range of its dtype.
+
+With X = 2ᵉ X̂, e even, W = 2ᵃ Ŵ and H = 2ᵇ Ĥ, a + b = e, the factors Ŵ, Ĥ of X̂ are found as those of any other matrix:
+an algorithm that `scales` does the same whatever the unit, and with powers of two it does it to the bit. X̂ is
+`matrix.scaled`, no copy. A loss of degree p and its sums are 2^(e p) times those of X̂, the projected gradient's norm
+2^(e p − e/2) times (at a = b, as with a start from X).
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jnmf import checks, door
+from jnmf.factors import Factors
+from jnmf.matrix.scaled import in_unit
+from jnmf.results import Fit, Trace
+
+PENALTIES = ("l1_W", "l1_H", "l2_W", "l2_H")
+
+
+class Unit(NamedTuple):
+    """The exponents a and b: of X it is 2^(a + b). Python integers, or traced ones."""
+
+    W: Any
+    H: Any
+
+    @property
+    def X(self):
+        return self.W + self.H
+
+
+def choose(entered: door.Entered, algorithm) -> Unit | None:
+    """The unit for X and an algorithm without penalties that scales; None where X is computed with as it is.
+
+    Cubes of X are sums in the norm of a gradient, and are summed over both sides: the unit is taken where the largest
+    entry is outside a sixth of the range of exponents. Of a traced X the entries are not known: it always has a unit,
+    2⁰ inside of that.
+    """
+    if not algorithm.scales or algorithm.loss.degree is None or _is_penalised(algorithm):
+        return None
+    enough = jnp.finfo(entered.X.dtype).maxexp // 6
+    if entered.least is None or entered.most is None:
+        size = lax.stop_gradient(jnp.max(jnp.abs(door.extremes_of(entered.X))))
+        half = (jnp.frexp(size)[1] - 1) // 2
+        half = jnp.where(jnp.abs(half) > enough // 2, half, 0)
+        return Unit(half, half)
+    size = max(abs(entered.least), abs(entered.most))
+    half = int(np.frexp(size)[1] - 1) // 2
+    return Unit(half, half) if size and abs(half) > enough // 2 else None
+
+
+def _is_penalised(algorithm) -> bool:
+    penalties = [getattr(algorithm, name) for name in PENALTIES]
+    return checks.is_traced(penalties) or any(np.any(np.asarray(penalty) != 0) for penalty in penalties)
+
+
+def matrix(unit: Unit | None, X):
+    """X̂."""
+    return X if unit is None else in_unit(X, jnp.ldexp(jnp.ones((), X.dtype), -(unit.X // 2)))
+
+
+def start(unit: Unit | None, factors: Factors) -> tuple[Unit | None, Factors]:
+    """Ŵ and Ĥ of given factors, and a unit of the same X in which they are equally large."""
+    if unit is None:
+        return None, factors
+    w, h = (jnp.frexp(jnp.max(A))[1] for A in lax.stop_gradient(factors))
+    a = w + (unit.X - w - h) // 2
+    a = jnp.where((jnp.max(factors.W) > 0) & (jnp.max(factors.H) > 0), a, unit.W)
+    unit = Unit(a, unit.X - a)
+    if not checks.is_traced(unit):
+        unit = Unit(*map(int, unit))
+    return unit, Factors(jnp.ldexp(factors.W, -unit.W), jnp.ldexp(factors.H, -unit.H))
+
+
+def factors(unit: Unit | None, found: Factors) -> Factors:
+    """W and H from Ŵ and Ĥ."""
+    return found if unit is None else Factors(jnp.ldexp(found.W, unit.W), jnp.ldexp(found.H, unit.H))
+
+
+def trace(unit: Unit | None, found: Trace, degree) -> Trace:
+    if unit is None:
+        return found
+    loss, kkt = times(found.loss, unit.X * degree), times(found.kkt, unit.X * degree - unit.X // 2)
+    return Trace(loss, found.delta, kkt)
+
+
+def fit(unit: Unit | None, found: Fit, degree) -> Fit:
+    """A fit to X from one to X̂."""
+    if unit is None:
+        return found
+    W, H = factors(unit, found.factors)
+    return found._replace(W=W, H=H, loss=times(found.loss, unit.X * degree), trace=trace(unit, found.trace, degree))
+
+
+def times(x, exponent):
+    """x · 2^exponent: traced in the dtype of x, else in float64, whose range is wider than that of float32."""
+    if checks.is_traced(x, exponent):
+        whole = jnp.floor(exponent)
+        rest = jnp.exp2(jnp.asarray(exponent - whole, x.dtype))
+        return jnp.ldexp(x * rest, whole.astype(int))
+    with np.errstate(over="ignore", under="ignore"):
+        whole = int(np.floor(exponent))
+        return np.ldexp(np.asarray(x, np.float64) * 2.0 ** (exponent - whole), whole)

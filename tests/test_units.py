@@ -1,0 +1,196 @@
+"""Another unit of X changes no bit of a fit, over the whole range of the dtype."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from support import problem
+
+from jnmf import (
+    ALS,
+    ANLS,
+    HALS,
+    MU,
+    PGD,
+    Accelerated,
+    Extrapolated,
+    Factors,
+    Momentum,
+    Status,
+    cross_validate,
+    fit,
+    init,
+    losses,
+    nnls,
+    run,
+    sweep,
+    transform,
+    units,
+    warm_start,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*components are dead")
+
+# Of the largest entries of X, about 3: as far as the least, about 0.3, is a normal number.
+EXPONENTS = {"float32": (-123, -60, -1, 7, 60, 125), "float64": (-1017, -400, -1, 7, 400, 1021)}
+ALGORITHMS = {
+    "default": None,
+    "HALS": HALS(inner=2),
+    "MU": MU(),
+    "KL": MU(beta=1.0),
+    "Itakura-Saito": MU(beta=0.0),
+    "MU 3": MU(beta=3.0),
+    "ALS": ALS(),
+    "ANLS": ANLS(),
+    "PGD": PGD(),
+    "backtracking": PGD(step_size="backtracking"),
+    "momentum": Momentum(MU(beta=1.0)),
+    "extrapolated": Extrapolated(HALS()),
+    "accelerated": Accelerated(PGD()),
+}
+
+
+def mantissas(*arrays):
+    return [np.frexp(np.asarray(A))[0] for A in arrays]
+
+
+def same_bits(found, wanted, k):
+    """W H is 2ᵏ times what it was, and W and H are what they were but for powers of two."""
+    for a, b in zip(mantissas(*found), mantissas(*wanted), strict=True):
+        np.testing.assert_array_equal(a, b)
+    (W, H), (V, G) = found, wanted
+    shift = lambda A, B: np.unique(np.subtract(*(np.frexp(np.asarray(M)[np.asarray(B) != 0])[1] for M in (A, B))))
+    np.testing.assert_array_equal(shift(W, V) + shift(H, G), [k])
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_fit_has_the_same_bits_in_every_unit(name, dtype):
+    X, _ = problem(dtype)
+    wanted = fit(X, 3, ALGORITHMS[name], max_iters=6, tol=0)
+    for k in EXPONENTS[dtype]:
+        found = fit(jnp.ldexp(X, k), 3, ALGORITHMS[name], max_iters=6, tol=0)
+        same_bits(found.factors, wanted.factors, k)
+        np.testing.assert_allclose(found.trace.delta, wanted.trace.delta, rtol=10 * np.finfo(dtype).eps)
+        degree = 2 if ALGORITHMS[name] is None else ALGORITHMS[name].loss.degree
+        with np.errstate(over="ignore", under="ignore"):
+            loss = np.ldexp(float(wanted.loss), int(k * degree))
+        if np.finfo(dtype).tiny < loss < np.finfo(dtype).max:
+            np.testing.assert_allclose(float(found.loss), loss, rtol=10 * np.finfo(dtype).eps)
+
+
+STARTS = {
+    "nndsvd": "nndsvd",
+    "nndsvda": "nndsvda",
+    "nndsvdar": "nndsvdar",
+    "function": lambda key, X, rank: init.random(key, X, rank),
+    "sampled": warm_start.sampled(num_iters=3),
+    "sketched": warm_start.sketched(num_iters=3),
+    "least squares first": warm_start.frobenius(num_iters=3),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_every_start_in_every_unit(name, dtype):
+    X, _ = problem(dtype)
+    wanted = fit(X, 3, HALS(), init=STARTS[name], max_iters=3)
+    low, *_, high = EXPONENTS[dtype]
+    for k in (low, high):
+        found = fit(jnp.ldexp(X, k), 3, HALS(), init=STARTS[name], max_iters=3)
+        if "nndsvd" in name or name in ("sketched", "sampled"):  # LAPACK has units of its own
+            W, H = found.factors
+            np.testing.assert_allclose(np.ldexp(W @ np.ldexp(H, -k), 0), wanted.W @ wanted.H, rtol=1e-3)
+        else:
+            same_bits(found.factors, wanted.factors, k)
+
+
+def test_given_factors_keep_their_balance(dtype):
+    X, start = problem(dtype)
+    wanted = run(X, start, HALS(), num_iters=3)[0]
+    low, *_, high = EXPONENTS[dtype]
+    for k, of_W in ((low, 0), (low, low), (high, 0), (high, high)):
+        given = Factors(jnp.ldexp(start.W, of_W), jnp.ldexp(start.H, k - of_W))
+        end, trace = run(jnp.ldexp(X, k), given, HALS(), num_iters=3)
+        for found in (end, fit(jnp.ldexp(X, k), init=given, algorithm=HALS(), max_iters=3).factors):
+            same_bits(found, wanted, k)
+            np.testing.assert_array_equal(np.ldexp(found.W, -of_W), wanted.W)
+        assert np.isfinite(np.asarray(trace.delta)).all()
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-22, 1e-8, 1e8, 1e18, 1e36])
+def test_the_loss_of_a_power_of_ten_times_x(factor):
+    X = problem()[0]
+    wanted = float(fit(X.astype("float32"), 3, max_iters=20).loss)
+    found = fit((np.asarray(X) * factor).astype("float32"), 3, max_iters=20)
+    assert found.status != Status.NONFINITE
+    np.testing.assert_allclose(float(found.loss) / factor / factor, wanted, rtol=1e-4)
+    assert found.W.dtype == "float32"
+    rounding = 10 * np.finfo("float32").eps * np.sum(np.asarray(X) ** 2)  # of a loss from Gram matrices
+    np.testing.assert_allclose(found.trace.loss[19] / factor / factor, wanted, atol=rounding)
+
+
+@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0), MU(beta=0.0)], ids=repr)
+def test_a_masked_x_in_every_unit(algorithm, dtype):
+    X, _ = problem(dtype)
+    mask = np.random.default_rng(0).random(X.shape) < 0.8
+    wanted = fit(X, 3, algorithm, mask=mask, max_iters=4)
+    for k in EXPONENTS[dtype]:
+        same_bits(fit(jnp.ldexp(X, k), 3, algorithm, mask=mask, max_iters=4).factors, wanted.factors, k)
+
+
+@cache
+def compiled(algorithm):
+    return jax.jit(lambda X: fit(X, 3, algorithm, max_iters=5, tol=0))
+
+
+@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)], ids=repr)
+def test_a_traced_x_has_its_unit_too(algorithm, dtype):
+    X, _ = problem(dtype)
+    wanted = compiled(algorithm)(X)
+    for k in EXPONENTS[dtype]:
+        found = compiled(algorithm)(jnp.ldexp(X, k))
+        same_bits(found.factors, wanted.factors, k)
+        assert found.status == wanted.status
+    assert compiled(algorithm)._cache_size() <= 2
+
+
+def test_studies_in_every_unit(dtype):
+    X, _ = problem(dtype)
+    low, *_, high = EXPONENTS[dtype]
+    options = {"num_restarts": 2, "algorithm": HALS(), "max_iters": 4}
+    wanted, held = sweep(X, [2, 3], **options), cross_validate(X, [2, 3], **options)
+    for k in (low, high):
+        found, held_out = sweep(jnp.ldexp(X, k), [2, 3], **options), cross_validate(jnp.ldexp(X, k), [2, 3], **options)
+        for a, b in zip(found.members, wanted.members, strict=True):
+            same_bits(a, b, k)
+        np.testing.assert_allclose(np.ldexp(np.asarray(found.rmse, float), -k), wanted.rmse, rtol=1e-6)
+        np.testing.assert_allclose(np.ldexp(np.asarray(held_out.test, float), -k), held.test, rtol=1e-6)
+        assert (held_out.rank, held_out.rank_1se) == (held.rank, held.rank_1se)
+
+
+@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0), MU(beta=0.5)], ids=repr)
+def test_transform_in_every_unit(algorithm, dtype):
+    X, (_, H) = problem(dtype)
+    wanted = np.asarray(transform(X, H, algorithm), float)
+    for k in EXPONENTS[dtype][::2]:
+        found = np.ldexp(np.asarray(transform(jnp.ldexp(X, k), H, algorithm)), -k)
+        np.testing.assert_allclose(found, wanted, rtol=1e-3 if dtype == "float32" else 1e-9, atol=1e-6)
+
+
+def test_nnls_in_every_unit(dtype):
+    rng = np.random.default_rng(0)
+    A, B = rng.standard_normal((12, 4)).astype(dtype), rng.standard_normal((12, 30)).astype(dtype)
+    wanted, far = np.asarray(nnls(A, B), float), {"float32": 1e19, "float64": 1e150}[dtype]
+    for of_A, of_B in ((far, 1), (1, far), (1 / far, 1), (1, 1 / far), (far, far), (1 / far, 1 / far)):
+        found = np.asarray(nnls(A * np.dtype(dtype).type(of_A), B * np.dtype(dtype).type(of_B)), float)
+        np.testing.assert_allclose(found * of_A / of_B, wanted, rtol=1e-3 if dtype == "float32" else 1e-9, atol=1e-6)
+
+
+def test_what_has_a_unit_keeps_it():
+    X, _ = problem("float32")
+    entered = units.door.enter(X * np.float32(1e20))
+    assert units.choose(entered, HALS()) is not None
+    for algorithm in (HALS(l1_H=0.1), PGD(step_size=1e-3), MU(loss=losses.NegativeBinomial(alpha=1.0))):
+        assert units.choose(entered, algorithm) is None
+    assert units.choose(units.door.enter(X), HALS()) is None
