@@ -39,7 +39,7 @@ def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[F
     entered = door.enter(X, mask)
     checks.algorithm(algorithm)
     checks.count(num_iters, "num_iters", 0)
-    start = door.factors(factors, entered.X.shape)
+    start = door.factors(factors, entered.X.shape, name="")
     end, trace = _run(*in_dtype(entered.X.dtype, entered.X, start, algorithm), num_iters=num_iters)
     return Factors(*(A.astype(entered.dtype) for A in end)), trace
 

@@ -7,6 +7,7 @@
 
 The cheap iterations only choose the start, so the final error and the stopping rule are those of the full method. They
 compose: `rounded(init=sampled())` samples in float32, `frobenius(init=sampled())` comes to another divergence by both.
+X is a jax array in a dtype to compute in, as `fit` and `sweep` hand it on.
 """
 
 from contextlib import nullcontext
@@ -20,7 +21,6 @@ from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.init import as_key, random
 from jnmf.matrix.low_rank import compress
-from jnmf.numerics import compute_dtype
 
 
 def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, init=random):
@@ -40,12 +40,11 @@ def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, ini
 
     def start(key, X, rank: int) -> Factors:
         for_start, for_sample = jax.random.split(as_key(key))
-        X, dtype = _widest(X), X.dtype
         rows = X.shape[0] > X.shape[1]
         S = _sample(for_sample, max(X.shape), min(size or 16 * rank, max(X.shape)))
         sample = X[S] if rows else X[:, S]
         W, H = _iterations(sample, init(for_start, sample, rank), algorithm, num_iters)
-        return _in(dtype, Factors(_rest_of_W(X, H), H) if rows else Factors(W, _rest_of_H(X, W)))
+        return Factors(_rest_of_W(X, H), H) if rows else Factors(W, _rest_of_H(X, W))
 
     return start
 
@@ -83,9 +82,8 @@ def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, pow
 
     def start(key, X, rank: int) -> Factors:
         for_start, for_sketch = jax.random.split(as_key(key))
-        X, dtype = _widest(X), X.dtype
         QB = compress(for_sketch, X, rank + oversampling, power_iters)
-        return _in(dtype, _iterations(QB, init(for_start, X, rank), algorithm, num_iters))
+        return _iterations(QB, init(for_start, X, rank), algorithm, num_iters)
 
     return start
 
@@ -102,10 +100,9 @@ def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
     checks.count(num_iters, "num_iters", 0)
 
     def start(key, X, rank: int) -> Factors:
-        X, dtype = _widest(X), X.dtype
         W, H = _iterations(X, init(as_key(key), X, rank), algorithm, num_iters)
         raised = lambda A, axis: jnp.maximum(A, 0.01 * jnp.mean(A, axis=axis, keepdims=True))
-        return _in(dtype, Factors(raised(W, 0), raised(H, 1)))
+        return Factors(raised(W, 0), raised(H, 1))
 
     return start
 
@@ -122,7 +119,7 @@ def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **o
     def start(key, X, rank: int) -> Factors:
         with jax.default_matmul_precision(products) if products else nullcontext():
             fit = loops.fit(X.astype(dtype), rank, algorithm, key=key, **options)
-        return _in(X.dtype, fit.factors)
+        return Factors(*(A.astype(X.dtype) for A in fit.factors))
 
     return start
 
@@ -137,12 +134,3 @@ def _least_squares_method(algorithm, caller: str):
     if algorithm.nonnegative_data:
         raise ValueError(f"{caller}(…): expected HALS, PGD, ANLS, ALS or a combinator on one, got {algorithm!r}")
     return algorithm
-
-
-def _widest(X):
-    """X in the dtype to compute in."""
-    return X.astype(compute_dtype(X.dtype))
-
-
-def _in(dtype, factors: Factors) -> Factors:
-    return Factors(*(A.astype(dtype) for A in factors))
