@@ -36,6 +36,11 @@ class Entered(NamedTuple):
         """Whether an entry is not 0; None where X is traced."""
         return None if self.least is None else (self.least, self.most) != (0, 0)
 
+    @property
+    def positive(self) -> bool:
+        """Whether every entry counts and is positive, so that no row or column is empty; False where X is traced."""
+        return self.least is not None and self.least > 0
+
 
 def enter(X, mask=None, name: str = "X") -> Entered:
     """X, or with a mask or as a `np.ma.MaskedArray` `Masked(X, M)`, finite where it counts: 0 where M is 0.

@@ -152,7 +152,8 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> Factor
         start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
         door.some_positive(start, entered)
-    start = zero_where_empty(X, start)
+    # In memory of its own, which `fit` gives away.
+    start = jax.tree.map(jnp.copy, start) if entered.positive else zero_where_empty(X, start)
     return _movable(X, start, algorithm, given) if algorithm.keeps_zeros and init != "random" else start
 
 
@@ -262,7 +263,7 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
 
 
 until_stopped = jax.jit(_until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"))
-# The start is `fit`'s own (`zero_where_empty`) and gives its memory to the factors.
+# The start is `fit`'s own (`initial_factors`) and gives its memory to the factors.
 _fit_in_place = jax.jit(
     _until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"), donate_argnames="factors"
 )

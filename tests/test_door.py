@@ -180,6 +180,7 @@ def test_half_precision_with_a_mask_is_the_float32_call():
     options = {"num_restarts": 2, "algorithm": HALS(), "mask": mask}
     of_members = [sweep(B, [2], num_iters=5, **options) for B in (A, wide)]
     np.testing.assert_array_equal(of_members[0].loss, of_members[1].loss)
+    assert [study.best(2).W.dtype for study in of_members] == ["float16", "float32"]
     scores = [cross_validate(B, [2], max_iters=5, **options).test for B in (A, wide)]
     np.testing.assert_array_equal(*scores)
     assert np.isfinite(scores[0]).all()
