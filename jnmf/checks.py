@@ -61,8 +61,10 @@ def _memory() -> float:
 
 def ranks(values, shape: tuple[int, ...] | None = None) -> list[int]:
     """Different ranks ≥ 1, in the order given."""
-    if np.ndim(values) == 0 and not hasattr(values, "__iter__"):
-        raise ValueError(f"ranks: expected several, got {values!r}; pass [{values!r}] or range(1, {values!r} + 1)")
+    try:
+        values = list(values)
+    except TypeError:
+        raise ValueError(f"ranks: expected several, got {values}; pass [{values}] or range(1, {values} + 1)") from None
     found = [rank(value, shape) for value in values]
     if not found:
         raise ValueError("ranks: expected at least one, got none; pass for example range(1, 11)")

@@ -37,6 +37,11 @@ class Entered(NamedTuple):
         """Whether an entry is not 0; None where X is traced."""
         return None if self.least is None else (self.least, self.most) != (0, 0)
 
+    @property
+    def positive(self) -> bool:
+        """Whether every entry counts and is positive, so that no row or column is empty; False where X is traced."""
+        return self.least is not None and self.least > 0
+
 
 def enter(X, mask=None, name: str = "X") -> Entered:
     """X, or with a mask or as a `np.ma.MaskedArray` `Masked(X, M)`, finite where it counts: 0 where M is 0.
@@ -80,8 +85,7 @@ def _enter_kind(X, mask, name: str) -> Entered:
 
 def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
     """A matrix without missing entries."""
-    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
-        raise ValueError(f"{name}: expected no masked entries, got {np.ma.count_masked(X)}; pass {name}.filled(value)")
+    _refuse_masked(X, name)
     entered = enter(X, name=name)
     if nonnegative and entered.least is not None and entered.least < 0:
         raise ValueError(f"{name}: expected nonnegative entries, got {entered.least:g}; use project_nonnegative")
@@ -90,6 +94,7 @@ def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
 
 def array(X, name: str) -> np.ndarray:
     """A finite matrix in float64 on the host, for what is only shown."""
+    _refuse_masked(X, name)
     A = np.asarray(_numbers(X, name), float)
     if not np.isfinite(A).all():
         raise ValueError(f"{name}: expected finite entries, got {np.sum(~np.isfinite(A))} NaN or inf of {A.size}")
@@ -160,6 +165,11 @@ def some_positive(value: Factors, entered: Entered) -> None:
             raise ValueError(
                 f"init {name}: expected a positive entry, got all zeros, which no update leaves; try init.random"
             )
+
+
+def _refuse_masked(X, name: str) -> None:
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(f"{name}: expected no masked entries, got {np.ma.count_masked(X)}; pass {name}.filled(value)")
 
 
 def _numbers(X, name: str):
@@ -263,8 +273,7 @@ def _weights(X, shape, mask, dtype, name: str):
 
 
 def _given_weights(X, shape, mask, dtype, name: str):
-    if np.ma.is_masked(mask):
-        raise ValueError("mask: expected no masked entries; pass mask.filled(False), or the masked array as X")
+    _refuse_masked(mask, "mask")
     if _is_frame(X) and _is_frame(mask) and not (X.index.equals(mask.index) and X.columns.equals(mask.columns)):
         raise ValueError(f"mask: expected the labels of {name} in their order; pass mask.reindex_like({name})")
     A = _numbers(mask, "mask")

@@ -39,7 +39,7 @@ def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[F
     entered = door.enter(X, mask)
     checks.algorithm(algorithm)
     checks.count(num_iters, "num_iters", 0)
-    start = door.factors(factors, entered.X.shape)
+    start = door.factors(factors, entered.X.shape, name="")
     X, start, algorithm = in_dtype(entered.X.dtype, entered.X, start, algorithm)
     unit, start = units.start(units.choose(entered, algorithm), start)
     end, trace = _run(units.matrix(unit, X), start, algorithm, num_iters=num_iters)
@@ -159,7 +159,8 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
         start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
         door.some_positive(start, entered)
-    start = zero_where_empty(X, start)
+    # In memory of its own, which `fit` gives away.
+    start = jax.tree.map(jnp.copy, start) if entered.positive else zero_where_empty(X, start)
     if algorithm.keeps_zeros and init != "random":
         start = _movable(X, start, algorithm, given)
     return unit, X, start
@@ -271,7 +272,7 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
 
 
 until_stopped = jax.jit(_until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"))
-# The start is `fit`'s own (`zero_where_empty`) and gives its memory to the factors.
+# The start is `fit`'s own (`initial_factors`) and gives its memory to the factors.
 _fit_in_place = jax.jit(
     _until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"), donate_argnames="factors"
 )

@@ -17,7 +17,8 @@ from jnmf.results import Status
 class Sweep(NamedTuple):
     """R ranks × S restarts: the ranks (R,), and of each member, (R, S), the loss, RMSE, iterations and status.
 
-    `members` holds for each rank the factors of all its restarts, W (S, m, r) and H (S, r, n), not padded.
+    `members` holds for each rank the factors of all its restarts, W (S, m, r) and H (S, r, n), not padded, in the dtype
+    of X; for half precision the loss and RMSE are those of the factors before they are rounded to it.
     """
 
     ranks: np.ndarray
@@ -103,9 +104,8 @@ def sweep(
         )
     keys = jax.random.split(inits.as_key(key), num_restarts)
     stop = stopping(num_iters, tol, max_iters)
-    found = _collect(
-        members(entered, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, progress), ranks, num_restarts
-    )
+    fits = members(entered, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, progress)
+    found = _collect(fits, ranks, num_restarts, entered.dtype)
     nonfinite = int(np.sum(found.status == Status.NONFINITE))
     if nonfinite:
         warnings.warn(
@@ -116,14 +116,15 @@ def sweep(
     return found
 
 
-def _collect(found: dict, ranks, num_restarts: int) -> Sweep:
+def _collect(found: dict, ranks, num_restarts: int, dtype) -> Sweep:
     def table(name):
         return np.array([[getattr(found[r, s], name) for s in range(num_restarts)] for r in ranks])
 
     def stacked(r):
         each = [found[r, s].factors for s in range(num_restarts)]
         return Factors(
-            jnp.asarray(np.stack([f.W[:, :r] for f in each])), jnp.asarray(np.stack([f.H[:r] for f in each]))
+            jnp.asarray(np.stack([f.W[:, :r] for f in each]), dtype),
+            jnp.asarray(np.stack([f.H[:r] for f in each]), dtype),
         )
 
     factors = tuple(stacked(r) for r in ranks)

@@ -7,6 +7,7 @@
 
 The cheap iterations only choose the start, so the final error and the stopping rule are those of the full method. They
 compose: `rounded(init=sampled())` samples in float32, `frobenius(init=sampled())` comes to another divergence by both.
+X is an array or a kind of matrix in a dtype to compute in, as `fit` and `sweep` hand it on.
 """
 
 from contextlib import nullcontext
@@ -21,7 +22,6 @@ from jnmf.factors import Factors
 from jnmf.init import NAMED, as_key, random
 from jnmf.matrix import product, take
 from jnmf.matrix.low_rank import compress
-from jnmf.numerics import compute_dtype, in_dtype
 
 
 def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, init=random):
@@ -41,12 +41,11 @@ def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, ini
 
     def start(key, X, rank: int) -> Factors:
         for_start, for_sample = jax.random.split(as_key(key))
-        X, dtype = _widest(X), X.dtype
         rows = X.shape[0] > X.shape[1]
         S = _sample(for_sample, max(X.shape), min(size or 16 * rank, max(X.shape)))
         sample = take(X, S, 0 if rows else 1)
         W, H = _iterations(sample, _started(init, for_start, sample, rank), algorithm, num_iters)
-        return _in(dtype, Factors(_rest_of_W(X, H), H) if rows else Factors(W, _rest_of_H(X, W)))
+        return Factors(_rest_of_W(X, H), H) if rows else Factors(W, _rest_of_H(X, W))
 
     return _in_units(start)
 
@@ -84,9 +83,8 @@ def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, pow
 
     def start(key, X, rank: int) -> Factors:
         for_start, for_sketch = jax.random.split(as_key(key))
-        X, dtype = _widest(X), X.dtype
         QB = compress(for_sketch, X, rank + oversampling, power_iters)
-        return _in(dtype, _iterations(QB, _started(init, for_start, X, rank), algorithm, num_iters))
+        return _iterations(QB, _started(init, for_start, X, rank), algorithm, num_iters)
 
     return _in_units(start)
 
@@ -103,10 +101,9 @@ def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
     checks.count(num_iters, "num_iters", 0)
 
     def start(key, X, rank: int) -> Factors:
-        X, dtype = _widest(X), X.dtype
         W, H = _iterations(X, _started(init, as_key(key), X, rank), algorithm, num_iters)
         raised = lambda A, axis: jnp.maximum(A, 0.01 * jnp.mean(A, axis=axis, keepdims=True))
-        return _in(dtype, Factors(raised(W, 0), raised(H, 1)))
+        return Factors(raised(W, 0), raised(H, 1))
 
     return _in_units(start)
 
@@ -123,7 +120,7 @@ def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **o
     def start(key, X, rank: int) -> Factors:
         with jax.default_matmul_precision(products) if products else nullcontext():
             fit = loops.fit(X.astype(dtype), rank, algorithm, key=key, **options)
-        return _in(X.dtype, fit.factors)
+        return Factors(*(A.astype(X.dtype) for A in fit.factors))
 
     return start
 
@@ -140,11 +137,6 @@ def _least_squares_method(algorithm, caller: str):
     return algorithm
 
 
-def _widest(X):
-    """X in the dtype to compute in."""
-    return in_dtype(compute_dtype(X.dtype), X)[0]
-
-
 def _in_units(start):
     """A start that `fit` gives X in its unit (`jnmf.units`), and that returns factors of that."""
     start.in_units = True
@@ -154,7 +146,3 @@ def _in_units(start):
 def _started(init, key, X, rank: int) -> Factors:
     """What `init` makes of an X that has been looked at."""
     return NAMED["random"](key, X, rank) if init is random else init(key, X, rank)
-
-
-def _in(dtype, factors: Factors) -> Factors:
-    return Factors(*(A.astype(dtype) for A in factors))

@@ -155,6 +155,7 @@ def test_masked_arrays_without_values_or_of_no_numbers_are_refused():
         "H": lambda: transform(GOOD, hidden),
         "init W": lambda: fit(GOOD, init=(hidden, GOOD)),
         "mask": lambda: fit(GOOD, 2, mask=hidden),
+        "W": lambda: jnmf.plot.components(hidden, (4, 3)),
     }
     for name, call in calls.items():
         with pytest.raises(ValueError, match=rf"{name}: expected no masked entries"):
@@ -179,6 +180,7 @@ def test_half_precision_with_a_mask_is_the_float32_call():
     options = {"num_restarts": 2, "algorithm": HALS(), "mask": mask}
     of_members = [sweep(B, [2], num_iters=5, **options) for B in (A, wide)]
     np.testing.assert_array_equal(of_members[0].loss, of_members[1].loss)
+    assert [study.best(2).W.dtype for study in of_members] == ["float16", "float32"]
     scores = [cross_validate(B, [2], max_iters=5, **options).test for B in (A, wide)]
     np.testing.assert_array_equal(*scores)
     assert np.isfinite(scores[0]).all()
@@ -321,6 +323,7 @@ def test_errors_of_other_entrances():
         (lambda: transform(GOOD, -START.H), "H: expected nonnegative entries, got -"),
         (lambda: transform(-GOOD, START.H, MU(beta=1.0)), "X_new: MU expects nonnegative"),
         (lambda: sweep(GOOD, 3, num_restarts=1), r"ranks: expected several, got 3; pass \[3\] or range\(1, 3 \+ 1\)"),
+        (lambda: sweep(GOOD, np.array(3), num_restarts=1), r"ranks: expected several, got 3; pass \[3\]"),
         (lambda: sweep(GOOD, [10**7], num_restarts=1), "rank: expected one whose factors fit the memory"),
         (lambda: init.random(0, GOOD, 10**7), "rank: expected one whose factors fit the memory"),
         (lambda: kkt_residual(GOOD, (-START.W, START.H)), "W: expected nonnegative"),

@@ -201,7 +201,7 @@ def test_vmap_equals_the_loop(smooth_problem):
 def test_bad_arguments():
     with pytest.raises(ValueError, match=r"same number of rows, got A \(3, 2\) and B \(4, 2\)"):
         nnls(np.ones((3, 2)), np.ones((4, 2)))
-    with pytest.raises(ValueError, match=r"a vector is B\[:, None\]"):
+    with pytest.raises(ValueError, match=r"a column is B\[:, None\]"):
         nnls(np.ones((3, 2)), np.ones(3))
     with pytest.raises(ValueError, match="finite"):
         nnls(np.full((3, 2), np.nan), np.ones((3, 1)))
