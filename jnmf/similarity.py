@@ -150,7 +150,7 @@ def stack(sweep: Any) -> Stacked:
             f"sweep: expected at least one restart of each rank, got losses of shape {loss.shape}; "
             "pass num_restarts ≥ 1 to sweep"
         )
-    finite = ~np.isnan(loss) & (np.asarray(sweep.status) != Status.NONFINITE)
+    finite = np.isfinite(loss) & (np.asarray(sweep.status) != Status.NONFINITE)
     for rank, some in zip(ranks, finite.any(axis=1), strict=True):
         if not some:
             raise ValueError(

@@ -159,7 +159,7 @@ def test_the_half_steps_are_transposes_of_each_other(name):
     np.testing.assert_allclose(twin.H.T, new.W, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", [name for name, a in ALGORITHMS.items() if a.loss.degree is not None])
 @pytest.mark.parametrize("dtype", ["float32"])
 def test_scaling_X_scales_the_factors(name, dtype):
     X, start = problem(dtype)
@@ -169,8 +169,7 @@ def test_scaling_X_scales_the_factors(name, dtype):
         scaled, trace = run(
             X * jnp.asarray(c, dtype), Factors(*(A * root for A in start)), ALGORITHMS[name], num_iters=ITERATIONS
         )
-        if 0 <= ALGORITHMS[name].loss.degree <= 2:  # outside, the objective itself leaves the range of float32
-            assert np.isfinite(trace.kkt).all()
+        assert np.isfinite(trace.kkt).all()
         np.testing.assert_allclose(scaled.W / root, plain.W, rtol=rounding(dtype), atol=rounding(dtype))
         np.testing.assert_allclose(scaled.H / root, plain.H, rtol=rounding(dtype), atol=rounding(dtype))
 
