@@ -158,7 +158,7 @@ def descend(X, start, algorithm, num_iters: int) -> Descent:
         return state, info.loss
 
     state, losses = lax.scan(iterate, algorithm.init(X, start), length=num_iters)
-    return Descent(losses, algorithm.factors(state))
+    return Descent(losses, state.factors)
 
 
 def shares(X, W, H):

@@ -566,12 +566,12 @@ def followed(V, starts: Factors, algorithm, *, num_iters: int):
     def one(start):
         def iterate(state, _):
             state, info = algorithm.step(V.T, state)
-            entries = jnp.concatenate([jnp.ravel(A) for A in algorithm.factors(state)])
+            entries = jnp.concatenate([jnp.ravel(A) for A in state.factors])
             least = jnp.min(jnp.where(entries > 0, entries, jnp.inf))
             return state, (jnp.min(entries), least, jnp.sum(entries == 0), info.loss)
 
         state, seen = lax.scan(iterate, algorithm.init(V.T, transposed(start)), length=num_iters)
-        return transposed(algorithm.factors(state)).H, seen
+        return transposed(state.factors).H, seen
 
     return jax.vmap(one)(starts)
 

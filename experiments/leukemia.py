@@ -107,7 +107,7 @@ def assignments(X, starts: Factors, every: int, num_looks: int):
 
     def look(state, _):
         state = lax.fori_loop(0, every, lambda _, state: algorithm.step(X, state)[0], state)
-        return state, jnp.argmax(algorithm.factors(state).H, axis=0)
+        return state, jnp.argmax(state.factors.H, axis=0)
 
     return lax.map(lambda start: lax.scan(look, algorithm.init(X, start), length=num_looks)[1], starts)
 

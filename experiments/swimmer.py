@@ -377,7 +377,7 @@ def projected(X, W, H, sparsities, num_iters: int) -> Factors:
 
     def one(W, H, sparsity):
         def iterate(_, factors: Factors) -> Factors:
-            W, H = algorithm.factors(algorithm.step(X, algorithm.init(X, factors))[0])
+            W, H = algorithm.step(X, algorithm.init(X, factors))[0].factors
             return Factors(jax.vmap(jnmf.project_sparsity, (1, None), 1)(W, sparsity), H)
 
         return lax.fori_loop(0, num_iters, iterate, Factors(W, H))

@@ -2,6 +2,7 @@
 
 from jnmf import init, losses, plot, solvers, warm_start
 from jnmf.accelerated import Accelerated
+from jnmf.algorithm import Algorithm, Frobenius
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
 from jnmf.consensus import Consensus, consensus
 from jnmf.cross_validation import CrossValidation, cross_validate
@@ -27,11 +28,13 @@ __all__ = [
     "MU",
     "PGD",
     "Accelerated",
+    "Algorithm",
     "Consensus",
     "CrossValidation",
     "Extrapolated",
     "Factors",
     "Fit",
+    "Frobenius",
     "Momentum",
     "Status",
     "Sweep",

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jnmf.algorithms import Combinator, Frobenius, alternate, gram_state
+from jnmf.algorithm import Combinator, Frobenius, alternate, gram_state
 from jnmf.pytree import positional, static
 
 
@@ -48,9 +48,6 @@ class Accelerated(Combinator):
 
     def step(self, X, state):
         return alternate(X, state, self)
-
-    def factors(self, state):
-        return state.factors
 
     def half_steps(self, shape):
         m, n = shape

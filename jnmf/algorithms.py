@@ -1,146 +1,18 @@
-"""The algorithms: each a frozen dataclass that is a pytree, with three pure methods.
+"""The algorithms. A step updates H, then W from the new H by the same half-step on Xᵀ ≈ HᵀWᵀ.
 
-    init(X, factors) -> state         step(X, state) -> (state, info)         factors(state) -> Factors
-
-A step updates H, then W from the new H by the same half-step on Xᵀ ≈ HᵀWᵀ. Real-valued hyperparameters are leaves: a
-new value does not recompile, and `vmap` over an algorithm runs a path of them. `beta`, `inner` and `solver` are
-structure. The penalties are those of the objective
-
-    D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖²,
-
-with no scaling by m, n or r.
+`beta`, `inner` and `solver` are structure; the penalties of `jnmf.algorithm` are numbers.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-import jax.numpy as jnp
-from jax import Array, lax
+from jax import lax
 
 from jnmf import checks, losses, multiplicative, nonnegative_least_squares, solvers
+from jnmf.algorithm import Frobenius, alternate, gram_state, residual_info
 from jnmf.factors import Factors
-from jnmf.matrix import is_completed, product, square
-from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
-from jnmf.pytree import Pytree, static
+from jnmf.matrix import is_completed
+from jnmf.pytree import static
 from jnmf.solvers import ridge
-
-
-class Info(NamedTuple):
-    """What is recorded of an iteration: the objective and the projected-gradient norm of the factors it returns.
-
-    `rounding` is how far a loss from the Gram matrices may be from that of the residual. `moved` is False where the
-    iteration was dropped and the factors are the old ones: no sign of convergence.
-    """
-
-    loss: Array
-    kkt: Array
-    rounding: Array | float = 0.0
-    moved: Array | bool = True
-
-
-class GramState(NamedTuple):
-    """Wᵀ and H, and what the next half-step needs of X: WᵀX. ½‖X‖² is what the loss needs.
-
-    Wᵀ (r, m) and not W: the solvers work on rows, and a batch of such states is multiplied with X as one matrix.
-    """
-
-    Wt: Array
-    H: Array
-    WtX: Array
-    half_square: Array
-
-    @property
-    def factors(self) -> Factors:
-        return Factors(self.Wt.T, self.H)
-
-
-def gram_state(X, factors: Factors) -> GramState:
-    W, H = factors
-    return GramState(W.T, H, product(X, W, H), 0.5 * square(X))
-
-
-class Frobenius(Objective):
-    """Alternating half-steps on the normal equations. A method is its solver (H, G, C) -> H.
-
-    One iteration forms two products with X: H Xᵀ for W, and WᵀX for the next H. The loss and both gradients of the new
-    factors follow from them:  ½‖X‖² − ⟨H Xᵀ, Wᵀ⟩ + ½⟨WᵀW, HHᵀ⟩. Near an exact fit the terms cancel: below eps·½‖X‖²
-    this loss is rounding.
-
-    What a method declares, the least when it says nothing; combinators and `fit` ask for it:
-    """
-
-    nonnegative_data: ClassVar[bool] = False  # X itself must be nonnegative
-    nonnegative_gram: ClassVar[bool] = False  # G and C must be nonnegative, entry by entry
-    keeps_zeros: ClassVar[bool] = False  # an entry at 0 stays there
-    descends: ClassVar[bool] = False  # from any H ≥ 0 the half-step ends at an H ≥ 0 of no larger objective
-    exact: ClassVar[bool] = False  # at the least objective: another half-step would change nothing
-    scales: ClassVar[bool] = False  # without penalties the same of 2ᵃ W and 2ᵇ H, for 2ᵃ⁺ᵇ X
-
-    def solve(self, H, G, C):
-        raise NotImplementedError
-
-    def half_step(self, H, G, C, l1, l2):
-        """`solve` with the penalties put into G = WᵀW and C = WᵀX."""
-        return self.solve(H, ridge(G, l2), C - l1)
-
-    def half_steps(self, shape):
-        """The half-step for H and that for Wᵀ, for X of this shape."""
-        return self.half_step, self.half_step
-
-    def init(self, X, factors):
-        return gram_state(X, factors)
-
-    def step(self, X, state):
-        return alternate(X, state, self)
-
-    def factors(self, state):
-        return state.factors
-
-
-class Combinator(Pytree):
-    """An algorithm made of another one, whose objective it has."""
-
-    algorithm: Any
-    loss = property(lambda self: self.algorithm.loss)
-    l1_W = property(lambda self: self.algorithm.l1_W)
-    l1_H = property(lambda self: self.algorithm.l1_H)
-    l2_W = property(lambda self: self.algorithm.l2_W)
-    l2_H = property(lambda self: self.algorithm.l2_H)
-    nonnegative_data = property(lambda self: self.algorithm.nonnegative_data)
-    keeps_zeros = property(lambda self: self.algorithm.keeps_zeros)
-    scales = property(lambda self: self.algorithm.scales)
-
-
-def alternate(X, state: GramState, algorithm, start: Factors | None = None):
-    """One iteration: H, then W from the new H, each by the algorithm's half-step on its normal equations.
-
-    `start`: where the half-steps begin, if not at the factors of the state.
-    """
-    Wt, H, WtX, half_square = state
-    start_Wt, start_H = (Wt, H) if start is None else (start.W.T, start.H)
-    half_step_H, half_step_W = algorithm.half_steps(X.shape)
-    H = half_step_H(start_H, Wt @ Wt.T, WtX, algorithm.l1_H, algorithm.l2_H)
-    HXt, HHt = product(X.T, H.T, Wt), H @ H.T
-    Wt = half_step_W(start_Wt, HHt, HXt, algorithm.l1_W, algorithm.l2_W)
-    factors = Factors(Wt.T, H)
-    WtX, WtW = product(X, *factors), Wt @ Wt.T
-    new = GramState(Wt, H, WtX, half_square)
-    if is_completed(X):  # HXt was, from the W before
-        return new, residual_info(X, factors, algorithm)
-    return new, gram_info(factors, HXt, HHt, WtX, WtW, half_square, algorithm)
-
-
-def gram_info(factors: Factors, HXt, HHt, WtX, WtW, half_square, algorithm) -> Info:
-    """`Info` from the products in hand: ½‖X‖² − ⟨H Xᵀ, Wᵀ⟩ + ½⟨WᵀW, HHᵀ⟩ and its gradients, with the penalties."""
-    W, H = factors
-    loss = jnp.maximum(half_square - jnp.vdot(HXt, W.T) + 0.5 * jnp.vdot(WtW, HHt), 0)
-    gradients = with_penalty(Factors((HHt @ W.T - HXt).T, WtW @ H - WtX), factors, algorithm)
-    kkt = projected_gradient_norm(factors, gradients)
-    return Info(loss + penalty(factors, algorithm), kkt, rounding=jnp.finfo(loss.dtype).eps * half_square)
-
-
-def residual_info(X, factors, algorithm) -> Info:
-    """`Info` from W H itself."""
-    return Info(objective(X, factors, algorithm), projected_gradient_norm(factors, gradient(X, factors, algorithm)))
 
 
 class MU(Frobenius):
@@ -185,9 +57,6 @@ class MU(Frobenius):
 
     def init(self, X, factors):
         return gram_state(X, factors) if self.uses_normal_equations(X) else factors
-
-    def factors(self, state):
-        return state if isinstance(state, Factors) else state.factors
 
     def uses_normal_equations(self, X):
         return self.loss.quadratic and not is_completed(X)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jnmf import solvers
-from jnmf.algorithms import Combinator, gram_info, residual_info
+from jnmf.algorithm import Combinator, gram_info, residual_info
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed, product, square
 from jnmf.numerics import project_nonnegative
@@ -83,9 +83,6 @@ class Extrapolated(Combinator):
         return ExtrapolatedState(
             W.T, H, H, W.T, W.T @ W, product(X.T, H.T, W.T), WtX, WtX, 0.5 * square(X), self.weight * one, one
         )
-
-    def factors(self, state):
-        return state.factors
 
     def step(self, X, s):
         half_step_H, half_step_W = self.algorithm.half_steps(X.shape)

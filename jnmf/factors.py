@@ -20,6 +20,11 @@ class Factors(NamedTuple):
     W: Array
     H: Array
 
+    @property
+    def factors(self) -> "Factors":
+        """Itself, as any state of an algorithm has its factors."""
+        return self
+
 
 def as_factors(value: Any) -> Factors:
     """The factors that are meant: Factors, any pair (W, H), or those of a `Fit`."""

@@ -51,17 +51,17 @@ def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[F
 def _run(X, factors, algorithm, *, num_iters):
     def iterate(state, _):
         new, info = algorithm.step(X, state)
-        old_factors, new_factors = lax.stop_gradient((algorithm.factors(state), algorithm.factors(new)))
+        old_factors, new_factors = lax.stop_gradient((state.factors, new.factors))
         return new, Trace(info.loss, relative_change(old_factors, new_factors), lax.stop_gradient(info.kkt))
 
     state, trace = lax.scan(iterate, algorithm.init(X, factors), length=num_iters)
-    return algorithm.factors(state), trace
+    return state.factors, trace
 
 
 def last_factors(X, factors: Factors, algorithm, num_iters) -> Factors:
     """The factors after `num_iters` steps (a traced number too): `run` without its costly trace."""
     step = lambda _, state: algorithm.step(X, state)[0]
-    return algorithm.factors(lax.fori_loop(0, num_iters, step, algorithm.init(X, factors)))
+    return lax.fori_loop(0, num_iters, step, algorithm.init(X, factors)).factors
 
 
 def fit(
@@ -212,7 +212,7 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
 
     def moved(p, state):
         """p at the new state; one that is not finite ends the fit, and an ended fit keeps its factors."""
-        new = algorithm.factors(state)
+        new = state.factors
         finite = jnp.all(jnp.isfinite(new.W)) & jnp.all(jnp.isfinite(new.H))
         running = p.status == Status.MAX_ITERS
         return p._replace(
@@ -227,7 +227,7 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
 
     def recorded(p):
         state, info = algorithm.step(X, p.state)
-        delta = relative_change(p.factors, algorithm.factors(state))
+        delta = relative_change(p.factors, state.factors)
         if stop == "delta":
             since = 9 * (p.num_iters + 1) // 10
             last_tenth = jnp.sum(jnp.where(jnp.arange(max_iters) >= since, p.trace.delta, 0)) + delta

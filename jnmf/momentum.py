@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jnmf.algorithms import MU, Combinator
+from jnmf.algorithm import Combinator
+from jnmf.algorithms import MU
 from jnmf.factors import Factors
 from jnmf.numerics import divide
 from jnmf.pytree import positional
@@ -17,6 +18,10 @@ class MomentumState(NamedTuple):
     inner: Any
     previous: Factors
     t: Array
+
+    @property
+    def factors(self) -> Factors:
+        return self.inner.factors
 
 
 class Momentum(Combinator):
@@ -48,12 +53,9 @@ class Momentum(Combinator):
     def init(self, X, factors):
         return MomentumState(self.algorithm.init(X, factors), factors, jnp.ones((), factors.W.dtype))
 
-    def factors(self, state):
-        return self.algorithm.factors(state.inner)
-
     def step(self, X, s):
         t = 0.5 * (1 + jnp.sqrt(1 + 4 * s.t**2))
-        w, now = (s.t - 1) / t, self.factors(s)
+        w, now = (s.t - 1) / t, s.factors
         ahead = Factors(*(ahead_of(A, old, w) for A, old in zip(now, s.previous, strict=True)))
         inner, info = self.algorithm.step(X, s.inner, ahead)
         return MomentumState(inner, now, t), info

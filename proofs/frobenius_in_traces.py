@@ -33,7 +33,8 @@ import jax
 import numpy as np
 
 from jnmf import losses
-from jnmf.algorithms import Frobenius
+from jnmf.algorithm import Frobenius
+from jnmf.factors import Factors
 from proofs.kernel import Statement, chain, exact_chain
 from proofs.strategies import problems, real
 
@@ -70,7 +71,7 @@ class Idle(Frobenius):
 
 @jax.jit
 def recorded_by_a_step(X, W, H):
-    return Idle().step(X, Idle().init(X, (W, H)))[1].loss
+    return Idle().step(X, Idle().init(X, Factors(W, H)))[1].loss
 
 
 @jax.jit

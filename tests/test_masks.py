@@ -61,8 +61,8 @@ def test_the_masked_step_at_full_weight_is_the_plain_step(name):
     full = Masked(X, jnp.ones_like(X))
     plain, info = algorithm.step(X, algorithm.init(X, START))
     masked, masked_info = algorithm.step(full, algorithm.init(full, START))
-    np.testing.assert_allclose(algorithm.factors(masked).W, algorithm.factors(plain).W, rtol=1e-10, atol=1e-13)
-    np.testing.assert_allclose(algorithm.factors(masked).H, algorithm.factors(plain).H, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(masked.factors.W, plain.factors.W, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(masked.factors.H, plain.factors.H, rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(masked_info.loss, info.loss, rtol=1e-10)
     np.testing.assert_allclose(masked_info.kkt, info.kkt, rtol=1e-8)
 

@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 
+import jnmf
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
 def test_the_example_runs(capsys):
-    example, study = re.findall(r"```python\n(.*?)```", README, re.S)
+    example, own, study = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(example, names)
     assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)
@@ -23,6 +25,8 @@ def test_the_example_runs(capsys):
     assert (jnp.diff(jnp.sum(names["path"], axis=(1, 2))) < 0).all()
     assert jnp.linalg.norm(names["new_W"] @ names["fit"].H - X[:3]) < 0.05 * jnp.linalg.norm(X[:3])
     assert isinstance(names["kl"].W, jax.Array)
+    exec(own, names)
+    assert names["own"].loss < 1.1 * jnmf.fit(X, 4, jnmf.HALS(l1_H=0.01)).loss
     plt.close("all")
     for whole, part in (("range(1, 11), num_restarts=20", "(3, 4), num_restarts=3"), ("range(1, 6)", "(3, 4)")):
         assert whole in study
