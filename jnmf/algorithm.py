@@ -28,13 +28,16 @@ class Info(NamedTuple):
     """What is recorded of an iteration: the objective and the projected-gradient norm of the factors it returns.
 
     `rounding` is how far a loss from the Gram matrices may be from that of the residual. `moved` is False where the
-    iteration was dropped and the factors are the old ones: no sign of convergence.
+    iteration was dropped and the factors are the old ones: no sign of convergence. `start_loss` is the objective of the
+    factors that the iteration started from, where that comes with the iteration and `loss` and `kkt` take passes over X
+    of their own (`is_late`): what is not used is not computed.
     """
 
     loss: Array
     kkt: Array
     rounding: Array | float = 0.0
     moved: Array | bool = True
+    start_loss: Array | None = None
 
 
 class GramState(NamedTuple):
@@ -79,6 +82,10 @@ class Algorithm(Objective):
     def step(self, X, state) -> tuple[Any, "Info"]:
         """One iteration."""
         raise NotImplementedError
+
+    def is_late(self, X) -> bool:
+        """Whether a step knows the objective where it starts, `Info.start_loss`, and for that at its end must look."""
+        return False
 
 
 class Frobenius(Algorithm):
@@ -126,6 +133,9 @@ class Combinator(Pytree):
     nonnegative_data = property(lambda self: self.algorithm.nonnegative_data)
     keeps_zeros = property(lambda self: self.algorithm.keeps_zeros)
     scales = property(lambda self: self.algorithm.scales)
+
+    def is_late(self, X) -> bool:
+        return False
 
 
 def alternate(X, state: GramState, algorithm, start: Factors | None = None):

@@ -11,6 +11,7 @@ from jnmf import checks, losses, multiplicative, nonnegative_least_squares, solv
 from jnmf.algorithm import Frobenius, alternate, gram_state, residual_info
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed
+from jnmf.objective import penalty
 from jnmf.pytree import static
 from jnmf.solvers import ridge
 
@@ -61,13 +62,19 @@ class MU(Frobenius):
     def uses_normal_equations(self, X):
         return self.loss.quadratic and not is_completed(X)
 
+    def is_late(self, X):
+        return not self.uses_normal_equations(X)
+
     def step(self, X, state, start: Factors | None = None):
         if self.uses_normal_equations(X):
             return alternate(X, state, self, start)
         start = state if start is None else start
-        H = multiplicative.half_step(X, state.W, start.H, self.loss, self.l1_H, self.l2_H)
+        H, value = multiplicative.half_step_and_loss(X, state.W, start.H, self.loss, self.l1_H, self.l2_H)
         W = multiplicative.half_step_W(X, start.W, H, self.loss, self.l1_W, self.l2_W)
-        return Factors(W, H), residual_info(X, Factors(W, H), self)
+        info = residual_info(X, Factors(W, H), self)
+        if start is state:  # from points further on it is the loss of neither
+            info = info._replace(start_loss=value + penalty(state, self))
+        return Factors(W, H), info
 
 
 class HALS(Frobenius):

@@ -174,7 +174,7 @@ def _batch(
 def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
     if num_iters is None:
         fit = loops.until_stopped(
-            X, start, algorithm, tol, dtype=X.dtype, stop="delta", max_iters=max_iters, check_every=1
+            X, start, algorithm, tol, dtype=X.dtype, stop="delta", max_iters=max_iters, check_every=1, kkt=False
         )
         return Member(fit.factors, fit.loss, None, fit.num_iters, fit.status)
     factors = loops.last_factors(X, start, algorithm, num_iters)

@@ -75,6 +75,7 @@ def fit(
     stop: str = "delta",
     max_iters: int = 500,
     check_every: int = 1,
+    kkt: bool = False,
     mask=None,
 ) -> Fit:
     """Factorise X ≈ W H, W, H ≥ 0, until the stopping rule holds.
@@ -100,8 +101,10 @@ def fit(
         the start. What a slow method has still to go is a multiple of what it did lately, not of its last step: MU
         rests on plateaus for hundreds of iterations. tol=0 never stops.
     max_iters: the most iterations.
-    check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between). For
-        β-divergences a record costs a pass over X with a logarithm per entry.
+    check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between).
+    kkt: record the projected-gradient norm also where it costs passes over X of its own, as for MU with β ≠ 2: without
+        it, it is NaN there, unless stop is "kkt". The loss is then that of `loss.quick`, which the half-steps have in
+        hand, to eps of the sums of X and W H; the last entry, as `Fit.loss`, is exact.
 
     mask: (m, n), booleans or weights in [0, 1]: entry (i, j) counts in the loss with its weight. The values under a
         zero weight, NaN included, change nothing. A row without weight gets a zero row of W, a column a zero column of
@@ -127,7 +130,8 @@ def fit(
 
     arguments = in_dtype(X.dtype, X, start, algorithm, tol)
     program = until_stopped if checks.is_traced(arguments) else _fit_in_place
-    found = program(*arguments, dtype=entered.dtype, stop=stop, max_iters=max_iters, check_every=check_every)
+    options = {"stop": stop, "max_iters": max_iters, "check_every": check_every, "kkt": bool(kkt)}
+    found = program(*arguments, dtype=entered.dtype, **options)
     found = units.fit(unit, found, algorithm.loss.degree)
     if checks.is_traced(found):
         return found._replace(trace=_padded_with_nan(found.trace, found.num_iters, check_every, jnp))
@@ -190,6 +194,8 @@ def zero_where_empty(X, factors: Factors) -> Factors:
 
 def _padded_with_nan(trace: Trace, num_iters, check_every: int, numpy) -> Trace:
     """The trace with NaN where nothing was recorded; there the compiled loop leaves 0."""
+    if trace.kkt is None:
+        trace = trace._replace(kkt=numpy.full_like(trace.loss, numpy.nan))
     index = numpy.arange(trace.loss.shape[0])
     recorded = (index < num_iters) & (index % check_every == check_every - 1)
     return Trace(*(numpy.where(recorded, column, numpy.nan).astype(column.dtype) for column in trace))
@@ -204,8 +210,13 @@ class _Progress(NamedTuple):
     trace: Trace
 
 
-def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every) -> Fit:
+STRUCTURE = ("dtype", "stop", "max_iters", "check_every", "kkt")
+
+
+def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every, kkt) -> Fit:
     """`fit` in the dtype of X; the factors, and the loss of them, in `dtype`."""
+    # Where nothing is decided by the loss it may come an iteration late, for nothing, and kkt where it is asked for.
+    late = stop == "delta" and check_every == 1 and algorithm.is_late(X)
     first_loss = objective(X, factors, algorithm) if stop == "loss" else jnp.zeros((), X.dtype)
     if stop == "kkt":
         first_kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm))
@@ -242,13 +253,19 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
             small = info.kkt <= tol * first_kkt
         q = moved(p, state)
         done = q.num_iters > p.num_iters
-        entry = Trace(info.loss, delta, info.kkt)
+        put = lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, 0))
+        trace = p.trace._replace(delta=put(p.trace.delta, delta))
+        if late:  # of the iteration before, also where this one fails
+            before = jnp.where(p.num_iters > 0, p.num_iters - 1, max_iters)  # beyond the end nothing is set
+            trace = trace._replace(loss=trace.loss.at[before].set(info.start_loss, mode="drop"))
+        else:
+            trace = trace._replace(loss=put(trace.loss, info.loss))
+        if trace.kkt is not None:
+            trace = trace._replace(kkt=put(trace.kkt, info.kkt))
         return q._replace(
             status=jnp.where(done & small & info.moved & (tol > 0), Status.CONVERGED, q.status),
-            least=jnp.where(done, jnp.minimum(info.loss, p.least), p.least),
-            trace=jax.tree.map(
-                lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, 0)), p.trace, entry
-            ),
+            least=jnp.where(done, jnp.minimum(info.loss, p.least), p.least) if stop == "loss" else p.least,
+            trace=trace,
         )
 
     # A round of `check_every` iterations, the last of them recorded. No `cond`: under vmap it would run both branches.
@@ -259,7 +276,7 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
         return recorded(lax.fori_loop(0, check_every - 1, unrecorded, p) if check_every > 1 else p)
 
     status, nothing = jnp.array(Status.MAX_ITERS), jnp.zeros(max_iters, X.dtype)
-    trace = Trace(nothing, nothing, nothing)
+    trace = Trace(nothing, nothing, nothing if kkt or not late else None)
     end = _Progress(algorithm.init(X, factors), factors, jnp.array(0), status, first_loss, trace)
     if max_iters >= check_every:
         end = lax.while_loop(unfinished, one_round, end)
@@ -268,14 +285,16 @@ def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_
     W, H = (A.astype(dtype) for A in end.factors)
     loss = objective(X, Factors(W.astype(X.dtype), H.astype(X.dtype)), algorithm)
     status = jnp.where(jnp.isfinite(loss), end.status, Status.NONFINITE)
-    return Fit(W, H, loss, end.num_iters, status, end.trace)
+    trace = end.trace
+    if late and max_iters:
+        last = jnp.where(end.num_iters > 0, end.num_iters - 1, max_iters)
+        trace = trace._replace(loss=trace.loss.at[last].set(loss, mode="drop"))
+    return Fit(W, H, loss, end.num_iters, status, trace)
 
 
-until_stopped = jax.jit(_until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"))
+until_stopped = jax.jit(_until_stopped, static_argnames=STRUCTURE)
 # The start is `fit`'s own (`initial_factors`) and gives its memory to the factors.
-_fit_in_place = jax.jit(
-    _until_stopped, static_argnames=("dtype", "stop", "max_iters", "check_every"), donate_argnames="factors"
-)
+_fit_in_place = jax.jit(_until_stopped, static_argnames=STRUCTURE, donate_argnames="factors")
 
 
 @jax.jit

@@ -19,23 +19,28 @@ def half_step(X, W, H, loss, l1=0.0, l2=0.0):
     A `Masked` X weighs the entries under both products. An entry of H that is 0 stays 0; where the quotient is 0/0, H
     has no effect on the loss and becomes 0.
     """
+    return half_step_and_loss(X, W, H, loss, l1, l2)[0]
+
+
+def half_step_and_loss(X, W, H, loss, l1=0.0, l2=0.0):
+    """`half_step`, and D(X, WH) of the H that it starts from, to eps of the sums of X and W H."""
     scale = unit_of(jnp.max(W, axis=0))[:, None]  # in which the largest entries of each component of W are about 1
-    parts = matrix.parts_H(X, loss, W / scale.T, scale * H)
-    return _moved(H, *parts, scale, loss, l1, l2)
+    negative, positive, unit, value = matrix.parts_H(X, loss, W / scale.T, scale * H)
+    return _moved(H, negative, positive, unit * scale, loss, l1, l2), value
 
 
 def half_step_W(X, W, H, loss, l1=0.0, l2=0.0):
     """half_step(Xᵀ, Hᵀ, Wᵀ)ᵀ, the update of W, without transposing X."""
     scale = unit_of(jnp.max(H, axis=1))[None, :]
-    parts = matrix.parts_W(X, loss, scale * W, H / scale.T)
-    return _moved(W, *parts, scale, loss, l1, l2)
+    negative, positive, unit, _ = matrix.parts_W(X, loss, scale * W, H / scale.T)
+    return _moved(W, negative, positive, unit * scale, loss, l1, l2)
 
 
-def _moved(H, negative, positive, unit, scale, loss, l1, l2):
-    """The formula, for either factor, where the two parts are in units unit·scale."""
+def _moved(H, negative, positive, unit, loss, l1, l2):
+    """The formula, for either factor, from the two parts in a unit."""
     # A penalty can outgrow the loss beyond the range of the dtype; it then wins, and is not lost.
     limits = jnp.finfo(H.dtype)
-    penalty = jnp.minimum((l1 + l2 * H) / jnp.clip(unit * scale, limits.tiny, limits.max), limits.max)
+    penalty = jnp.minimum((l1 + l2 * H) / jnp.clip(unit, limits.tiny, limits.max), limits.max)
     ratio = divide(negative, positive + penalty)
     exponents = loss.exponent(ridge=False), loss.exponent(ridge=True)
     if exponents[0] == exponents[1]:

@@ -10,11 +10,14 @@ from jnmf.factors import Factors
 
 
 class Trace(NamedTuple):
-    """One entry an iteration, of the factors that iteration returned: the full objective, δ, the KKT residual."""
+    """One entry an iteration, of the factors that iteration returned: the full objective, δ, the KKT residual.
+
+    kkt is NaN where it was not asked for and would have cost passes over X (`fit`, `kkt=True`).
+    """
 
     loss: Array
     delta: Array
-    kkt: Array
+    kkt: Any
 
 
 class Status(IntEnum):

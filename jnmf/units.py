@@ -82,7 +82,8 @@ def factors(unit: Unit | None, found: Factors) -> Factors:
 def trace(unit: Unit | None, found: Trace, degree) -> Trace:
     if unit is None:
         return found
-    loss, kkt = times(found.loss, unit.X * degree), times(found.kkt, unit.X * degree - unit.X // 2)
+    loss = times(found.loss, unit.X * degree)
+    kkt = None if found.kkt is None else times(found.kkt, unit.X * degree - unit.X // 2)
     return Trace(loss, found.delta, kkt)
 
 

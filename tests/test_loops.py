@@ -10,7 +10,7 @@ import pytest
 from support import ALGORITHMS, R, penalised, problem, rounding
 
 import jnmf
-from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Momentum, Status, fit, kkt_residual, loops, objective, run
+from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Momentum, Status, fit, kkt_residual, loops, losses, objective, run
 from jnmf.matrix import blocks
 
 
@@ -18,7 +18,7 @@ def test_the_public_names():
     types_and_loops = {"fit", "run", "Factors", "Trace", "Fit", "Status", "MU", "HALS", "ALS", "PGD", "ANLS"}
     functions = {"nnls", "transform", "losses", "init", "normalize", "kkt_residual", "relative_change"}
     assert set(jnmf.__all__) >= types_and_loops | functions | {"project_nonnegative"}
-    parameters = ["X", "rank", "algorithm", "init", "key", "tol", "stop", "max_iters", "check_every", "mask"]
+    parameters = [*["X", "rank", "algorithm", "init", "key", "tol", "stop", "max_iters", "check_every", "kkt", "mask"]]
     assert list(inspect.signature(fit).parameters) == parameters
     for name in jnmf.__all__:
         assert getattr(jnmf, name).__doc__, name
@@ -27,7 +27,7 @@ def test_the_public_names():
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_fit_is_run_with_a_stop(name):
     X, start = problem()
-    fitted = fit(X, algorithm=ALGORITHMS[name], init=start, tol=0, max_iters=4)
+    fitted = fit(X, algorithm=ALGORITHMS[name], init=start, tol=0, max_iters=4, kkt=True)
     factors, trace = run(X, start, ALGORITHMS[name], num_iters=4)
     assert fitted.status is Status.MAX_ITERS
     assert fitted.num_iters == 4
@@ -307,3 +307,55 @@ def test_rounding_of_gram_losses_does_not_stop_a_fit_that_uses_none():
     mask[0, 0] = 0
     found = fit(X, 3, HALS(inner=3), mask=mask, stop="loss", tol=1e-2, max_iters=3000, key=1)
     assert found.loss < 1e-8 * float(jnp.sum(X * X))
+
+
+LATE = {
+    "KL": MU(beta=1.0, l1_H=0.1, l2_W=0.2),
+    "Itakura-Saito": MU(beta=0.0),
+    "3": MU(beta=3.0),
+    "negative binomial": MU(loss=losses.NegativeBinomial(alpha=2.0)),
+}
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+@pytest.mark.parametrize("name", LATE)
+def test_a_loss_that_comes_late_stands_where_it_belongs(name, masked):
+    """The half-step knows the loss of the factors that it starts from; the trace has those of the iteration's end."""
+    X, start = problem()
+    mask = np.random.default_rng(0).random(X.shape) < 0.8 if masked else None
+    _, exact = run(X, start, LATE[name], num_iters=7, mask=mask)
+    found = fit(X, init=start, algorithm=LATE[name], max_iters=7, tol=0, mask=mask)
+    np.testing.assert_allclose(found.trace.loss, exact.loss, rtol=1e-9)
+    np.testing.assert_allclose(found.trace.delta, exact.delta, rtol=1e-9)
+    assert np.isnan(found.trace.kkt).all()
+    asked = fit(X, init=start, algorithm=LATE[name], max_iters=7, tol=0, mask=mask, kkt=True)
+    np.testing.assert_allclose(asked.trace.kkt, exact.kkt, rtol=1e-9)
+    np.testing.assert_allclose(asked.trace.loss, exact.loss, rtol=1e-9)
+
+
+def test_the_last_loss_is_that_of_the_fit_however_it_ends():
+    X, start = problem()
+    for options in ({"max_iters": 0}, {"max_iters": 1}, {"max_iters": 300, "tol": 1e-3}):
+        found = fit(X, init=start, algorithm=MU(beta=1.0), **options)
+        n, loss = found.num_iters, found.trace.loss
+        assert np.isfinite(loss[:n]).all()
+        assert np.isnan(loss[n:]).all()
+        assert n == 0 or loss[n - 1] == found.loss
+    assert 1 < n < 300
+    batch = jax.vmap(lambda tol: fit(X, init=start, algorithm=MU(beta=1.0), max_iters=300, tol=tol))(
+        jnp.array([1e-2, 1e-3])
+    )
+    np.testing.assert_array_equal(batch.trace.loss[1, :n], loss[:n])
+    assert np.isnan(batch.trace.loss[0, batch.num_iters[0] :]).all()
+
+
+def test_zeros_in_the_way_of_a_late_loss():
+    X, (W, H) = problem("float32")
+    start = Factors(W, H.at[:, 0].set(0))  # W H = 0 at positive entries: infinite, and stays so
+    with pytest.warns(UserWarning, match="multiplicative updates keep it so"):
+        found = fit(X, init=start, algorithm=MU(beta=1.5), max_iters=3)
+    assert np.isfinite(found.trace.loss).all()
+    value = losses.kl.quick(jnp.array([0.0, 0.0, 3.0, 2.0]), jnp.array([0.0, 2.0, 0.0, 2.0]))
+    np.testing.assert_array_equal(value, [0, 2, np.inf, 0])
+    value = losses.itakura_saito.quick(jnp.array([0.0, 0.0, 3.0, 2.0]), jnp.array([0.0, 2.0, 0.0, 2.0]))
+    np.testing.assert_array_equal(value, [0, np.inf, np.inf, 0])

@@ -141,9 +141,10 @@ def gradient_H(X, loss, W, H):
 
 @singledispatch
 def parts_H(X, loss, W, H):
-    """Wᵀ N, Wᵀ P and a unit: ∂D/∂H is their difference times the unit, which broadcasts to (r, n).
+    """Wᵀ N, Wᵀ P and a unit: ∂D/∂H is their difference times the unit, which broadcasts to (r, n); and Σ m d.
 
-    N and P ≥ 0 are the two parts of m ∂d/∂z at each entry, `loss.parts`.
+    N and P ≥ 0 are the two parts of m ∂d/∂z at each entry, `loss.parts`, and d is `loss.quick`: what is not used of the
+    four is not computed.
     """
     of_ones = jnp.sum(W, axis=0)[:, None]
     columns = lambda X, H: _pulled_back(X, loss, W @ H, 0, lambda A: W.T @ A)
@@ -152,24 +153,25 @@ def parts_H(X, loss, W, H):
 
 @singledispatch
 def parts_W(X, loss, W, H):
-    """N Hᵀ, P Hᵀ and a unit: `parts_H` of Xᵀ ≈ HᵀWᵀ, transposed. Transposing X would take as long as a product."""
+    """N Hᵀ, P Hᵀ, a unit and Σ m d: `parts_H` of Xᵀ ≈ HᵀWᵀ, transposed, since to transpose X takes a product's time."""
     of_ones = jnp.sum(H, axis=1)[None, :]
     rows = lambda X, W: _pulled_back(X, loss, W @ H, 1, lambda A: A @ H.T)
     return _completed(in_blocks(rows, X, W, axis=0), of_ones)
 
 
 def _pulled_back(X, loss, Z, axis, pulled_back):
-    """The products with the parts, and the unit; None for a positive part, or a unit, that is 1 everywhere."""
+    """The products with the parts, the unit, and Σ m d along the axis; None for a positive part, or a unit, of ones."""
     x, m = entries(X)
     negative, positive, unit = loss.parts(x, Z, axis)
+    value = jnp.sum(weighted(X, loss.quick, Z), axis=axis, keepdims=True)
     if m is not None:
         negative, positive = (jnp.where(m > 0, m * part, 0) for part in (negative, 1 if positive is None else positive))
-    return pulled_back(negative), None if positive is None else pulled_back(positive), unit
+    return pulled_back(negative), None if positive is None else pulled_back(positive), unit, value
 
 
 def _completed(found, of_ones):
-    negative, positive, unit = found
-    return negative, of_ones if positive is None else positive, 1 if unit is None else unit
+    negative, positive, unit, value = found
+    return negative, of_ones if positive is None else positive, 1 if unit is None else unit, jnp.sum(value)
 
 
 @singledispatch
