@@ -202,7 +202,7 @@ def convergence(traces, *, field: str = "loss", ax: "Axes | None" = None, **keyw
 
     An axis is logarithmic where its values span more than a decade.
 
-    Raises TypeError or ValueError for an unknown field and for what is not a Trace or a Fit.
+    Raises TypeError or ValueError for an unknown field, one that was not recorded, and what is not a Trace or a Fit.
     """
     checks.choice(field, "field", Trace._fields)
     named = dict(traces) if isinstance(traces, Mapping) else {None: traces}
@@ -238,6 +238,8 @@ def _curves(value, field: str) -> list[tuple[np.ndarray, np.ndarray]]:
     values = np.asarray(getattr(trace, field), float)
     if values.ndim not in (1, 2):
         raise ValueError(f"traces: expected {field} (num_iters,) or (S, num_iters), got shape {values.shape}")
+    if field == "kkt" and values.size and np.isnan(values).all():
+        raise ValueError("field: expected one that was recorded, got 'kkt' without a number; fit with kkt=True")
     recorded = [(np.flatnonzero(np.isfinite(curve)), curve) for curve in np.atleast_2d(values)]
     return [(places + 1, curve[places]) for places, curve in recorded]
 

@@ -623,6 +623,11 @@ WRONG = {
         ValueError,
         r"field: expected one of 'loss', 'delta', 'kkt', got 'losses'",
     ),
+    "a field that was not recorded": (
+        lambda: plot.convergence(TRACE._replace(kkt=np.full(9, np.nan)), field="kkt"),
+        ValueError,
+        r"field: expected one that was recorded, got 'kkt' without a number; fit with kkt=True",
+    ),
     "an array": (
         lambda: plot.convergence({"HALS": TRACE.loss}),
         TypeError,
