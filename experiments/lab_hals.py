@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from scipy import optimize
 
 import jnmf
@@ -153,12 +152,12 @@ def descend(X, start, algorithm, num_iters: int) -> Descent:
     What `jnmf.run` records besides, δ and the KKT residual, would be a part of the time.
     """
 
-    def iterate(state, _):
-        state, info = algorithm.step(X, state)
-        return state, info.loss
+    factors, losses = jnmf.run(X, start, algorithm, num_iters=num_iters, record=its_loss)
+    return Descent(losses, factors)
 
-    state, losses = lax.scan(iterate, algorithm.init(X, start), length=num_iters)
-    return Descent(losses, state.factors)
+
+def its_loss(old, new, info):
+    return info.loss
 
 
 def shares(X, W, H):

@@ -103,13 +103,13 @@ def watched_starts(X, ranks: list[int], settings: Settings) -> Factors:
 @partial(jax.jit, static_argnames=("every", "num_looks"))
 def assignments(X, starts: Factors, every: int, num_looks: int):
     """(B, num_looks, n): the component of the largest entry in each column of H, at every so-manieth iteration."""
-    algorithm = MU(beta=1.0)
+    look = {"num_iters": every * num_looks, "every": every, "record": strongest}
+    return lax.map(lambda start: jnmf.run(X, start, MU(beta=1.0), **look)[1], starts)
 
-    def look(state, _):
-        state = lax.fori_loop(0, every, lambda _, state: algorithm.step(X, state)[0], state)
-        return state, jnp.argmax(state.factors.H, axis=0)
 
-    return lax.map(lambda start: lax.scan(look, algorithm.init(X, start), length=num_looks)[1], starts)
+def strongest(old: Factors, new: Factors, info):
+    """(n,): the component of the largest entry in each column of H."""
+    return jnp.argmax(new.H, axis=0)
 
 
 def working_memory(X, starts: Factors, algorithm) -> int:

@@ -25,13 +25,25 @@ STOPS = ("delta", "loss", "kkt")
 DEFAULT = Extrapolated(Accelerated(HALS()))
 
 
-def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[Factors, Trace]:
+def trace(old: Factors, new: Factors, info) -> Trace:
+    """What `run` records of an iteration, if nothing else is asked for; no derivative passes through δ and kkt."""
+    return Trace(info.loss, relative_change(*lax.stop_gradient((old, new))), lax.stop_gradient(info.kkt))
+
+
+def run(
+    X, factors: Factors, algorithm, *, num_iters: int, record: Callable | None = trace, every: int = 1, mask=None
+) -> tuple[Factors, Any]:
     """`num_iters` iterations of `algorithm` from `factors`: a `lax.scan`, for jit, vmap and grad.
 
     X (m, n), factors W (m, r) and H (r, n), nonnegative -> the factors after the last iteration, in the dtype of X,
-    and the trace (num_iters,), through whose δ and kkt no derivative passes. Nothing is guarded: a divergent run
-    returns what it computed. `mask` as in `fit`. Raises for arguments of the wrong shape or kind; whether X suits the
-    algorithm is checked by `fit`.
+    and what was recorded, by default the trace (num_iters,). Nothing is guarded: a divergent run returns what it
+    computed. `mask` as in `fit`. Raises for arguments of the wrong shape or kind; whether X suits the algorithm is
+    checked by `fit`.
+
+    record: a function (old, new, info) -> any tree of arrays, of the factors before and after an iteration and its
+        `jnmf.algorithm.Info` (loss, kkt); they come back with one entry a record, stacked. What of the info it does not
+        use is not computed. A function of module level: each new one is a new program. None records nothing.
+    every: record every so-manieth iteration, num_iters // every times. The iterations after the last record are made.
 
     Reverse derivatives (`jax.grad`) pass through every algorithm but `Accelerated` and what is made of it, the default
     of `fit` too: its repeats are a loop of unknown length. Forward ones (`jax.jvp`, `jax.jacfwd`) pass through all.
@@ -39,23 +51,37 @@ def run(X, factors: Factors, algorithm, *, num_iters: int, mask=None) -> tuple[F
     entered = door.enter(X, mask)
     checks.algorithm(algorithm)
     checks.count(num_iters, "num_iters", 0)
+    checks.count(every, "every", 1)
+    if record is not None and not callable(record):
+        raise TypeError(f"record: expected a function (old, new, info) or None, got {record!r}")
     start = door.factors(factors, entered.X.shape, name="")
     X, start, algorithm = in_dtype(entered.X.dtype, entered.X, start, algorithm)
     unit, start = units.start(units.choose(entered, algorithm), start)
-    end, trace = _run(units.matrix(unit, X), start, algorithm, num_iters=num_iters)
-    end, trace = units.factors(unit, end), units.trace(unit, trace, algorithm.loss.degree)
-    return Factors(*(A.astype(entered.dtype) for A in end)), trace
+    of_record = None if record is trace else unit  # a Trace may leave the range: its unit is taken out on the host
+    X = units.matrix(unit, X)
+    end, recorded = _run(X, start, algorithm, of_record, num_iters=num_iters, record=record, every=every)
+    if record is trace:
+        recorded = units.trace(unit, recorded, algorithm.loss.degree)
+    return Factors(*(A.astype(entered.dtype) for A in units.factors(unit, end))), recorded
 
 
-@partial(jax.jit, static_argnames="num_iters")
-def _run(X, factors, algorithm, *, num_iters):
-    def iterate(state, _):
-        new, info = algorithm.step(X, state)
-        old_factors, new_factors = lax.stop_gradient((state.factors, new.factors))
-        return new, Trace(info.loss, relative_change(old_factors, new_factors), lax.stop_gradient(info.kkt))
+@partial(jax.jit, static_argnames=("num_iters", "record", "every"))
+def _run(X, factors, algorithm, unit, *, num_iters, record, every):
+    def plain(_, state):
+        return algorithm.step(X, state)[0]
 
-    state, trace = lax.scan(iterate, algorithm.init(X, factors), length=num_iters)
-    return state.factors, trace
+    def recorded(state, _):
+        old = lax.fori_loop(0, every - 1, plain, state) if every > 1 else state
+        new, info = algorithm.step(X, old)
+        if record is None:
+            return new, None
+        before, after = (units.factors(unit, state.factors) for state in (old, new))
+        return new, record(before, after, units.info(unit, info, algorithm.loss.degree))
+
+    state, records = lax.scan(recorded, algorithm.init(X, factors), length=num_iters // every)
+    if num_iters % every:
+        state = lax.fori_loop(0, num_iters % every, plain, state)
+    return state.factors, records
 
 
 def last_factors(X, factors: Factors, algorithm, num_iters) -> Factors:

@@ -87,6 +87,20 @@ def trace(unit: Unit | None, found: Trace, degree) -> Trace:
     return Trace(loss, found.delta, kkt)
 
 
+def info(unit: Unit | None, found, degree):
+    """What an iteration on X̂ says of itself, for X."""
+    if unit is None:
+        return found
+    power = unit.X * degree
+    start_loss = None if found.start_loss is None else times(found.start_loss, power)
+    return found._replace(
+        loss=times(found.loss, power),
+        kkt=times(found.kkt, power - unit.X // 2),
+        rounding=times(found.rounding, power),
+        start_loss=start_loss,
+    )
+
+
 def fit(unit: Unit | None, found: Fit, degree) -> Fit:
     """A fit to X from one to X̂."""
     if unit is None:
@@ -98,7 +112,7 @@ def fit(unit: Unit | None, found: Fit, degree) -> Fit:
 def times(x, exponent):
     """x · 2^exponent: traced in the dtype of x, else in float64, whose range is wider than that of float32."""
     if checks.is_traced(x, exponent):
-        whole = jnp.floor(exponent)
+        x, whole = jnp.asarray(x), jnp.floor(exponent)
         rest = jnp.exp2(jnp.asarray(exponent - whole, x.dtype))
         return jnp.ldexp(x * rest, whole.astype(int))
     with np.errstate(over="ignore", under="ignore"):

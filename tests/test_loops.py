@@ -359,3 +359,42 @@ def test_zeros_in_the_way_of_a_late_loss():
     np.testing.assert_array_equal(value, [0, 2, np.inf, 0])
     value = losses.itakura_saito.quick(jnp.array([0.0, 0.0, 3.0, 2.0]), jnp.array([0.0, 2.0, 0.0, 2.0]))
     np.testing.assert_array_equal(value, [0, np.inf, np.inf, 0])
+
+
+def gone(old, new, info):
+    """What a user may want of each iteration, as a tree."""
+    return {"loss": info.loss, "old": old.H, "way": new.H - old.H}
+
+
+def test_run_records_what_it_is_told():
+    X, start = problem()
+    end, everything = run(X, start, HALS(), num_iters=7)
+    found, recorded = run(X, start, HALS(), num_iters=7, record=gone)
+    np.testing.assert_array_equal(found.W, end.W)
+    np.testing.assert_allclose(recorded["loss"], everything.loss, rtol=1e-12)
+    np.testing.assert_allclose(recorded["old"][0], start.H)
+    np.testing.assert_allclose(
+        recorded["old"][1:] + recorded["way"][1:], jnp.append(recorded["old"][2:], end.H[None], 0)
+    )
+
+    found, recorded = run(X, start, HALS(), num_iters=7, record=gone, every=3)
+    np.testing.assert_allclose(found.W, end.W, rtol=1e-12)
+    np.testing.assert_allclose(recorded["loss"], everything.loss[2::3][:2], rtol=1e-12)
+
+    found, recorded = run(X, start, HALS(), num_iters=7, record=None)
+    np.testing.assert_allclose(found.W, end.W, rtol=1e-12)
+    assert recorded is None
+    with pytest.raises(TypeError, match=r"record: expected a function"):
+        run(X, start, HALS(), num_iters=2, record="loss")
+    with pytest.raises(ValueError, match=r"every: expected an integer of at least 1"):
+        run(X, start, HALS(), num_iters=2, every=0)
+
+
+def test_what_is_recorded_is_in_the_units_of_x():
+    X, start = problem()
+    _, wanted = run(X, start, HALS(), num_iters=3, record=gone)
+    for k in (-400, 400):
+        scaled = Factors(jnp.ldexp(start.W, k // 2), jnp.ldexp(start.H, k // 2))
+        _, found = run(jnp.ldexp(X, k), scaled, HALS(), num_iters=3, record=gone)
+        for name, power in (("loss", 2 * k), ("old", k // 2), ("way", k // 2)):
+            np.testing.assert_array_equal(found[name], jnp.ldexp(wanted[name], power))
