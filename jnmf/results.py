@@ -27,6 +27,18 @@ class Status(IntEnum):
     MAX_ITERS = 1
     NONFINITE = 2
 
+    @property
+    def advice(self) -> str:
+        """What it means, and what to do next."""
+        return ADVICE[self]
+
+
+ADVICE = {
+    Status.CONVERGED: "the stopping rule holds; a smaller tol goes further, other keys show other minima",
+    Status.MAX_ITERS: "the rule does not hold yet: raise max_iters, or start from these factors with init=",
+    Status.NONFINITE: "factors or objective left the range: try a smaller step size, another init, other units of X",
+}
+
 
 class Fit(NamedTuple):
     """The factors, the full objective from the residual itself, and how it went. The trace is NaN after the last."""
@@ -41,6 +53,24 @@ class Fit(NamedTuple):
     @property
     def factors(self) -> Factors:
         return Factors(self.W, self.H)
+
+    def __repr__(self) -> str:
+        """Five lines; of a batch, or of a fit inside of jit, its shapes."""
+        W, H = (f"{name} {A.dtype}{tuple(A.shape)}" for name, A in zip("WH", self.factors, strict=True))
+        if not isinstance(self.status, Status):
+            return f"Fit({W}, {H}, of a batch or traced)"
+        loss = np.asarray(self.trace.loss, float)
+        delta = np.asarray(self.trace.delta, float)
+        fell, moved = (a[np.isfinite(a)] for a in (loss, delta))
+        way = f", from {fell[0]:.6g} after the first" if fell.size else ""
+        return (
+            f"Fit of X {(self.W.shape[0], self.H.shape[1])} by {self.H.shape[0]} components\n"
+            f"  {W}, {H}\n"
+            f"  loss {float(self.loss):.6g}{way}\n"
+            f"  {self.status.name} after {int(self.num_iters)} iterations"
+            f"{f', the last of which moved the factors by {moved[-1]:.2g}' if moved.size else ''}\n"
+            f"  {self.status.advice}"
+        )
 
 
 SCORES = ("rmse", "loss")  # by which held-out entries are predicted

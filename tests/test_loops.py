@@ -398,3 +398,19 @@ def test_what_is_recorded_is_in_the_units_of_x():
         _, found = run(jnp.ldexp(X, k), scaled, HALS(), num_iters=3, record=gone)
         for name, power in (("loss", 2 * k), ("old", k // 2), ("way", k // 2)):
             np.testing.assert_array_equal(found[name], jnp.ldexp(wanted[name], power))
+
+
+def test_a_fit_is_five_lines_with_words_for_what_to_do():
+    X, _ = problem("float32")
+    found = fit(X, 3, max_iters=4, tol=0)
+    lines = repr(found).splitlines()
+    assert len(lines) == 5
+    assert lines[0] == "Fit of X (12, 9) by 3 components"
+    assert "W float32(12, 3), H float32(3, 9)" in lines[1]
+    assert f"loss {float(found.loss):.6g}, from {found.trace.loss[0]:.6g} after the first" in lines[2]
+    assert "MAX_ITERS after 4 iterations" in lines[3]
+    assert "raise max_iters" in lines[4]
+    assert len(repr(fit(X, 3, max_iters=0)).splitlines()) == 5
+    assert all(status.advice for status in Status)
+    batch = jax.vmap(lambda tol: fit(X, 3, max_iters=4, tol=tol))(jnp.zeros(2))
+    assert repr(batch) == "Fit(W float32(2, 12, 3), H float32(2, 3, 9), of a batch or traced)"
