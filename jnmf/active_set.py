@@ -50,7 +50,7 @@ def block(M, q, p, F):
     From F, with h = 0: what is not positive in z leaves F at once, until the rest is. M may also be one (k, r) for all.
     """
     r = F.shape[1]
-    largest = jnp.maximum(jnp.max(jnp.abs(q), axis=1), jnp.max(jnp.abs(p), axis=1))
+    largest = jnp.max(jnp.abs(jnp.concatenate([q, p], axis=1)), axis=1)
     unit = unit_of(largest)[:, None]
     one_round = jax.vmap(_round, in_axes=(0 if M.ndim == 3 else None, 0, 0, None, 0))
 
@@ -105,27 +105,30 @@ def _minimiser(M, q, p, since):
     triangle = solvers.one_by_one(lambda A: jnp.linalg.qr(A, mode="r"))
     by_triangle = solvers.one_by_one(lambda R, b: solve_triangular(R, b))
     by_transposed = solvers.one_by_one(lambda R, b: solve_triangular(R, b, trans=1))
-    T = triangle(jnp.concatenate([M[:, order], q[:, None]], axis=1))
+    M, p = jnp.split(jnp.concatenate([M, p[None]])[:, order], [len(M)])
+    T, p = triangle(jnp.concatenate([M, q[:, None]], axis=1)), p[0]
     T = jnp.pad(T, ((0, max(0, r - len(T))), (0, 0)))
-    T, q, p = T[:, :r], T[:, r], p[order]  # Qᵀ M and Qᵀ q: the rows of F, then those orthogonal to F
+    orthogonal = (jnp.arange(len(T)) >= size)[:, None]
+    away = jnp.where(orthogonal, T, 0)
+    lengths = jnp.sqrt(jnp.sum(away * away, axis=0))
+    T, q = T[:, :r], T[:, r]  # Qᵀ M and Qᵀ q: the rows of F, then those orthogonal to F
     passive = index < size
-    independent = jnp.abs(jnp.diag(T)) > tiny
+    independent = jnp.sum(jnp.where(index[:, None] == index[None, :], jnp.abs(T[:r]), 0), axis=0) > tiny
     used = passive & independent
     R = jnp.where(used[:, None] & passive[None, :], T[:r], jnp.eye(r, dtype=T.dtype))
     w = jnp.where(used, by_transposed(R, jnp.where(used, p, 0)), 0)
     b = w + jnp.where(used, q[:r], 0)
     z = jnp.where(used, by_triangle(R, b), 0)
 
-    orthogonal = (jnp.arange(len(T)) >= size)[:, None]
-    away = jnp.where(orthogonal, T, 0)
-    slope = T[:r].T @ w - p - away.T @ q
-    distance = jnp.linalg.norm(away, axis=0)
+    slope = T[:r].T @ w - p - away[:, :r].T @ q
+    distance = lengths[:r]
     # A column that is nearly dependent promises much by a small slope: only the part of q that is left rounds it.
-    residual = jnp.linalg.norm(jnp.where(orthogonal[:, 0], q, 0)) + distance * jnp.linalg.norm(q)
+    residual = lengths[r] + distance * jnp.linalg.norm(q)
     rounding = 10 * eps * (residual + jnp.linalg.norm(w) + jnp.max(jnp.abs(p)))
     falls = ~passive & (distance > tiny) & (slope < -rounding)
     fall = jnp.where(falls, -slope / jnp.where(falls, distance, 1), 0)
-    return z[place], independent[place], -0.5 * jnp.vdot(b, b), fall[place]
+    z, independent, fall = jnp.stack([z, independent, fall])[:, place]
+    return z, independent > 0, -0.5 * jnp.vdot(b, b), fall
 
 
 @custom_vmap
@@ -139,7 +142,8 @@ def finish(todo, H, M, Q, P):
 
 def _finish(todo, H, M, Q, P):
     B, r, n = H.shape
-    N, width = B * n, min(64, B * n)
+    N = B * n
+    width = pivoting.width(64, N)
     rows = lambda A: A.swapaxes(1, 2).reshape(N, A.shape[1])
     h, q, p = (rows(A) for A in (H, Q, P))
     order = pivoting.first(todo.reshape(N))

@@ -43,7 +43,7 @@ def _nnls(A, B):
 @jax.custom_jvp
 def _unit_columns(A, B):
     G, C = A.T @ A, A.T @ B
-    Z, solved = pivoting.search(jnp.zeros_like(C), G, C)
+    Z, solved = pivoting.search(project_nonnegative(C), G, C)
     # G holds the squares of A's singular values, and the solution through it loses twice the digits. One correction
     # from the residual of A itself brings them back (corrected semi-normal equations; Björck 1987). Along a null
     # direction of A it would be rounding divided by rounding: it is kept in the columns where it lowers the residual.

@@ -47,8 +47,8 @@ def solve_passive(G, F, C):
     again wherever G determines the solution. G has a diagonal of about 1; the map is linear in C.
     """
     r, n = C.shape
-    width = min(_block(r), n)
-    blocks = lambda A: jnp.pad(A.T, ((0, -n % width), (0, 0))).reshape(-1, width, r)
+    block = width(_block(r), n)
+    blocks = lambda A: jnp.pad(A.T, ((0, -n % block), (0, 0))).reshape(-1, block, r)
     solve = jax.vmap(lambda F, c: _solve_passive(G, F, c))
     # Whole blocks: with a remainder beside them XLA runs two batched Cholesky at once, which lock each other on a CPU.
     return lax.map(lambda block: solve(*block), (blocks(F), blocks(C))).reshape(-1, r)[:n].T
@@ -172,75 +172,79 @@ def _ridge(G):
     return 4 * len(G) * jnp.finfo(G.dtype).eps
 
 
+def width(most: int, n: int) -> int:
+    """How many of n columns go at a time: a power of two where that is enough for all.
+
+    Of kernels that are the same XLA compiles one: so the half-steps for W and H, in one program, seldom need their own.
+    """
+    return min(most, 1 << (n - 1).bit_length())
+
+
 def _block(r: int) -> int:
     """How many columns to solve at a time: each has its own r × r system, and the last block is partly idle."""
-    return max(16, (2**14 if _eliminates(r) else 2**16) // r**2)
+    return max(16, min(128, 2**14 // r**2) if _eliminates(r) else 2**16 // r**2)
 
 
 class _Columns(NamedTuple):
     """The state of the search, one row for each column c of C (all members, one after the other)."""
 
-    F: Array  # (N, r) passive set
-    h: Array  # (N, r) the solution on it
-    infeasible: Array  # (N, r) the indices on the wrong side
-    satisfied: Array  # (N,) whether h solves the equations of F
-    fewest: Array  # (N,) the least number of them so far
+    F: Array  # (N, r) the passive set that is tried next
+    h: Array  # (N, r) the solution on the last one
+    fewest: Array  # (N,) the least number of indices on the wrong side so far; −1: it ended at a system not solved
     exchanges: Array  # (N,) full exchanges left without progress
+    place: Array  # (N,) the number of the column
 
 
 @custom_vmap
 def _search(F, G, C):
     """F (B, r, n), G (B, r, r), C (B, r, n) -> for B independent problems H (B, r, n), and what is solved (B, n)."""
     B, r, n = C.shape
-    N, block = B * n, min(_block(r), B * n)
-    padding = -N % block
-    rows = lambda A: jnp.pad(A.swapaxes(1, 2).reshape(N, r), ((0, padding), (0, 0)))
-    F, c = rows(F), rows(C)
-    V = None if _eliminates(r) else jax.vmap(_inverse)(G)
+    N = B * n
+    block = width(_block(r), N)
+    rows = lambda A, total: jnp.pad(A.swapaxes(1, 2).reshape(N, r), ((0, total - N), (0, 0)))
+    c, V = rows(C, N), None if _eliminates(r) else jax.vmap(_inverse)(G)
 
-    def one_block(at, carry):
-        s, place = carry
-        mine, i = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, at * block, block), (s, place))
-        mine, g = _exchanged(mine), jnp.minimum(i, N - 1) // n
-        own_G, own_V = jax.tree.map(lambda A: A[0] if B == 1 else A[g], (G, V))
+    def one_block(at, s):
+        mine = jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, at * block, block), s)
+        i = jnp.minimum(mine.place, N - 1)
+        own_G, own_V = jax.tree.map(lambda A: A[0] if B == 1 else A[i // n], (G, V))
         h, Gh = _solve_each(own_G, own_V, mine.F, c[i])
-        mine = _judged(mine, h, Gh, c[i])
-        return jax.tree.map(lambda a, new: lax.dynamic_update_slice_in_dim(a, new, at * block, 0), s, mine), place
+        mine = _exchanged(mine, h, Gh, c[i])
+        return jax.tree.map(lambda a, new: lax.dynamic_update_slice_in_dim(a, new, at * block, 0), s, mine)
 
     def one_round(carry):
-        s, place, todo, number = carry
+        s, number = carry
         # Those that are left come first, so that blocks are slices: scattering rows is slow on a CPU.
+        todo = s.fewest > 0
         order = first(todo)
-        s, place = jax.tree.map(lambda a: a[order], (s, place))
-        num_blocks = -(-jnp.sum(todo) // block)
-        s, _ = lax.fori_loop(0, num_blocks, one_block, (s, place))
-        return s, place, jnp.any(s.infeasible, axis=1), number + 1
+        s = jax.tree.map(lambda a: a[order], s)
+        return lax.fori_loop(0, -(-jnp.sum(todo) // block), one_block, s), number + 1
 
     def unfinished(carry):
-        return jnp.any(carry[2]) & (carry[3] < r + 20)  # what needs more is left to the active set
+        return jnp.any(carry[0].fewest > 0) & (carry[1] < r + 20)  # what needs more is left to the active set
 
-    total = N + padding
-    start = _Columns(
-        F,
-        jnp.zeros_like(c),
-        jnp.zeros_like(F),
-        jnp.ones(total, bool),
-        jnp.full(total, r + 1),
+    total = N + -N % block
+    place = jnp.arange(total)
+    s = _Columns(
+        rows(F, total),
+        jnp.zeros((total, r), C.dtype),
+        jnp.where(place < N, r + 1, 0),
         jnp.full(total, FULL_EXCHANGES),
+        place,
     )
-    start, todo = _all_passive(start, rows, G, C, c)
-    todo = todo & (jnp.arange(total) < N)
-    s, place, _, _ = lax.while_loop(unfinished, one_round, (start, jnp.arange(total), todo, jnp.array(0)))
-    back = inverse_permutation(place)[:N]
-    solved = s.satisfied & ~jnp.any(s.infeasible, axis=1)
-    return s.h[back].reshape(B, n, r).swapaxes(1, 2), solved[back].reshape(B, n)
+    s, _ = lax.while_loop(unfinished, one_round, (s, jnp.array(0)))
+    back = inverse_permutation(s.place)[:N]
+    return s.h[back].reshape(B, n, r).swapaxes(1, 2), (s.fewest[back] == 0).reshape(B, n)
 
 
 def first(chosen):
-    """The indices of the chosen, then those of the others, each in order. A sort would take ten times as long."""
-    number, before = jnp.sum(chosen), jnp.cumsum(chosen)
-    index = jnp.arange(len(chosen))
-    return inverse_permutation(jnp.where(chosen, before - 1, number + index - before))
+    """The indices of the chosen, then those of the others, each in order.
+
+    Sorted numbers alone: `argsort` takes five times as long, and a running sum is four times as much to compile.
+    """
+    n = len(chosen)
+    index = jnp.arange(n, dtype=jnp.int32)
+    return jnp.sort(jnp.where(chosen, index - n, index)) % n
 
 
 def inverse_permutation(permutation):
@@ -258,43 +262,24 @@ def _all_members(axis_size, batched, F, G, C):
     return (H.reshape(C.shape), solved.reshape(*C.shape[:2], -1)), (True, True)
 
 
-def _all_passive(s, rows, G, C, c):
-    """Columns whose passive set is everything share one Cholesky factor. All others are left to do."""
-    r = G.shape[-1]
-    everything = jnp.ones(r, bool)
+def _exchanged(s, h, Gh, c):
+    """The state with the solutions h on the passive sets, and the sets to try next.
 
-    def solution(G, C):
-        if _eliminates(r):
-            return eliminate(jnp.concatenate([G, C], axis=1))
-        factor = _cholesky(G, everything)
-        H = cho_solve(factor, C)
-        return H + cho_solve(factor, C - G @ H)
-
-    H = jax.vmap(solution)(G, C)
-    judged = _judged(s, rows(H), rows(G @ H), c)
-    full = jnp.all(s.F, axis=1)
-    s = jax.tree.map(lambda new, old: jnp.where(full.reshape(-1, *[1] * (new.ndim - 1)), new, old), judged, s)
-    return s, ~full | jnp.any(s.infeasible, axis=1)
-
-
-def _judged(s, h, Gh, c):
-    """The state with the solutions h on the passive sets, and the indices that break h ≥ 0 or y = G h − c ≥ 0."""
+    The indices that break h ≥ 0 or y = G h − c ≥ 0 change sides: all of them, or, when that has stopped helping, the
+    last.
+    """
     slack, y = _slack(h, c), Gh - c
     infeasible = jnp.where(s.F, h < -slack, y < -slack)
     satisfied = jnp.all(~s.F | (jnp.abs(y) <= slack), axis=1)
     number = jnp.sum(infeasible, axis=1)
     exchanges = jnp.where(number < s.fewest, FULL_EXCHANGES, s.exchanges - 1)
-    return _Columns(s.F, h, infeasible, satisfied, jnp.minimum(number, s.fewest), exchanges)
+    fewest = jnp.where((number > 0) | satisfied, jnp.minimum(number, s.fewest), -1)
+    index = jnp.arange(s.F.shape[1])[None, :]
+    last = jnp.max(jnp.where(infeasible, index, 0), axis=1)
+    moves = infeasible & (index >= jnp.where(exchanges >= 0, 0, last)[:, None])
+    return _Columns(s.F ^ moves, h, fewest, exchanges, s.place)
 
 
 def _slack(h, c):
     """How far G h may be from c by rounding, for rows h and c, where the diagonal of G is 1."""
     return 10 * jnp.finfo(c.dtype).eps * (jnp.max(jnp.abs(c), axis=1) + jnp.sum(jnp.abs(h), axis=1))[:, None]
-
-
-def _exchanged(s):
-    """All infeasible indices on the other side, or, when that has stopped helping, the last of them."""
-    r = s.F.shape[1]
-    last = r - 1 - jnp.argmax(s.infeasible[:, ::-1], axis=1)
-    only_last = s.infeasible & (jnp.arange(r)[None, :] == last[:, None])
-    return s._replace(F=s.F ^ jnp.where((s.exchanges >= 0)[:, None], s.infeasible, only_last))

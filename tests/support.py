@@ -1,6 +1,7 @@
 """What the tests share: the algorithms, one small problem, and what rounding may do."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -58,3 +59,10 @@ def problem(dtype="float64", seed=0, noise=0.1):
     X = draw(keys[0], (M, R)) @ draw(keys[1], (R, N)) + noise * draw(keys[2], (M, N))
     start = Factors(draw(keys[3], (M, R)), draw(keys[4], (R, N)))
     return X.astype(dtype), Factors(*(A.astype(dtype) for A in start))
+
+
+@partial(jax.jit, static_argnums=0)
+def both_derivatives(function, at, along, weights):
+    """The derivative at a point, forward along a direction and in reverse from weights: one program, the point once."""
+    _, derivative = jax.linearize(function, *at)
+    return derivative(*along), jax.linear_transpose(derivative, *along)(weights)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+from support import both_derivatives
 
 from jnmf import ANLS, HALS, active_set, init, nnls, objective, run, transform
 from jnmf import nonnegative_least_squares as nnls_module
@@ -200,7 +201,7 @@ def test_what_is_not_solved_is_nan_and_told(monkeypatch):
 
 
 def test_derivative_of_a_column_that_pivoting_leaves():
-    """The finisher, too, is differentiated on the active set: by jvp, by grad, and under vmap."""
+    """The finisher, too, is differentiated on the active set: forward, in reverse, and it runs under vmap."""
     rng = np.random.default_rng(3)
     A, B = rng.standard_normal((9, 4)), rng.standard_normal((9, 3))
     A[:, 1] -= 2 * A[:, 0]  # AᵀA has negative entries and is singular: no bound proves its solution
@@ -208,21 +209,21 @@ def test_derivative_of_a_column_that_pivoting_leaves():
     todo = ~pivoting_solves(A, B)
     assert todo.any()
     dB = rng.standard_normal(B.shape)
-    along = jax.jvp(lambda B: A @ nnls(A, B), (B,), (dB,))[1]
-    h = 1e-6
-    np.testing.assert_allclose(along, A @ (nnls(A, B + h * dB) - nnls(A, B - h * dB)) / (2 * h), atol=1e-5)
     weights = rng.standard_normal(B.shape)
-    pulled = jax.grad(lambda B: jnp.vdot(weights, A @ nnls(A, B)))(B)
+    along, (pulled,) = both_derivatives(lambda B: A @ nnls(A, B), (B,), (dB,), weights)
+    h = 1e-6
+    above, below, once, twice = jax.vmap(nnls)(np.stack([A, A, A, 2 * A]), np.stack([B + h * dB, B - h * dB, B, B]))
+    np.testing.assert_allclose(along, A @ (above - below) / (2 * h), atol=1e-5)
     np.testing.assert_allclose(jnp.vdot(pulled, dB), jnp.vdot(weights, along), rtol=1e-5)
-    batch = jax.vmap(nnls)(np.stack([A, 2 * A]), np.stack([B, B]))
-    np.testing.assert_allclose(A @ batch[0], 2 * A @ batch[1], rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(A @ once, 2 * A @ twice, rtol=1e-8, atol=1e-10)
 
 
+@jax.jit
 def pivoting_solves(A, B):
-    A = jnp.asarray(A / np.linalg.norm(A, axis=0))
+    A = A / jnp.linalg.norm(A, axis=0, keepdims=True)
     Z, solved = nnls_module.METHODS["pivoting"](jnp.zeros((A.shape[1], B.shape[1])), A.T @ A, A.T @ B)
     Y = A.T @ (A @ Z - B)
-    return np.asarray(solved & is_lowest(A.T @ A, Z, Y, jnp.linalg.norm(B, axis=0)))
+    return solved & is_lowest(A.T @ A, Z, Y, jnp.linalg.norm(B, axis=0))
 
 
 @pytest.mark.slow
