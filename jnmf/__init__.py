@@ -9,6 +9,7 @@ from jnmf.cross_validation import CrossValidation, cross_validate
 from jnmf.diagnostics import kkt_residual, objective
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, normalize, probabilities, relative_change
+from jnmf.io import load, save
 from jnmf.loops import fit, run
 from jnmf.momentum import Momentum
 from jnmf.nnls import nnls
@@ -47,6 +48,7 @@ __all__ = [
     "hoyer_sparsity",
     "init",
     "kkt_residual",
+    "load",
     "losses",
     "match",
     "nnls",
@@ -59,6 +61,7 @@ __all__ = [
     "project_sparsity",
     "relative_change",
     "run",
+    "save",
     "shuffle_columns",
     "similarity",
     "solvers",

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnmf.ordering import strongest
+from jnmf.results import saved
 from jnmf.similarity import stack
 
 INSTALL = "run pip install 'jnmf[experiments]'"
 
 
+@saved
 class Consensus(NamedTuple):
     """One entry a rank, NumPy arrays: see `consensus`."""
 

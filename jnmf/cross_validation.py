@@ -15,11 +15,12 @@ from jnmf import init as inits
 from jnmf.batches import Study, checked, mean_loss, members, rmse, stopping
 from jnmf.matrix import entries
 from jnmf.matrix.masked import Masked
-from jnmf.results import SCORES, Status, means
+from jnmf.results import SCORES, Status, means, saved
 
 NEVER = 2**32 - 1  # the draw of an entry that is not held out
 
 
+@saved
 class CrossValidation(NamedTuple):
     """R ranks × S hold-outs: the score (R, S) of the entries that were fitted, `train`, and that were held out, `test`.
 

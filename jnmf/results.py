@@ -8,7 +8,16 @@ from jax import Array
 
 from jnmf.factors import Factors
 
+SAVED: dict[str, type] = {Factors.__name__: Factors}
 
+
+def saved(kind: type) -> type:
+    """A NamedTuple that `jnmf.save` may write."""
+    SAVED[kind.__name__] = kind
+    return kind
+
+
+@saved
 class Trace(NamedTuple):
     """One entry an iteration, of the factors that iteration returned: the full objective, δ, the KKT residual.
 
@@ -40,6 +49,7 @@ ADVICE = {
 }
 
 
+@saved
 class Fit(NamedTuple):
     """The factors, the full objective from the residual itself, and how it went. The trace is NaN after the last."""
 

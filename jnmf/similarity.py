@@ -15,7 +15,7 @@ from jax import Array, lax
 from jnmf import door
 from jnmf.factors import Factors, unit_columns
 from jnmf.numerics import compute_dtype, in_dtype
-from jnmf.results import Status
+from jnmf.results import Status, saved
 
 
 def match(U, V):
@@ -78,6 +78,7 @@ def _sum(cosines, p):
     return jnp.sum(jnp.take_along_axis(cosines, p[:, None], axis=1))
 
 
+@saved
 class SweepSimilarity(NamedTuple):
     """Of R ranks with S restarts each: how alike the columns of W, and the rows of H, of the restarts are.
 

@@ -11,9 +11,10 @@ from jnmf import checks
 from jnmf import init as inits
 from jnmf.batches import SWEEP, checked, members, stopping
 from jnmf.factors import Factors
-from jnmf.results import Status
+from jnmf.results import Status, saved
 
 
+@saved
 class Sweep(NamedTuple):
     """R ranks × S restarts: the ranks (R,), and of each member, (R, S), the loss, RMSE, iterations and status.
 

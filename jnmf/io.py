@@ -1,0 +1,98 @@
+"""Results in one file: `save` and `load`."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jnmf.results import SAVED, Status
+
+FORMAT = 1
+
+
+def save(path, value) -> None:
+    """Write a Fit, Sweep, CrossValidation, Consensus, SweepSimilarity or Factors to one .npz file.
+
+    path: where; the ending .npz is added if it is missing. The file holds the arrays as they are, bit for bit, and how
+    they belong together as text; no pickle, so that it may be read from a stranger. It appears whole or not at all.
+    Raises TypeError for what is none of these, and for a traced one.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    if type(value).__name__ not in SAVED:
+        raise TypeError(f"save: expected one of {', '.join(SAVED)}, got {type(value).__name__}")
+    outline = {"format": FORMAT, "value": _outline(value, arrays)}
+    path = _with_ending(path)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
+        try:
+            np.savez_compressed(file, outline=np.array(json.dumps(outline)), **arrays)  # pyright: ignore[reportArgumentType]
+            file.flush()
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def load(path):
+    """What `save` wrote: the same types and bits; arrays that were of jax are of jax.
+
+    float64 needs JAX's switch as it did when it was computed; without it, such arrays stay NumPy's. Raises
+    FileNotFoundError where there is no such file, and ValueError for a file that `save` did not write.
+    """
+    path = _with_ending(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        outline = json.loads(str(arrays["outline"]))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise ValueError(f"load: expected a file that jnmf.save wrote, got {path} ({error})") from None
+    if outline["format"] != FORMAT:
+        raise ValueError(f"load: expected format {FORMAT}, got {outline['format']}; use the jnmf that wrote {path}")
+    return _value(outline["value"], arrays)
+
+
+def _with_ending(path) -> Path:
+    path = Path(path)
+    return path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+
+
+def _outline(value, arrays) -> Any:
+    """The value as JSON, with the names of its arrays, which are put into `arrays`."""
+    if type(value).__name__ in SAVED:
+        fields = {name: _outline(part, arrays) for name, part in value._asdict().items()}
+        return {"kind": type(value).__name__, "fields": fields}
+    if isinstance(value, Status):
+        return {"status": value.name}
+    if isinstance(value, tuple | list):
+        return {"items": [_outline(part, arrays) for part in value]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"plain": value}
+    if isinstance(value, Tracer):
+        raise TypeError("save: expected values, got a traced array; save outside of jit and vmap")
+    name, array = f"a{len(arrays)}", np.asarray(value)
+    stored = array.view(np.uint16) if array.dtype == jnp.bfloat16 else array  # which .npz does not know
+    arrays[name] = stored
+    return {"array": name, "dtype": str(array.dtype), "of": "jax" if isinstance(value, jax.Array) else "numpy"}
+
+
+def _value(outline, arrays) -> Any:
+    if "kind" in outline:
+        return SAVED[outline["kind"]](**{name: _value(part, arrays) for name, part in outline["fields"].items()})
+    if "status" in outline:
+        return Status[outline["status"]]
+    if "items" in outline:
+        return tuple(_value(part, arrays) for part in outline["items"])
+    if "plain" in outline:
+        return outline["plain"]
+    array = arrays[outline["array"]]
+    if outline["dtype"] == "bfloat16":
+        array = array.view(jnp.bfloat16)
+    kept = outline["of"] == "jax" and jax.dtypes.canonicalize_dtype(array.dtype) == array.dtype
+    return jnp.asarray(array) if kept else array
