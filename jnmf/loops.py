@@ -55,10 +55,11 @@ def run(
     if record is not None and not callable(record):
         raise TypeError(f"record: expected a function (old, new, info) or None, got {record!r}")
     start = door.factors(factors, entered.X.shape, name="")
-    X, start, algorithm = in_dtype(entered.X.dtype, entered.X, start, algorithm)
-    unit, start = units.start(units.choose(entered, algorithm), start)
+    unit = units.choose(entered, algorithm)  # before what follows may make the penalties traced
+    start, algorithm = in_dtype(entered.X.dtype, start, algorithm)
+    unit, start = units.start(unit, start)
     of_record = None if record is trace else unit  # a Trace may leave the range: its unit is taken out on the host
-    X = units.matrix(unit, X)
+    X = units.matrix(unit, entered.X)
     end, recorded = _run(X, start, algorithm, of_record, num_iters=num_iters, record=record, every=every)
     if record is trace:
         recorded = units.trace(unit, recorded, algorithm.loss.degree)
@@ -154,7 +155,7 @@ def fit(
     checks.count(check_every, "check_every", 1)
     unit, X, start = initial_factors(entered, rank, init, key, algorithm)
 
-    arguments = in_dtype(X.dtype, X, start, algorithm, tol)
+    arguments = X, *in_dtype(X.dtype, start, algorithm, tol)
     program = until_stopped if checks.is_traced(arguments) else _fit_in_place
     options = {"stop": stop, "max_iters": max_iters, "check_every": check_every, "kkt": bool(kkt)}
     found = program(*arguments, dtype=entered.dtype, **options)
