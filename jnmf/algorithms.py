@@ -40,7 +40,7 @@ class MU(Frobenius):
         loss = losses.BetaDivergence(beta=2.0 if self.beta is None else self.beta) if self.loss is None else self.loss
         if not isinstance(loss, losses.Loss):
             raise TypeError(f"MU(loss=…): expected a Loss such as losses.NegativeBinomial(), got {loss!r}")
-        beta = getattr(loss, "beta", None)
+        beta = loss.beta if isinstance(loss, losses.BetaDivergence) else None
         if self.beta not in (None, beta):
             raise ValueError(f"MU(beta=…, loss=…): expected one of the two, got beta={self.beta!r} and loss={loss!r}")
         object.__setattr__(self, "loss", loss)
