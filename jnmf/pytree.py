@@ -38,7 +38,7 @@ class Pytree:
         for name in vars(cls).keys() - inspect.get_annotations(cls).keys():
             value = vars(cls)[name]
             is_number = isinstance(value, numbers.Number | jax.Array | np.ndarray) and not isinstance(value, bool)
-            if is_number and (name in of_base or not hasattr(super(cls, cls), name)):
+            if is_number and (name in of_base or not any(hasattr(base, name) for base in cls.__bases__)):
                 raise TypeError(
                     f"{cls.__name__}.{name}: expected an annotation, got a bare {value!r}; "
                     f"write {name}: {type(value).__name__} = {value!r}"
