@@ -143,6 +143,12 @@ def fit(
     objective is not finite at the end. A warning says what to do. Under jit and vmap nothing is raised or
     warned, and `status` is an array.
 
+    Where powers of X would leave the range of its dtype, a method without penalties (and whose step size is not given)
+    runs in another unit of X, a power of two. The loss and the trace of such a fit are those of X, in float64, and inf
+    or 0 where they leave that range; under jit they stay in the dtype of X. The status is that of the fit in its unit:
+    CONVERGED beside a loss of inf or 0 is meant. Beside a penalty squares of X that leave the range end as NONFINITE,
+    or as a loss of 0.
+
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
     """
     entered = door.enter(X, mask)
