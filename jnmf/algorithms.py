@@ -3,6 +3,7 @@
 `beta`, `inner` and `solver` are structure; the penalties of `jnmf.algorithm` are numbers.
 """
 
+import numbers
 from typing import Any, ClassVar
 
 from jax import lax
@@ -41,8 +42,11 @@ class MU(Frobenius):
         if not isinstance(loss, losses.Loss):
             raise TypeError(f"MU(loss=…): expected a Loss such as losses.NegativeBinomial(), got {loss!r}")
         beta = loss.beta if isinstance(loss, losses.BetaDivergence) else None
-        if self.beta not in (None, beta):
-            raise ValueError(f"MU(beta=…, loss=…): expected one of the two, got beta={self.beta!r} and loss={loss!r}")
+        if self.beta is not None and not (isinstance(self.beta, numbers.Real) and self.beta == beta):
+            raise ValueError(
+                f"MU(beta=…, loss=…): expected one of the two, got beta={self.beta!r} and loss={loss!r}; where "
+                "dataclasses.replace gives one of them, give None for the other"
+            )
         object.__setattr__(self, "loss", loss)
         object.__setattr__(self, "beta", beta)
 

@@ -1,5 +1,6 @@
 """The losses against 60-digit arithmetic, their gradients against autodiff, and the edges of their domains."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -213,6 +214,16 @@ class Shifted(losses.Loss):
 
     def exponent(self, ridge):
         return 0.5 if ridge else 1.0
+
+
+def test_a_loss_takes_the_place_of_another():
+    for before, change, after in (
+        (MU(beta=1.0), {"beta": 2.0, "loss": None}, MU()),
+        (MU(), {"beta": None, "loss": losses.NegativeBinomial()}, MU(loss=losses.NegativeBinomial())),
+    ):
+        assert replace(before, **change) == after
+        with pytest.raises(ValueError, match="give None for the other"):
+            replace(before, **{name: value for name, value in change.items() if value is not None})
 
 
 def test_a_loss_of_ones_own_may_name_its_fields_as_it_likes():
