@@ -104,7 +104,7 @@ class Frobenius(Algorithm):
 
     def solve(self, H, G, C):
         """H (r, n) ≥ 0 that lowers ½⟨H, G H⟩ − ⟨C, H⟩, G (r, r), C (r, n): see `jnmf.solvers`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs a solver, solve(self, H, G, C) -> H")
 
     def half_step(self, H, G, C, l1, l2):
         """`solve` with the penalties put into G = WᵀW and C = WᵀX."""

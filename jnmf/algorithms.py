@@ -3,6 +3,7 @@
 `beta`, `inner` and `solver` are structure; the penalties of `jnmf.algorithm` are numbers.
 """
 
+import numbers
 from typing import Any, ClassVar
 
 from jax import lax
@@ -40,9 +41,12 @@ class MU(Frobenius):
         loss = losses.BetaDivergence(beta=2.0 if self.beta is None else self.beta) if self.loss is None else self.loss
         if not isinstance(loss, losses.Loss):
             raise TypeError(f"MU(loss=…): expected a Loss such as losses.NegativeBinomial(), got {loss!r}")
-        beta = getattr(loss, "beta", None)
-        if self.beta not in (None, beta):
-            raise ValueError(f"MU(beta=…, loss=…): expected one of the two, got beta={self.beta!r} and loss={loss!r}")
+        beta = loss.beta if isinstance(loss, losses.BetaDivergence) else None
+        if self.beta is not None and not (isinstance(self.beta, numbers.Real) and self.beta == beta):
+            raise ValueError(
+                f"MU(beta=…, loss=…): expected one of the two, got beta={self.beta!r} and loss={loss!r}; where "
+                "dataclasses.replace gives one of them, give None for the other"
+            )
         object.__setattr__(self, "loss", loss)
         object.__setattr__(self, "beta", beta)
 

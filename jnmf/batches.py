@@ -85,8 +85,8 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
         each = jax.tree.map(lambda a, restarts=restarts: a[restarts], own)
         of_starts, starts = zip(*(start(*pair) for pair in padded), strict=True)
         starts = _padded(list(starts), width)
-        widened = in_dtype(X.dtype, X, starts, algorithm, stop["tol"])
-        fits = _batch(*widened, stop["num_iters"], stop["max_iters"], each, study, at_a_time, num_devices)
+        widened = in_dtype(X.dtype, starts, algorithm, stop["tol"])
+        fits = _batch(X, *widened, stop["num_iters"], stop["max_iters"], each, study, at_a_time, num_devices)
         running.append((batch, of_starts, fits))
         if len(running) > 1:
             keep(*running.pop(0))

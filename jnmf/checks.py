@@ -112,6 +112,7 @@ def algorithm(value) -> None:
                 number(getattr(value, field.name), field.name)
         algorithm(value.algorithm)
         return
+    value.loss.check()
     for name in ("l1_W", "l1_H", "l2_W", "l2_H"):
         number(getattr(value, name), name)
     step_size = getattr(value, "step_size", None)

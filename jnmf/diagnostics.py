@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from jnmf import door
 from jnmf.factors import Factors
+from jnmf.matrix import cast
 from jnmf.numerics import in_dtype
 from jnmf.objective import Objective, gradient, projected_gradient_norm
 from jnmf.objective import objective as of_matrices
@@ -34,7 +35,8 @@ def _entered(X, factors, algorithm, mask, *, nonnegative: bool):
     X = door.enter(X, mask).X
     algorithm = Objective() if algorithm is None else algorithm
     factors = door.factors(factors, X.shape, name="", nonnegative=nonnegative)
-    return in_dtype(jnp.promote_types(X.dtype, factors.W.dtype), X, factors, algorithm)
+    dtype = jnp.promote_types(X.dtype, factors.W.dtype)
+    return cast(X, dtype), *in_dtype(dtype, factors, algorithm)
 
 
 @jax.jit  # the blocks of an eager call would be a program each time

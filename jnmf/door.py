@@ -48,6 +48,9 @@ def enter(X, mask=None, name: str = "X") -> Entered:
 
     A mask of ones is no mask. X may also be another kind of matrix (`jnmf.matrix`).
     """
+    if isinstance(X, Masked):  # as under a mask; two of them multiply
+        X, mask = _without_weights(X, mask, name)
+        return enter(X, mask, name)
     if kinds.is_kind(X):
         return _enter_kind(X, mask, name)
     A = _numbers(X, name)
@@ -70,9 +73,20 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     return entered
 
 
+def _without_weights(X: Masked, mask, name: str):
+    """The matrix itself, and its weights times those of the mask."""
+    if mask is None:
+        return X.X, X.M
+    shape = jnp.shape(X.X)
+    first, second = (_weights(None, shape, M, jnp.result_type(float), name) for M in (X.M, mask))
+    return X.X, second if first is None else first if second is None else first * second
+
+
 def _enter_kind(X, mask, name: str) -> Entered:
+    if not jnp.issubdtype(X.dtype, jnp.floating):
+        raise TypeError(f"{name}: expected a {type(X).__name__} of floating point, got {X.dtype}; convert its arrays")
     dtype = X.dtype
-    (B,) = in_dtype(compute_dtype(dtype), X)
+    B = kinds.cast(X, compute_dtype(dtype))
     M = _weights(X, X.shape, mask, compute_dtype(dtype), name)
     B = B if M is None else Masked(B, M)
     if is_traced(B):
@@ -84,9 +98,14 @@ def _enter_kind(X, mask, name: str) -> Entered:
 
 
 def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
-    """A matrix without missing entries."""
+    """A matrix without missing entries, an array."""
     _refuse_masked(X, name)
     entered = enter(X, name=name)
+    if kinds.is_kind(entered.X):
+        x, m = kinds.entries(entered.X)
+        if m is not None:
+            raise ValueError(f"{name}: expected a matrix without weights, got a {type(X).__name__} that has some")
+        entered = entered._replace(X=x)
     if nonnegative and entered.least is not None and entered.least < 0:
         raise ValueError(f"{name}: expected nonnegative entries, got {entered.least:g}; use project_nonnegative")
     return entered
@@ -95,6 +114,7 @@ def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
 def array(X, name: str) -> np.ndarray:
     """A finite matrix in float64 on the host, for what is only shown."""
     _refuse_masked(X, name)
+    X = matrix(X, name).X if kinds.is_kind(X) else X
     A = np.asarray(_numbers(X, name), float)
     if not np.isfinite(A).all():
         raise ValueError(f"{name}: expected finite entries, got {np.sum(~np.isfinite(A))} NaN or inf of {A.size}")
@@ -302,9 +322,13 @@ def extremes(A, spread: bool = False):
 
 @jax.jit
 def extremes_of_kind(X):
-    """`extremes`, in blocks."""
-    x = lambda X: kinds.entries(X)[0]
-    rows = lambda X, _: jnp.stack([jnp.min(x(X), axis=1), jnp.max(x(X), axis=1)], axis=1)
+    """`extremes` in blocks, where an entry that does not count is 0."""
+
+    def rows(X, _):
+        x, m = kinds.entries(X)
+        x = x if m is None else jnp.where(m > 0, x, 0)
+        return jnp.stack([jnp.min(x, axis=1), jnp.max(x, axis=1)], axis=1)
+
     found = kinds.in_blocks(rows, X, (), axis=0)
     return jnp.stack([jnp.min(found[:, 0]), jnp.max(found[:, 1])])
 

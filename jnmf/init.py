@@ -35,7 +35,7 @@ def random(key, X, rank: int) -> Factors:
     With s t = 4 mean |X| / r (`balanced` in two) E (WH)_ij = r s t/4 is that mean. Each component has a key of its own:
     the start of rank r is, up to s and t, the first r components of that of any larger rank with the same key.
     """
-    entered = door.matrix(X, "X")
+    entered = door.enter(X)
     found = _random(as_key(key), filled(entered.X), checks.rank(rank, entered.X.shape))
     return Factors(*(A.astype(entered.dtype) for A in found))
 
@@ -82,7 +82,7 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
     X (m, n) -> W (m, r), H (r, n) in the dtype of X. Raises ValueError for rank > min(m, n), where there are no more
     singular vectors, and for an unknown fill.
     """
-    entered, rank = door.matrix(X, "X"), checks.rank(rank)
+    entered, rank = door.enter(X), checks.rank(rank)
     checks.choice(fill, "fill", FILLS)
     return Factors(*(A.astype(entered.dtype) for A in _nndsvd(filled(entered.X), rank, fill, key)))
 

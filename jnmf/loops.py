@@ -55,10 +55,11 @@ def run(
     if record is not None and not callable(record):
         raise TypeError(f"record: expected a function (old, new, info) or None, got {record!r}")
     start = door.factors(factors, entered.X.shape, name="")
-    X, start, algorithm = in_dtype(entered.X.dtype, entered.X, start, algorithm)
-    unit, start = units.start(units.choose(entered, algorithm), start)
+    unit = units.choose(entered, algorithm)  # before what follows may make the penalties traced
+    start, algorithm = in_dtype(entered.X.dtype, start, algorithm)
+    unit, start = units.start(unit, start)
     of_record = None if record is trace else unit  # a Trace may leave the range: its unit is taken out on the host
-    X = units.matrix(unit, X)
+    X = units.matrix(unit, entered.X)
     end, recorded = _run(X, start, algorithm, of_record, num_iters=num_iters, record=record, every=every)
     if record is trace:
         recorded = units.trace(unit, recorded, algorithm.loss.degree)
@@ -142,6 +143,12 @@ def fit(
     objective is not finite at the end. A warning says what to do. Under jit and vmap nothing is raised or
     warned, and `status` is an array.
 
+    Where powers of X would leave the range of its dtype, a method without penalties (and whose step size is not given)
+    runs in another unit of X, a power of two. The loss and the trace of such a fit are those of X, in float64, and inf
+    or 0 where they leave that range; under jit they stay in the dtype of X. The status is that of the fit in its unit:
+    CONVERGED beside a loss of inf or 0 is meant. Beside a penalty squares of X that leave the range end as NONFINITE,
+    or as a loss of 0.
+
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
     """
     entered = door.enter(X, mask)
@@ -154,7 +161,7 @@ def fit(
     checks.count(check_every, "check_every", 1)
     unit, X, start = initial_factors(entered, rank, init, key, algorithm)
 
-    arguments = in_dtype(X.dtype, X, start, algorithm, tol)
+    arguments = X, *in_dtype(X.dtype, start, algorithm, tol)
     program = until_stopped if checks.is_traced(arguments) else _fit_in_place
     options = {"stop": stop, "max_iters": max_iters, "check_every": check_every, "kkt": bool(kkt)}
     found = program(*arguments, dtype=entered.dtype, **options)

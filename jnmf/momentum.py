@@ -46,8 +46,8 @@ class Momentum(Combinator):
             )
         if not self.algorithm.loss.convex:
             raise ValueError(
-                f"Momentum(MU(beta=…)): expected beta from 1 to 2, where the majoriser allows it, "
-                f"got {self.algorithm.beta!r}; use MU itself"
+                "Momentum(MU(…)): expected a convex loss, beta from 1 to 2, where the majoriser allows it, "
+                f"got {self.algorithm!r}; use MU itself"
             )
 
     def init(self, X, factors):

@@ -25,7 +25,8 @@ def penalty(factors: Factors, algorithm):
     """l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², a scalar."""
     W, H = factors
     l1 = algorithm.l1_W * jnp.sum(W) + algorithm.l1_H * jnp.sum(H)
-    return l1 + 0.5 * (algorithm.l2_W * jnp.sum(W * W) + algorithm.l2_H * jnp.sum(H * H))
+    l2 = lambda weight, A: jnp.where(weight != 0, weight * jnp.sum(A * A), 0)  # 0 · inf is no penalty
+    return l1 + 0.5 * (l2(algorithm.l2_W, W) + l2(algorithm.l2_H, H))
 
 
 @jax.jit

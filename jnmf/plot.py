@@ -75,10 +75,9 @@ def _draw_errors(ax, errors, line_style, point_style) -> None:
 
 
 def _of_least_loss(values, loss):
-    """(R,): of each row the value where the loss is least; NaN where no loss is finite."""
-    loss = np.where(np.isfinite(loss), loss, np.inf)
-    best = np.take_along_axis(values, loss.argmin(axis=1)[:, None], axis=1)[:, 0]
-    return np.where(np.isfinite(loss).any(axis=1), best, np.nan)
+    """(R,): of each row the value where the loss is least, of several alike the least; NaN where all losses are NaN."""
+    best = np.take_along_axis(values, np.lexsort((values, loss), axis=1)[:, :1], axis=1)[:, 0]
+    return np.where(np.isnan(loss).all(axis=1), np.nan, best)
 
 
 def similarity(similarities, *, names=("W", "H"), ax: Any = None, **keywords) -> Any:

@@ -2,10 +2,11 @@
 
 import inspect
 import numbers
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, dataclass_transform
 
 import jax
+import numpy as np
 
 
 def static(default: Any) -> Any:
@@ -25,16 +26,19 @@ class Pytree:
     Nothing else has to be written: annotated fields are enough. Each class is a kind of node of its own: as plain
     tuples, MU(beta=1.0) and HALS(inner=1) would have equal structures, and `jit` might run the program of the other.
 
-    Raises TypeError for a number without an annotation, which would not be a field, and for an `__init__` of one's own.
+    Raises TypeError for a number without an annotation, which would not be a field (but what a base class declares as
+    no field, as `Loss.degree`, is set without one), and for an `__init__` of one's own.
     """
 
     implied: ClassVar[Any] = ()  # names of fields that follow from others, left out of the repr
 
     def __init_subclass__(cls, **keywords):
         super().__init_subclass__(**keywords)
+        of_base = {f.name for f in fields(cls)} if is_dataclass(cls) else ()  # pyright: ignore[reportArgumentType]
         for name in vars(cls).keys() - inspect.get_annotations(cls).keys():
             value = vars(cls)[name]
-            if isinstance(value, numbers.Number) and not isinstance(value, bool):
+            is_number = isinstance(value, numbers.Number | jax.Array | np.ndarray) and not isinstance(value, bool)
+            if is_number and (name in of_base or not any(hasattr(base, name) for base in cls.__bases__)):
                 raise TypeError(
                     f"{cls.__name__}.{name}: expected an annotation, got a bare {value!r}; "
                     f"write {name}: {type(value).__name__} = {value!r}"

@@ -91,3 +91,17 @@ def means(scores):
     counted = ~np.isnan(scores)
     total = np.sum(scores, axis=1, where=counted)
     return np.divide(total, counted.sum(axis=1), out=np.full(len(scores), np.nan), where=counted.any(axis=1))
+
+
+def best_restart(loss, status, rmse) -> int:
+    """The index of the least loss, those of diverged members last; by the RMSE where losses are 0 or inf alike.
+
+    That has the unit of X, and stays in the range that squares leave.
+    """
+    least = (np.nan_to_num(number, nan=np.inf) for number in (rmse, loss))
+    return int(np.lexsort((*least, np.asarray(status) == Status.NONFINITE))[0])
+
+
+def rmses(sweep: Any):
+    """The RMSE of each restart, (R, S); the losses again where only these are known."""
+    return getattr(sweep, "rmse", sweep.loss)

@@ -15,7 +15,7 @@ from jax import Array, lax
 from jnmf import door
 from jnmf.factors import Factors, unit_columns
 from jnmf.numerics import compute_dtype, in_dtype
-from jnmf.results import Status, saved
+from jnmf.results import Status, best_restart, rmses, saved
 
 
 def match(U, V):
@@ -105,7 +105,7 @@ def sweep_similarity(sweep) -> SweepSimilarity:
     Raises ValueError for a sweep without ranks or restarts, and where all restarts of a rank diverged.
     """
     ranks, finite, (W, H) = stack(sweep)
-    best = np.argmin(np.where(finite, np.asarray(sweep.loss), np.inf), axis=1)
+    best = np.array([best_restart(*of_rank) for of_rank in zip(sweep.loss, sweep.status, rmses(sweep), strict=True)])
     return SweepSimilarity(ranks, *_sweep_scores(W, H, ranks, finite, best))
 
 
@@ -151,7 +151,8 @@ def stack(sweep: Any) -> Stacked:
             f"sweep: expected at least one restart of each rank, got losses of shape {loss.shape}; "
             "pass num_restarts ≥ 1 to sweep"
         )
-    finite = np.isfinite(loss) & (np.asarray(sweep.status) != Status.NONFINITE)
+    # A loss of inf beside a finite status is one that left the range.
+    finite = ~np.isnan(loss) & (np.asarray(sweep.status) != Status.NONFINITE)
     for rank, some in zip(ranks, finite.any(axis=1), strict=True):
         if not some:
             raise ValueError(

@@ -11,7 +11,7 @@ from jnmf import checks
 from jnmf import init as inits
 from jnmf.batches import SWEEP, checked, members, stopping
 from jnmf.factors import Factors
-from jnmf.results import Status, saved
+from jnmf.results import Status, best_restart, saved
 
 
 @saved
@@ -39,18 +39,13 @@ class Sweep(NamedTuple):
     def best(self, rank: int) -> Factors:
         """The factors of least loss among the restarts of a rank that stayed finite (of all, if none did)."""
         i = self._index(rank)
-        return self.factors(rank, best_restart(self.loss[i], self.status[i]))
+        return self.factors(rank, best_restart(self.loss[i], self.status[i], self.rmse[i]))
 
     def _index(self, rank: int) -> int:
         found = np.flatnonzero(self.ranks == rank)
         if not found.size:
             raise ValueError(f"rank: expected one of {', '.join(map(str, self.ranks))}, got {rank!r}")
         return int(found[0])
-
-
-def best_restart(loss, status) -> int:
-    """The index of the least loss, those of diverged members last."""
-    return int(np.lexsort((np.nan_to_num(loss, nan=np.inf), status == Status.NONFINITE))[0])
 
 
 def sweep(

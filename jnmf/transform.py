@@ -35,7 +35,7 @@ def transform(X_new, H, algorithm=None, *, mask=None):
     if X.shape[1] != H.shape[1]:
         hint = "did you pass Hᵀ?" if X.shape[1] == H.shape[0] else "both have one column for each feature"
         raise ValueError(f"transform: expected X_new (m, n) and H (r, n), got {X.shape} and {H.shape}; {hint}")
-    arguments = in_dtype(X.dtype, X, H, algorithm)
+    arguments = X, *in_dtype(X.dtype, H, algorithm)
     W = _least_squares(*arguments) if algorithm.loss.quadratic else _divergence(*arguments)
     if algorithm.loss.quadratic:
         checks.warn_of_unsolved(W.T, "transform", "row")

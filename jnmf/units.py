@@ -6,6 +6,7 @@ an algorithm that `scales` does the same whatever the unit, and with powers of t
 2^(e p − e/2) times (at a = b, as with a start from X).
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -34,13 +35,13 @@ class Unit(NamedTuple):
 def choose(entered: door.Entered, algorithm) -> Unit | None:
     """The unit for X and an algorithm without penalties that scales; None where X is computed with as it is.
 
-    Cubes of X are sums in the norm of a gradient, and are summed over both sides: the unit is taken where the largest
-    entry is outside a sixth of the range of exponents. Of a traced X the entries are not known: it always has a unit,
-    2⁰ inside of that.
+    With the square root of X in W and H, the norm of a gradient of a loss of degree p squares X^(p − ½), of sums over
+    both sides: the unit is taken where the largest entry is outside 1/(2 |p| + 2) of the range of exponents, and p
+    counts as at least 2. Of a traced X the entries are not known: it always has a unit, 2⁰ inside of that.
     """
     if not algorithm.scales or algorithm.loss.degree is None or _is_penalised(algorithm):
         return None
-    enough = jnp.finfo(entered.X.dtype).maxexp // 6
+    enough = jnp.finfo(entered.X.dtype).maxexp // (2 * max(2, math.ceil(abs(algorithm.loss.degree))) + 2)
     if entered.least is None or entered.most is None:
         size = lax.stop_gradient(jnp.max(jnp.abs(door.extremes_of(entered.X))))
         half = (jnp.frexp(size)[1] - 1) // 2
@@ -67,7 +68,8 @@ def start(unit: Unit | None, factors: Factors) -> tuple[Unit | None, Factors]:
         return None, factors
     w, h = (jnp.frexp(jnp.max(A))[1] for A in lax.stop_gradient(factors))
     a = w + (unit.X - w - h) // 2
-    a = jnp.where((jnp.max(factors.W) > 0) & (jnp.max(factors.H) > 0), a, unit.W)
+    told = (unit.X != 0) & (jnp.max(factors.W) > 0) & (jnp.max(factors.H) > 0)  # 2⁰: X as it is, and so the factors
+    a = jnp.where(told, a, unit.W)
     unit = Unit(a, unit.X - a)
     if not checks.is_traced(unit):
         unit = Unit(*map(int, unit))

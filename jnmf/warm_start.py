@@ -11,6 +11,7 @@ X is an array or a kind of matrix in a dtype to compute in, as `fit` and `sweep`
 """
 
 from contextlib import nullcontext
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +21,9 @@ from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.init import NAMED, as_key, random
-from jnmf.matrix import product, take
+from jnmf.matrix import cast, mean_size, product, take
 from jnmf.matrix.low_rank import compress
+from jnmf.matrix.scaled import in_unit
 
 
 def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, init=random):
@@ -111,18 +113,27 @@ def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
 def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **options):
     """An init (key, X, rank) -> Factors: a fit to X rounded to `dtype`, for a finish in the dtype of X.
 
-    algorithm and options (init, tol, stop, max_iters, …) are those of `fit`, for the rounded fit. X has to
-        be in the range of `dtype`, 1e-38 to 1e38 for float32.
+    algorithm and options (init, tol, stop, max_iters, …) are those of `fit`, for the rounded fit. It is in another unit
+        of X, a power of two, where X is outside the range of `dtype`, 1e-38 to 1e38 for float32.
     products: the precision of matrix products on an accelerator, "bfloat16" say: a name that JAX knows as
         `jax_default_matmul_precision`. CPUs multiply float32 as float32 whatever it is.
     """
 
     def start(key, X, rank: int) -> Factors:
+        half, rounded_X = _in_range(X, dtype)
         with jax.default_matmul_precision(products) if products else nullcontext():
-            fit = loops.fit(X.astype(dtype), rank, algorithm, key=key, **options)
-        return Factors(*(A.astype(X.dtype) for A in fit.factors))
+            fit = loops.fit(rounded_X, rank, algorithm, key=key, **options)
+        return Factors(*(jnp.ldexp(A.astype(X.dtype), half) for A in fit.factors))
 
     return start
+
+
+@partial(jax.jit, static_argnames="dtype")
+def _in_range(X, dtype):
+    """e and X in a dtype, divided by 2²ᵉ if that is needed for it to be in the range; else e is 0."""
+    exponent = jnp.frexp(mean_size(X))[1]
+    half = jnp.where(jnp.abs(exponent) > 0.9 * jnp.finfo(dtype).maxexp, exponent // 2, 0)
+    return half, cast(in_unit(X, jnp.ldexp(jnp.ones((), X.dtype), -half)), dtype)
 
 
 _iterations = jax.jit(loops.last_factors)
@@ -144,5 +155,7 @@ def _in_units(start):
 
 
 def _started(init, key, X, rank: int) -> Factors:
-    """What `init` makes of an X that has been looked at."""
-    return NAMED["random"](key, X, rank) if init is random else init(key, X, rank)
+    """What `init` makes of an X that has been looked at. A function that knows of no unit is given an array in it."""
+    if init is random:
+        return NAMED["random"](key, X, rank)
+    return init(key, X if getattr(init, "in_units", False) else cast(X, X.dtype), rank)

@@ -26,6 +26,7 @@ from jnmf import (
     run,
     solvers,
 )
+from jnmf.algorithm import Frobenius
 from jnmf.objective import Objective
 from proofs.strategies import nonnegative, positive
 
@@ -258,3 +259,17 @@ def test_normalize_keeps_the_product(dtype):
         np.testing.assert_allclose([size(w) for w in scaled.W.T], [0, 1, 1], rtol=rounding(dtype))
     with pytest.raises(ValueError, match="'max', 'l1', 'l2', got 'l3'"):
         normalize(factors, "l3")
+
+
+def test_a_number_without_an_annotation_is_no_field():
+    for value in (0.1, 2, np.float32(0.1), jnp.asarray(0.1), np.ones(2)):
+        with pytest.raises(TypeError, match="expected an annotation"):
+            type("Mine", (HALS,), {"relaxation": value})
+    with pytest.raises(TypeError, match="expected an annotation"):
+        type("Mine", (HALS,), {"l1_W": 0.1})  # a field, whose default is that of the base
+
+
+def test_what_a_base_declares_is_set_without_an_annotation():
+    assert type("Mine", (losses.Loss,), {"degree": 1.0})().degree == 1
+    with pytest.raises(NotImplementedError, match=r"Mine needs a solver, solve\(self, H, G, C\)"):
+        type("Mine", (Frobenius,), {})().solve(None, None, None)

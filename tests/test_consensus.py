@@ -235,7 +235,7 @@ def test_restarts_that_diverged_do_not_count():
     status = np.zeros((3, S), int)
     status[:, 1] = Status.NONFINITE
     sweep = sweep_of(*labels, status=status)
-    sweep.loss[0, 2] = np.inf
+    sweep.loss[0, 2] = np.nan
     for i in range(3):
         sweep.members[i].H[1] = np.nan
     found = consensus(sweep)

@@ -1,6 +1,8 @@
 """The losses against 60-digit arithmetic, their gradients against autodiff, and the edges of their domains."""
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +10,9 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
-from support import drawn, rounding
+from support import drawn, problem, rounding
 
-from jnmf import losses
+from jnmf import MU, fit, losses, run, transform
 from proofs.strategies import nonnegative, positive, problems
 
 BETAS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -186,6 +188,53 @@ def test_negative_binomial_at_its_edges_and_its_derivatives():
     np.testing.assert_allclose(loss.derivative(x, z), first(x, z), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(loss.positive(x, z) - loss.negative(x, z), loss.derivative(x, z), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(loss.second_derivative(x, z), second(x, z), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("alpha", [0, 0.0, -1.0, np.nan, np.inf, "2", None, True, jnp.ones(3), np.ones((12, 1))])
+def test_alpha_is_one_positive_number(alpha):
+    for call in (lambda a: fit(np.ones((12, 9)), 2, a), lambda a: transform(np.ones((12, 9)), np.ones((2, 9)), a)):
+        with pytest.raises(ValueError, match=r"NegativeBinomial.alpha=….: expected a (finite|positive) number"):
+            call(MU(loss=losses.NegativeBinomial(alpha=alpha)))
+
+
+class Shifted(losses.Loss):
+    """KL of x + beta and z + beta, where β is no power."""
+
+    beta: Any = 1.0
+    degree = None
+
+    def divergence(self, x, z):
+        return losses.kl.divergence(x + self.beta, z + self.beta)
+
+    def negative(self, x, z):
+        return (x + self.beta) / (z + self.beta)
+
+    def positive(self, x, z):
+        return jnp.ones_like(z)
+
+    def exponent(self, ridge):
+        return 0.5 if ridge else 1.0
+
+
+def test_a_loss_takes_the_place_of_another():
+    for before, change, after in (
+        (MU(beta=1.0), {"beta": 2.0, "loss": None}, MU()),
+        (MU(), {"beta": None, "loss": losses.NegativeBinomial()}, MU(loss=losses.NegativeBinomial())),
+    ):
+        assert replace(before, **change) == after
+        with pytest.raises(ValueError, match="give None for the other"):
+            replace(before, **{name: value for name, value in change.items() if value is not None})
+
+
+def test_a_loss_of_ones_own_may_name_its_fields_as_it_likes():
+    algorithm = MU(loss=Shifted(beta=jnp.asarray(0.5)))
+    assert algorithm.beta is None
+    assert repr(MU(loss=Shifted(beta=0.5))) == "MU(loss=Shifted(beta=0.5))"
+    X, start = problem()
+    losses_of = run(X, start, algorithm, num_iters=5)[1].loss
+    assert (np.diff(losses_of) < 0).all()
+    with pytest.raises(NotImplementedError, match=r"transform needs Shifted.second_derivative\(x, z\)"):
+        transform(X, start.H, algorithm)
 
 
 def test_negative_binomial_becomes_kl():

@@ -244,6 +244,6 @@ def test_a_sweep_that_cannot_be_compared_is_an_error_that_says_so():
     with pytest.raises(ValueError, match=r"at least one restart .* got losses of shape \(1, 0\); pass num_restarts"):
         sweep_similarity(SimpleNamespace(ranks=(2,), loss=np.zeros((1, 0)), status=np.zeros((1, 0)), members=none))
     sweep = sweep_of()
-    sweep.loss[1] = np.inf
+    sweep.loss[1] = np.nan
     with pytest.raises(ValueError, match="expected a finite restart of each rank, got none of 3 at rank 4; leave that"):
         sweep_similarity(sweep)

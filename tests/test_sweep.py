@@ -33,7 +33,7 @@ from jnmf import (
 from jnmf.init import as_key
 from jnmf.loops import zero_where_empty
 from jnmf.matrix.masked import Masked
-from jnmf.sweep import best_restart
+from jnmf.results import best_restart
 
 X, _ = problem()
 KEYS = jax.random.split(jax.random.key(0), 3)
@@ -207,7 +207,8 @@ def test_diverged_members_are_never_the_best():
     with pytest.warns(UserWarning, match="2 of 2 fits are not finite, see `status`: try a smaller step size"):
         study = sweep(X, [2], num_restarts=2, algorithm=PGD(step_size=1e3), tol=1e-12)
     assert (study.status == Status.NONFINITE).all()
-    assert best_restart(np.array([1.0, np.nan, 2.0]), np.array([2, 2, 1])) == 2
+    assert best_restart(np.array([1.0, np.nan, 2.0]), np.array([2, 2, 1]), np.ones(3)) == 2
+    assert best_restart(np.array([np.inf, np.inf, np.inf]), np.array([2, 1, 1]), np.array([1.0, 3.0, 2.0])) == 2
     assert np.isfinite(study.best(2).W).all()
 
 

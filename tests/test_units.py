@@ -26,6 +26,7 @@ from jnmf import (
     nnls,
     run,
     sweep,
+    sweep_similarity,
     transform,
     units,
     warm_start,
@@ -88,6 +89,8 @@ STARTS = {
     "sampled": warm_start.sampled(num_iters=3),
     "sketched": warm_start.sketched(num_iters=3),
     "least squares first": warm_start.frobenius(num_iters=3),
+    "rounded": warm_start.rounded(max_iters=3),
+    "sampled in low precision": warm_start.sampled(init=warm_start.rounded(max_iters=2), num_iters=2),
 }
 
 
@@ -98,7 +101,7 @@ def test_every_start_in_every_unit(name, dtype):
     low, *_, high = EXPONENTS[dtype]
     for k in (low, high):
         found = fit(jnp.ldexp(X, k), 3, HALS(), init=STARTS[name], max_iters=3)
-        if "nndsvd" in name or name in ("sketched", "sampled"):  # LAPACK has units of its own
+        if "nndsvd" in name or "sampled" in name or name == "sketched":  # LAPACK has units of its own
             W, H = found.factors
             np.testing.assert_allclose(np.ldexp(W @ np.ldexp(H, -k), 0), wanted.W @ wanted.H, rtol=1e-3)
         else:
@@ -116,6 +119,34 @@ def test_given_factors_keep_their_balance(dtype):
             same_bits(found, wanted, k)
             np.testing.assert_array_equal(np.ldexp(found.W, -of_W), wanted.W)
         assert np.isfinite(np.asarray(trace.delta)).all()
+
+
+def test_a_traced_run_has_a_unit_and_inside_of_the_range_leaves_the_balance_of_the_factors(dtype):
+    """The projected gradient depends on it."""
+    X, start = problem(dtype)
+    given = Factors(64 * start.W, start.H / 64)
+    wanted = run(X, given, HALS(), num_iters=2)[1].kkt
+    traced = jax.jit(lambda X, given: run(X, given, HALS(), num_iters=2))
+    np.testing.assert_allclose(traced(X, given)[1].kkt, wanted, rtol=1e-4)
+    k = EXPONENTS[dtype][-1]  # outside it has a unit
+    same_bits(traced(jnp.ldexp(X, k), Factors(given.W, jnp.ldexp(given.H, k)))[0], traced(X, given)[0], k)
+
+
+def test_the_powers_of_a_loss_of_high_degree():
+    X = problem("float32")[0]
+    wanted = fit(X, 3, MU(beta=10.0), max_iters=3)
+    found = fit(jnp.ldexp(X, 18), 3, MU(beta=10.0), max_iters=3)
+    assert found.status == wanted.status
+    np.testing.assert_allclose(np.ldexp(found.loss, -180), wanted.loss, rtol=1e-5)
+
+
+@pytest.mark.parametrize("k", [600, -600])
+def test_restarts_are_told_apart_where_their_losses_leave_the_range(k):
+    X, _ = problem()
+    wanted, found = (sweep(A, [2], num_restarts=4, algorithm=HALS(), num_iters=4) for A in (X, jnp.ldexp(X, k)))
+    same_bits(found.best(2), wanted.best(2), k)
+    scores = [sweep_similarity(study).W_to_best for study in (found, wanted)]
+    np.testing.assert_allclose(*scores, rtol=1e-12)
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e-22, 1e-8, 1e8, 1e18, 1e36])

@@ -50,7 +50,10 @@ class Loss(Pytree):
 
     def second_derivative(self, x, z):
         """∂²d/∂z², for Newton's method in `transform`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"transform needs {type(self).__name__}.second_derivative(x, z), ∂²d/∂z²")
+
+    def check(self) -> None:
+        """Raises ValueError where a parameter has a value, and it is outside its domain; asked by `fit` and others."""
 
     def parts(self, x, z, axis: int) -> tuple[Any, Any, Any]:
         """negative(x, z), positive(x, z) and a unit in which both are: of each column (axis 0) or row (axis 1) of z.

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jnmf import checks
 from jnmf.losses.loss import Loss
 from jnmf.numerics import divide
 
@@ -54,6 +55,11 @@ class NegativeBinomial(Loss):
 
     def exponent(self, ridge: bool) -> float:
         return 0.5 if ridge else 1.0
+
+    def check(self) -> None:
+        checks.number(self.alpha, "NegativeBinomial(alpha=…)")
+        if not checks.is_traced(self.alpha) and self.alpha == 0:
+            raise ValueError(f"NegativeBinomial(alpha=…): expected a positive number, got {self.alpha!r}")
 
 
 REACH = 0.25

@@ -15,7 +15,8 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     divergence, gradient_W, gradient_H          Σ m d(x, z) and its gradients, of a loss
     parts_W, parts_H                            what a multiplicative step is made of
     occupied(X)                                 the rows and columns with an entry other than 0 that counts
-    filled(X), mean_size(X), svd(X), take(…)    what an init sees, and a sample of it
+    filled(X), mean_size(X), svd(X), take(…)    what an init sees, and a sample of it: by itself an array
+    cast(X, dtype)                              X in another dtype of floating point
 
 `matrix.masked`, `matrix.low_rank` and `matrix.scaled` are kinds. No other file asks what X is, but `jnmf.door`.
 """
@@ -101,8 +102,10 @@ def weighted(X, f, *Z):
 
 @singledispatch
 def weight(X) -> Any:
-    """Σ m, for an array the number of its entries."""
-    return float(math.prod(X.shape))  # a whole number need not fit 32 bits
+    """Σ m, without weights the number of entries."""
+    if entries(part(X, 0, 1, 0))[1] is None:
+        return float(math.prod(X.shape))  # a whole number need not fit 32 bits
+    return total(X, jnp.ones_like)
 
 
 @singledispatch
@@ -184,8 +187,16 @@ def occupied(X):
 
 @singledispatch
 def filled(X):
-    """X as an init sees it: entries that do not count in full completed by their mean."""
-    return X
+    """X as an init sees it: an array, or a kind with the functions below; completed by the mean where m < 1."""
+    x, m = entries(X)
+    return x if m is None else m * x + (1 - m) * (jnp.sum(m * x) / jnp.sum(m))
+
+
+@singledispatch
+def cast(X, dtype):
+    """X with the leaves that are floating in another dtype, an array or the same kind."""
+    convert = lambda leaf: jnp.asarray(leaf, dtype) if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating) else leaf
+    return jax.tree.map(convert, X)
 
 
 @singledispatch

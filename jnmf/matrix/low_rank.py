@@ -9,6 +9,7 @@ from jax import Array
 
 from jnmf import matrix
 from jnmf.matrix.scaled import in_unit
+from jnmf.numerics import unit_of
 
 
 class LowRank(NamedTuple):
@@ -33,7 +34,19 @@ class LowRank(NamedTuple):
 matrix.entries.register(LowRank, lambda X: (X.A @ X.B, None))
 matrix.product.register(LowRank, lambda X, W, H: (W.T @ X.A) @ X.B)
 in_unit.register(LowRank, lambda X, root: LowRank(root * X.A, root * X.B))
-matrix.square.register(LowRank, lambda X: jnp.vdot(X.A.T @ X.A, X.B @ X.B.T))
+matrix.filled.register(LowRank, lambda X: X)
+
+
+def _in_units(X: LowRank):
+    """A and B with largest entries of about 1, and the unit of A B, however A and B share their scale."""
+    of_A, of_B = (unit_of(jnp.max(jnp.abs(A))) for A in X)
+    return LowRank(X.A / of_A, X.B / of_B), of_A * of_B
+
+
+@matrix.square.register
+def _(X: LowRank):
+    (A, B), unit = _in_units(X)
+    return unit * (unit * jnp.vdot(A.T @ A, B @ B.T))
 
 
 @matrix.part.register
@@ -52,7 +65,8 @@ def _(X: LowRank, indices, axis):
 
 @matrix.mean_size.register
 def _(X: LowRank):
-    return matrix.total(X, jnp.abs) / matrix.weight(X)
+    X, unit = _in_units(X)
+    return unit * (matrix.total(X, jnp.abs) / matrix.weight(X))
 
 
 @matrix.svd.register

@@ -62,9 +62,3 @@ def _(X: Masked, W, H):
 in_unit.register(Masked, lambda X, root: Masked(in_unit(X.X, root), X.M))
 matrix.is_completed.register(Masked, lambda X: True)
 matrix.weight.register(Masked, lambda X: jnp.sum(matrix.entries(X)[1]))
-
-
-@matrix.filled.register
-def _(X: Masked):
-    x, m = matrix.entries(X)
-    return m * x + (1 - m) * (jnp.sum(m * x) / jnp.sum(m))

@@ -38,15 +38,31 @@ def _(X: Scaled):
 
 @matrix.product.register
 def _(X: Scaled, W, H):
-    """(root W)ᵀX root: W is small beside X. Weights stand outside, Masked(Scaled(X), M): X itself is not completed."""
+    """(root W)ᵀX root: W is small beside X. An X with weights of its own is completed in the unit."""
+    if matrix.is_completed(X.X):
+        x, m = matrix.entries(X)
+        return W.T @ (x if m is None else m * x + (1 - m) * (W @ H))
     return X.root * matrix.product(X.X, X.root * W, H)
+
+
+@matrix.filled.register
+def _(X: Scaled):
+    if matrix.is_completed(X.X):
+        return matrix.filled.dispatch(object)(X)
+    return Scaled(matrix.filled(X.X), X.root)
+
+
+@matrix.cast.register
+def _(X: Scaled, dtype):
+    """An array: the entries in their unit may be in the range of a dtype that has not that of X, or of the unit."""
+    return matrix.entries(X)[0].astype(dtype)
 
 
 matrix.part.register(Scaled, lambda X, *place: Scaled(matrix.part(X.X, *place), X.root))
 matrix.take.register(Scaled, lambda X, *which: Scaled(matrix.take(X.X, *which), X.root))
 matrix.weight.register(Scaled, lambda X: matrix.weight(X.X))
 matrix.occupied.register(Scaled, lambda X: matrix.occupied(X.X))
-matrix.filled.register(Scaled, lambda X: Scaled(matrix.filled(X.X), X.root))
+matrix.is_completed.register(Scaled, lambda X: matrix.is_completed(X.X))
 matrix.svd.register(Scaled, lambda X: matrix.svd(matrix.entries(X)[0]))
 matrix.mean_size.register(Scaled, lambda X: X.root * (X.root * matrix.mean_size(X.X)))
 
