@@ -77,11 +77,11 @@ class Algorithm(Objective):
 
     def init(self, X, factors: Factors) -> Any:
         """The state at the start, with a property `factors`; Factors themselves are one."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs init(self, X, factors) -> state")
 
     def step(self, X, state) -> tuple[Any, "Info"]:
         """One iteration."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs step(self, X, state) -> (state, info)")
 
     def is_late(self, X) -> bool:
         """Whether a step knows the objective where it starts, `Info.start_loss`, and for that at its end must look."""

@@ -28,6 +28,8 @@ def save(path, value) -> None:
         raise TypeError(f"save: expected one of {', '.join(SAVED)}, got {type(value).__name__}")
     outline = {"format": FORMAT, "value": _outline(value, arrays)}
     path = _with_ending(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"save: expected the folder {path.parent} to exist; make it first")
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
         try:
             np.savez_compressed(file, outline=np.array(json.dumps(outline)), **arrays)  # pyright: ignore[reportArgumentType]

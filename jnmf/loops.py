@@ -159,11 +159,13 @@ def fit(
     checks.choice(stop, "stop", STOPS)
     checks.count(max_iters, "max_iters", 0)
     checks.count(check_every, "check_every", 1)
+    if not isinstance(kkt, bool):
+        raise ValueError(f"kkt: expected True or False, got {kkt!r}")
     unit, X, start = initial_factors(entered, rank, init, key, algorithm)
 
     arguments = X, *in_dtype(X.dtype, start, algorithm, tol)
     program = until_stopped if checks.is_traced(arguments) else _fit_in_place
-    options = {"stop": stop, "max_iters": max_iters, "check_every": check_every, "kkt": bool(kkt)}
+    options = {"stop": stop, "max_iters": max_iters, "check_every": check_every, "kkt": kkt}
     found = program(*arguments, dtype=entered.dtype, **options)
     found = units.fit(unit, found, algorithm.loss.degree)
     if checks.is_traced(found):

@@ -64,6 +64,8 @@ def test_what_cannot_be_saved_or_read_says_so(tmp_path):
         jnmf.save(tmp_path / "x", {"W": 1})
     with pytest.raises(TypeError, match="traced"):
         jax.jit(lambda W: jnmf.save(tmp_path / "x", Factors(W, W)))(jnp.ones((2, 2)))
+    with pytest.raises(FileNotFoundError, match="make it first"):
+        jnmf.save(tmp_path / "missing" / "x", START)
     with pytest.raises(FileNotFoundError):
         jnmf.load(tmp_path / "nothing")
     np.savez(tmp_path / "other.npz", a=np.ones(2))
