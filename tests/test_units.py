@@ -161,6 +161,14 @@ def test_the_loss_of_a_power_of_ten_times_x(factor):
     np.testing.assert_allclose(found.trace.loss[19] / factor / factor, wanted, atol=rounding)
 
 
+def test_a_start_of_a_normal_x_is_not_zero(dtype):
+    X = np.full((6, 5), 2 * np.finfo(dtype).tiny, dtype)
+    W, H = init.random(0, X, 5)
+    wanted = init.random(0, np.ones((6, 5), dtype), 5)
+    for found, of_one in ((W, wanted.W), (H, wanted.H)):
+        np.testing.assert_array_equal(np.frexp(found)[0], np.frexp(of_one)[0])
+
+
 def test_a_masked_x_is_completed_in_every_unit(dtype):
     """As a function that is an init sees it."""
     X, _ = problem(dtype)
