@@ -223,7 +223,7 @@ def _single_starts(entered: door.Entered, unit, own, study: Study, ranks, keys, 
     (W, H), means = jax.device_get((draw(keys), _mean_sizes(X, own, study)))
 
     def start(rank, restart):
-        of_W, of_H = inits.balanced(means[0 if own is None else restart] / W.dtype.type(rank), np)
+        of_W, of_H = inits.balanced(means[0 if own is None else restart], np, W.dtype.type(rank))
         return unit, Factors(2 * of_W * W[restart, :, :rank], 2 * of_H * H[restart, :rank])
 
     return start

@@ -44,17 +44,20 @@ def random(key, X, rank: int) -> Factors:
 def _random(key, X, rank: int) -> Factors:
     """`random` of a matrix that is behind the door, in its dtype; as `_nndsvd`."""
     W, H = uniform(key, X.shape, rank, X.dtype)
-    of_W, of_H = balanced(mean_size(X) / rank)
+    of_W, of_H = balanced(mean_size(X), parts=rank)
     return Factors(2 * of_W * W, 2 * of_H * H)
 
 
-def balanced(x, numpy: Any = jnp):
-    """Two numbers with the product x, x ≥ 0: √x and √x, or where the exponent of x is odd √(x/2) and √(2x).
+def balanced(x, numpy: Any = jnp, parts: int = 1):
+    """Two numbers with the product y = x / parts, x ≥ 0: √y and √y, or where the exponent of y is odd √(y/2) and √(2y).
 
-    So 2ᵏ x gives the same two times powers of two, for every k: another unit of X changes no bit of a start.
+    So 2ᵏ x gives the same two times powers of two, for every k: another unit of X changes no bit of a start. y itself
+    may be too small for the dtype.
     """
-    exponent = numpy.frexp(x)[1] - 1
-    root, half = numpy.sqrt(numpy.ldexp(x, -exponent)), exponent // 2
+    mantissa, exponent = numpy.frexp(x)
+    mantissa, less = numpy.frexp(mantissa / parts)
+    exponent = exponent + less - 1
+    root, half = numpy.sqrt(2 * mantissa), exponent // 2
     return numpy.ldexp(root, half), numpy.ldexp(root, exponent - half)
 
 

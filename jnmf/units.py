@@ -3,7 +3,8 @@
 With X = 2ᵉ X̂, e even, W = 2ᵃ Ŵ and H = 2ᵇ Ĥ, a + b = e, the factors Ŵ, Ĥ of X̂ are found as those of any other matrix:
 an algorithm that `scales` does the same whatever the unit, and with powers of two it does it to the bit. X̂ is
 `matrix.scaled`, no copy. A loss of degree p and its sums are 2^(e p) times those of X̂, the projected gradient's norm
-2^(e p − e/2) times (at a = b, as with a start from X).
+2^(e p − e/2) times at a = b, as with a start from X. That of given factors with a ≠ b is told at a = b, too; and since
+W and H of a start are apart by 2 for 2ᵏ X, k odd, the rule "kkt" alone may end an iteration earlier or later there.
 """
 
 import math

@@ -161,6 +161,22 @@ def test_the_loss_of_a_power_of_ten_times_x(factor):
     np.testing.assert_allclose(found.trace.loss[19] / factor / factor, wanted, atol=rounding)
 
 
+def test_a_start_of_a_normal_x_is_not_zero(dtype):
+    X = np.full((6, 5), 2 * np.finfo(dtype).tiny, dtype)
+    W, H = init.random(0, X, 5)
+    wanted = init.random(0, np.ones((6, 5), dtype), 5)
+    for found, of_one in ((W, wanted.W), (H, wanted.H)):
+        np.testing.assert_array_equal(np.frexp(found)[0], np.frexp(of_one)[0])
+
+
+def test_a_masked_x_is_completed_in_every_unit(dtype):
+    """As a function that is an init sees it."""
+    X, _ = problem(dtype)
+    mask, k = np.random.default_rng(0).random(X.shape) < 0.8, EXPONENTS[dtype][-1]
+    found, wanted = (init.random(0, np.ma.array(A, mask=~mask), 3) for A in (jnp.ldexp(X, k), X))
+    same_bits(found, wanted, k)
+
+
 @pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0), MU(beta=0.0)], ids=repr)
 def test_a_masked_x_in_every_unit(algorithm, dtype):
     X, _ = problem(dtype)

@@ -189,7 +189,10 @@ def occupied(X):
 def filled(X):
     """X as an init sees it: an array, or a kind with the functions below; completed by the mean where m < 1."""
     x, m = entries(X)
-    return x if m is None else m * x + (1 - m) * (jnp.sum(m * x) / jnp.sum(m))
+    if m is None:
+        return x
+    unit = unit_of(jnp.max(jnp.abs(m * x)))  # the sum may leave the range of the dtype
+    return m * x + (1 - m) * (unit * (jnp.sum(m * (x / unit)) / jnp.sum(m)))
 
 
 @singledispatch
