@@ -73,7 +73,7 @@ class Algorithm(Objective):
     keeps_zeros: ClassVar[bool] = False  # an entry at 0 stays there
     descends: ClassVar[bool] = False  # from any H ≥ 0 the half-step ends at an H ≥ 0 of no larger objective
     exact: ClassVar[bool] = False  # at the least objective: another half-step would change nothing
-    scales: ClassVar[bool] = False  # without penalties the same of 2ᵃ W and 2ᵇ H, for 2ᵃ⁺ᵇ X
+    scales: ClassVar[bool] = False  # the same of 2ᵃ W and 2ᵇ H for 2ᵃ⁺ᵇ X, with the penalties in their units
 
     def init(self, X, factors: Factors) -> Any:
         """The state at the start, with a property `factors`; Factors themselves are one."""

@@ -85,7 +85,8 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
         each = jax.tree.map(lambda a, restarts=restarts: a[restarts], own)
         of_starts, starts = zip(*(start(*pair) for pair in padded), strict=True)
         starts = _padded(list(starts), width)
-        widened = in_dtype(X.dtype, starts, algorithm, stop["tol"])
+        starts, in_its_dtype, tol = in_dtype(X.dtype, starts, algorithm, stop["tol"])
+        widened = starts, units.algorithm(unit, in_its_dtype), tol
         fits = _batch(X, *widened, stop["num_iters"], stop["max_iters"], each, study, at_a_time, num_devices)
         running.append((batch, of_starts, fits))
         if len(running) > 1:
@@ -213,7 +214,10 @@ def _single_starts(entered: door.Entered, unit, own, study: Study, ranks, keys, 
     if init != "random":
 
         def made(rank, restart):
-            unit, _, start = loops.initial_factors(entered, rank, init, keys[restart], algorithm)
+            of_start, _, start = loops.initial_factors(entered, rank, init, keys[restart], algorithm)
+            if unit is not None and of_start is not None:  # all of a batch have one unit, that of the penalties
+                W, H = start
+                start = Factors(jnp.ldexp(W, of_start.W - unit.W), jnp.ldexp(H, of_start.H - unit.H))
             return unit, jax.device_get(start)
 
         return made

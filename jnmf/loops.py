@@ -55,9 +55,9 @@ def run(
     if record is not None and not callable(record):
         raise TypeError(f"record: expected a function (old, new, info) or None, got {record!r}")
     start = door.factors(factors, entered.X.shape, name="")
-    unit = units.choose(entered, algorithm)  # before what follows may make the penalties traced
     start, algorithm = in_dtype(entered.X.dtype, start, algorithm)
-    unit, start = units.start(unit, start)
+    unit, start = units.start(units.choose(entered, algorithm), start)
+    algorithm = units.algorithm(unit, algorithm)
     of_record = None if record is trace else unit  # a Trace may leave the range: its unit is taken out on the host
     X = units.matrix(unit, entered.X)
     end, recorded = _run(X, start, algorithm, of_record, num_iters=num_iters, record=record, every=every)
@@ -143,11 +143,10 @@ def fit(
     objective is not finite at the end. A warning says what to do. Under jit and vmap nothing is raised or
     warned, and `status` is an array.
 
-    Where powers of X would leave the range of its dtype, a method without penalties (and whose step size is not given)
-    runs in another unit of X, a power of two. The loss and the trace of such a fit are those of X, in float64, and inf
-    or 0 where they leave that range; under jit they stay in the dtype of X. The status is that of the fit in its unit:
-    CONVERGED beside a loss of inf or 0 is meant. Beside a penalty squares of X that leave the range end as NONFINITE,
-    or as a loss of 0.
+    Where powers of X would leave the range of its dtype, a method that `scales` (all but PGD with a given step size)
+    runs in another unit of X, a power of two, its penalties in theirs. The loss and the trace of such a fit are those
+    of X, in float64, and inf or 0 where they leave that range; under jit they stay in the dtype of X. The status is
+    that of the fit in its unit: CONVERGED beside a loss of inf or 0 is meant.
 
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
     """
@@ -163,7 +162,8 @@ def fit(
         raise ValueError(f"kkt: expected True or False, got {kkt!r}")
     unit, X, start = initial_factors(entered, rank, init, key, algorithm)
 
-    arguments = X, *in_dtype(X.dtype, start, algorithm, tol)
+    start, in_its_dtype, tol = in_dtype(X.dtype, start, algorithm, tol)
+    arguments = X, start, units.algorithm(unit, in_its_dtype), tol
     program = until_stopped if checks.is_traced(arguments) else _fit_in_place
     options = {"stop": stop, "max_iters": max_iters, "check_every": check_every, "kkt": kkt}
     found = program(*arguments, dtype=entered.dtype, **options)

@@ -2,12 +2,13 @@
 
 With X = 2ᵉ X̂, e even, W = 2ᵃ Ŵ and H = 2ᵇ Ĥ, a + b = e, the factors Ŵ, Ĥ of X̂ are found as those of any other matrix:
 an algorithm that `scales` does the same whatever the unit, and with powers of two it does it to the bit. X̂ is
-`matrix.scaled`, no copy. A loss of degree p and its sums are 2^(e p) times those of X̂, the projected gradient's norm
-2^(e p − e/2) times at a = b, as with a start from X. That of given factors with a ≠ b is told at a = b, too; and since
-W and H of a start are apart by 2 for 2ᵏ X, k odd, the rule "kkt" alone may end an iteration earlier or later there.
+`matrix.scaled`, no copy. Penalties have units, and are converted. A loss of degree p and its sums are 2^(e p) times
+those of X̂, the norm of the projected gradient 2^(e p − e/2) times at a = b. That of factors with a ≠ b is told at
+a = b, too; and since it knows the balance of W and H, `stop="kkt"` may end an iteration earlier or later there.
 """
 
 import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -18,8 +19,6 @@ from jnmf import checks, door
 from jnmf.factors import Factors
 from jnmf.matrix.scaled import in_unit
 from jnmf.results import Fit, Trace
-
-PENALTIES = ("l1_W", "l1_H", "l2_W", "l2_H")
 
 
 class Unit(NamedTuple):
@@ -34,13 +33,13 @@ class Unit(NamedTuple):
 
 
 def choose(entered: door.Entered, algorithm) -> Unit | None:
-    """The unit for X and an algorithm without penalties that scales; None where X is computed with as it is.
+    """The unit for X and an algorithm that scales; None where X is computed with as it is.
 
     With the square root of X in W and H, the norm of a gradient of a loss of degree p squares X^(p − ½), of sums over
     both sides: the unit is taken where the largest entry is outside 1/(2 |p| + 2) of the range of exponents, and p
     counts as at least 2. Of a traced X the entries are not known: it always has a unit, 2⁰ inside of that.
     """
-    if not algorithm.scales or algorithm.loss.degree is None or _is_penalised(algorithm):
+    if not algorithm.scales or algorithm.loss.degree is None:
         return None
     enough = jnp.finfo(entered.X.dtype).maxexp // (2 * max(2, math.ceil(abs(algorithm.loss.degree))) + 2)
     if entered.least is None or entered.most is None:
@@ -51,11 +50,6 @@ def choose(entered: door.Entered, algorithm) -> Unit | None:
     size = max(abs(entered.least), abs(entered.most))
     half = int(np.frexp(size)[1] - 1) // 2
     return Unit(half, half) if size and abs(half) > enough // 2 else None
-
-
-def _is_penalised(algorithm) -> bool:
-    penalties = [getattr(algorithm, name) for name in PENALTIES]
-    return checks.is_traced(penalties) or any(np.any(np.asarray(penalty) != 0) for penalty in penalties)
 
 
 def matrix(unit: Unit | None, X):
@@ -75,6 +69,26 @@ def start(unit: Unit | None, factors: Factors) -> tuple[Unit | None, Factors]:
     if not checks.is_traced(unit):
         unit = Unit(*map(int, unit))
     return unit, Factors(jnp.ldexp(factors.W, -unit.W), jnp.ldexp(factors.H, -unit.H))
+
+
+def algorithm(unit: Unit | None, given):
+    """The algorithm with its penalties for Ŵ and Ĥ: l1 ΣW = 2^(e p) (l1 2^(a − e p)) ΣŴ, and l2 with 2a.
+
+    A penalty that leaves the range wins, or is nothing beside the loss: it ends at the square root of the largest
+    number, or at 0.
+    """
+    if unit is None:
+        return given
+    if hasattr(given, "algorithm"):  # a combinator
+        return replace(given, algorithm=algorithm(unit, given.algorithm))
+    exponents = {"l1_W": unit.W, "l1_H": unit.H, "l2_W": 2 * unit.W, "l2_H": 2 * unit.H}
+    return replace(given, **{name: _penalty(given, name, power, unit) for name, power in exponents.items()})
+
+
+def _penalty(given, name, power, unit):
+    penalty = jnp.asarray(getattr(given, name))
+    converted = jnp.ldexp(penalty, jnp.asarray(jnp.floor(power - unit.X * given.loss.degree), int))
+    return jnp.minimum(converted, jnp.sqrt(jnp.finfo(penalty.dtype).max))
 
 
 def factors(unit: Unit | None, found: Factors) -> Factors:

@@ -273,9 +273,9 @@ def test_a_rise_is_no_convergence(algorithm):
 
 
 def test_converged_is_said_beside_a_finite_objective_alone():
-    """Where squares leave the range beside a penalty, and a divergent run whose factors are still finite."""
+    """Where squares leave the range beside a step size, and a divergent run whose factors are still finite."""
     with pytest.warns(UserWarning, match="the objective is inf.*X in other units"):
-        huge = fit(1e20 * np.random.default_rng(0).random((6, 5), np.float32), 1, HALS(l1_W=0.1, l1_H=0.1))
+        huge = fit(1e20 * np.random.default_rng(0).random((6, 5), np.float32), 1, PGD(step_size=0.0))
     assert huge.status is Status.NONFINITE
     X, start = problem("float32")
     with pytest.warns(UserWarning, match="try a smaller step size"):
@@ -295,7 +295,7 @@ def test_a_fall_from_an_infinite_objective_is_no_convergence():
 def test_the_start_is_finite_at_the_end_of_the_range():
     X = (1e38 * np.random.default_rng(0).random((6, 5))).astype("float32")
     with pytest.warns(UserWarning, match="not finite after"):
-        found = fit(X, 3, HALS(l2_W=1.0, l2_H=1.0))
+        found = fit(X, 3, PGD(step_size=1.0))
     assert all(np.isfinite(A).all() for A in found.factors)
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support import problem
+from support import penalised, problem
 
 from jnmf import (
     ALS,
@@ -32,7 +32,7 @@ from jnmf import (
     warm_start,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*components are dead")
+pytestmark = pytest.mark.filterwarnings("default:.*components are dead")
 
 # Of the largest entries of X, about 3: as far as the least, about 0.3, is a normal number.
 EXPONENTS = {"float32": (-123, -60, -1, 7, 60, 125), "float64": (-1017, -400, -1, 7, 400, 1021)}
@@ -234,10 +234,41 @@ def test_nnls_in_every_unit(dtype):
         np.testing.assert_allclose(found * of_A / of_B, wanted, rtol=1e-3 if dtype == "float32" else 1e-9, atol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [1e-30, 1e-22, 1e18])
+@pytest.mark.parametrize("base", [HALS(), MU(beta=1.0), Extrapolated(HALS()), ANLS()], ids=repr)
+def test_penalties_are_converted(base, factor):
+    """Held against the same problem in float64, where it is in range. l1 has the unit of X^p/W, l2 that of X^p/W²."""
+    X = np.asarray(problem()[0]) * factor
+    of_loss, root = factor ** float(base.loss.degree), np.sqrt(factor)
+    penalties = {"l1_W": 0.3 * of_loss / root, "l1_H": 0.2 * of_loss / root, "l2_W": 0.1 * of_loss / factor}
+    if not all(1e-37 < p < 1e37 for p in penalties.values()):
+        penalties = {"l1_W": 0.0, "l1_H": 0.0, "l2_W": penalties["l2_W"]}
+    algorithm = penalised(base, **penalties)
+    start = Factors(*(root * np.asarray(A) for A in problem()[1]))
+    wanted, found = (
+        run(X.astype(dtype), Factors(*(A.astype(dtype) for A in start)), algorithm, num_iters=8)[0]
+        for dtype in ("float64", "float32")
+    )
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(a, float) / root, np.asarray(b) / root, rtol=1e-3, atol=1e-4)
+    assert found.W.dtype == "float32"
+
+
+def test_a_penalty_that_outgrows_the_loss_wins_and_one_that_is_nothing_beside_it_is_nothing():
+    X = problem("float32")[0]
+    with pytest.warns(UserWarning, match="components are dead"):
+        small = fit(X * np.float32(1e-22), 2, HALS(l1_W=1.0, l1_H=1.0, l2_W=1.0, l2_H=1.0), max_iters=20)
+    assert not np.asarray(small.W).any()
+    assert float(small.loss) == pytest.approx(0.5 * np.sum((np.asarray(X, float) * 1e-22) ** 2), rel=1e-4)
+    big = fit(X * np.float32(1e22), 2, HALS(l1_H=1.0, l2_W=1e-3), max_iters=20, tol=0)
+    plain = fit(X * np.float32(1e22), 2, HALS(), max_iters=20, tol=0)
+    np.testing.assert_array_equal(big.W, plain.W)
+
+
 def test_what_has_a_unit_keeps_it():
     X, _ = problem("float32")
     entered = units.door.enter(X * np.float32(1e20))
     assert units.choose(entered, HALS()) is not None
-    for algorithm in (HALS(l1_H=0.1), PGD(step_size=1e-3), MU(loss=losses.NegativeBinomial(alpha=1.0))):
+    for algorithm in (PGD(step_size=1e-3), MU(loss=losses.NegativeBinomial(alpha=1.0))):
         assert units.choose(entered, algorithm) is None
     assert units.choose(units.door.enter(X), HALS()) is None
