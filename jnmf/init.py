@@ -78,8 +78,7 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
 
     The k-th singular triplet σ u vᵀ has positive parts u₊ v₊ᵀ and u₋ v₋ᵀ; the larger of the two, with its factors
     balanced, becomes component k. `fill` says what the zeros become: "zero" keeps them (an MU algorithm never leaves
-    them), "mean" sets a = sqrt(mean |X| / r), "random" draws from [0, a/100) with `key`; roots as in
-    `balanced`. The paper fills with mean(X); the root keeps the factors of c·X those of X times sqrt(c). A null
+    them), "mean" sets a = sqrt(mean |X| / r), "random" draws from [0, a/100) with `key`. The paper fills with mean(X); the root keeps the factors of c·X those of X times sqrt(c). A null
     singular vector gives a zero component.
 
     X (m, n) -> W (m, r), H (r, n) in the dtype of X. Raises ValueError for rank > min(m, n), where there are no more
@@ -108,17 +107,14 @@ def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:
     positive, negative = part(1), part(-1)
     larger = positive[0] >= negative[0]
     weight, u, v = (jnp.where(larger, a, b) for a, b in zip(positive, negative, strict=True))
-    of_W, of_H = balanced(weight)
-    W, H = of_W[None, :] * u, of_H[:, None] * v.T
-    if fill != "zero":
-        mean = mean_size(X) / rank
-        balance = jnp.where(weight > 0, divide(of_W, of_H), divide(*balanced(mean)))  # that of the component, 1 or ½
-        levels = jnp.sqrt(mean * balance)[None, :], jnp.sqrt(mean / balance)[:, None]
-        if fill == "random":
-            keys = zip(jax.random.split(as_key(key)), (W, H), strict=True)
-            draws = (jax.random.uniform(k, A.shape, A.dtype) for k, A in keys)
-            levels = [level / 100 * draw for level, draw in zip(levels, draws, strict=True)]
-        W, H = (jnp.where(A == 0, level, A) for A, level in zip((W, H), levels, strict=True))
+    W, H = jnp.sqrt(weight)[None, :] * u, jnp.sqrt(weight)[:, None] * v.T
+    level = jnp.sqrt(mean_size(X) / rank)
+    if fill == "mean":
+        W, H = (jnp.where(A == 0, level, A) for A in (W, H))
+    elif fill == "random":
+        keys = jax.random.split(as_key(key))
+        draws = (level / 100 * jax.random.uniform(k, A.shape, A.dtype) for k, A in zip(keys, (W, H), strict=True))
+        W, H = (jnp.where(A == 0, draw, A) for A, draw in zip((W, H), draws, strict=True))
     return Factors(W, H)
 
 

@@ -180,7 +180,7 @@ def test_half_the_data_missing():
         (lambda: Extrapolated(Accelerated(MU())), "Gram matrices without negative entries"),
         (lambda: Accelerated(ANLS()), "is exact, to repeat it changes nothing"),
         (lambda: Momentum(HALS()), "expected MU, got HALS"),
-        (lambda: Momentum(MU(beta=0.0)), "expected beta from 1 to 2"),
+        (lambda: Momentum(MU(beta=0.0)), "expected a convex loss, beta from 1 to 2"),
         (lambda: Extrapolated("hals"), "got 'hals'"),
         (lambda: Accelerated(MU(beta=1.0)), "expected a Frobenius method"),
         (lambda: Accelerated(ALS()), "never raises the objective"),

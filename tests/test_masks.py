@@ -94,7 +94,7 @@ def test_imputation_is_a_majoriser_that_touches():
 def test_rows_and_columns_without_weight_become_zero(algorithm):
     M = HALF.copy()
     M[3], M[:, 5] = False, False
-    fitted = fit(X, R, algorithm, max_iters=30, mask=M)
+    fitted = fit(X, R, algorithm, max_iters=30, mask=M, kkt=True)
     assert (fitted.W[3] == 0).all()
     assert (fitted.H[:, 5] == 0).all()
     assert np.isfinite(fitted.loss)
