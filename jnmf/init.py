@@ -78,8 +78,8 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
 
     The k-th singular triplet σ u vᵀ has positive parts u₊ v₊ᵀ and u₋ v₋ᵀ; the larger of the two, with its factors
     balanced, becomes component k. `fill` says what the zeros become: "zero" keeps them (an MU algorithm never leaves
-    them), "mean" sets a = sqrt(mean |X| / r), "random" draws from [0, a/100) with `key`. The paper fills with mean(X); the root keeps the factors of c·X those of X times sqrt(c). A null
-    singular vector gives a zero component.
+    them), "mean" sets a = sqrt(mean |X| / r), "random" draws from [0, a/100) with `key`. The paper fills with mean(X);
+    the root keeps the factors of c·X those of X times sqrt(c). A null singular vector gives a zero component.
 
     X (m, n) -> W (m, r), H (r, n) in the dtype of X. Raises ValueError for rank > min(m, n), where there are no more
     singular vectors, and for an unknown fill.
