@@ -171,8 +171,8 @@ def fit(
     if checks.is_traced(found):
         return found._replace(trace=_padded_with_nan(found.trace, found.num_iters, check_every, jnp))
     trace = jax.device_get(found.trace)  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
-    found = found._replace(trace=_padded_with_nan(trace, found.num_iters, check_every, np))
     found = found._replace(num_iters=int(found.num_iters), status=Status(int(found.status)))
+    found = found._replace(trace=_padded_with_nan(trace, found.num_iters, check_every, np))
     if found.status == Status.NONFINITE:
         _warn_of_nonfinite(found)
     else:
@@ -198,8 +198,10 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
         start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
         door.some_positive(start, entered)
-    # In memory of its own, which `fit` gives away.
-    start = jax.tree.map(jnp.copy, start) if entered.positive else zero_where_empty(X, start)
+    if not entered.positive:
+        start = zero_where_empty(X, start)
+    elif init != "random":  # in memory of its own, which `fit` gives away
+        start = jax.tree.map(jnp.copy, start)
     if algorithm.keeps_zeros and init != "random":
         start = _movable(X, start, algorithm, given)
     return unit, X, start

@@ -75,12 +75,12 @@ class BetaDivergence(Loss):
         return 1 / (2 - self.beta) if self.beta < 1 else 1.0
 
     def quick(self, x, z):
-        """KL as z (q log q − q + 1), Itakura–Saito as q − log q − 1, with the quotient q = x/z of the half-step."""
+        """KL as x log q − x + z, Itakura–Saito as q − log q − 1, with the quotient q = x/z of the half-step."""
         if self.beta not in (0, 1):
             return self.divergence(x, z)
         q = divide(x, z)
         log = jnp.log(jnp.where(q > 0, q, 1))
-        d = z * (q * log - q + 1) if self.beta == 1 else jnp.where(x > 0, q - log - 1, jnp.where(z > 0, jnp.inf, 0))
+        d = x * log - x + z if self.beta == 1 else jnp.where(x > 0, q - log - 1, jnp.where(z > 0, jnp.inf, 0))
         return jnp.where((x > 0) & (z == 0), jnp.inf, d)
 
     def of_zeros(self, W, H):
