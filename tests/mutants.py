@@ -221,7 +221,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("loops.py", "p.num_iters - 1, max_iters)  # beyond", "p.num_iters, max_iters)  # beyond"),
     ("loops.py", "end.num_iters - 1, max_iters)", "end.num_iters, max_iters)"),
     ("algorithms.py", "start_loss=value + penalty(state, self)", "start_loss=value"),
-    ("losses/beta_divergence.py", "x * log - x + z if", "x * log - x if"),
+    ("losses/beta_divergence.py", "return z - x + x * jnp.log(q)", "return z + x * jnp.log(q)"),
     ("loops.py", "jnp.where(running & finite, a, b)", "jnp.where(running, a, b)"),
     ("factors.py", "return jnp.where(d > 0, d, 1)", "return jnp.where(d > 0, d, 2)"),
     ("factors.py", "A.astype(compute_dtype(dtype))", "A.astype(dtype)"),

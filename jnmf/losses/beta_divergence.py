@@ -75,13 +75,13 @@ class BetaDivergence(Loss):
         return 1 / (2 - self.beta) if self.beta < 1 else 1.0
 
     def quick(self, x, z):
-        """KL as x log q − x + z, Itakura–Saito as q − log q − 1, with the quotient q = x/z of the half-step."""
+        """KL as z − x + x log q, Itakura–Saito as q − log q − 1, q = x/z: one logarithm, inf where it has to be."""
         if self.beta not in (0, 1):
             return self.divergence(x, z)
-        q = divide(x, z)
-        log = jnp.log(jnp.where(q > 0, q, 1))
-        d = x * log - x + z if self.beta == 1 else jnp.where(x > 0, q - log - 1, jnp.where(z > 0, jnp.inf, 0))
-        return jnp.where((x > 0) & (z == 0), jnp.inf, d)
+        q = (x + jnp.finfo(z.dtype).tiny) / jnp.where(x > 0, z, 1)  # at x = 0 a number with a logarithm
+        if self.beta == 1:
+            return z - x + x * jnp.log(q)
+        return jnp.where(x > 0, jnp.where(z > 0, q - jnp.log(q) - 1, jnp.inf), jnp.where(z > 0, jnp.inf, 0))
 
     def of_zeros(self, W, H):
         if self.beta == 2:
