@@ -194,9 +194,6 @@ def mean_loss(X, factors: Factors, loss):
     return divergence(X, loss, *factors) / weight(X)
 
 
-SWEEP = Study(lambda X, _: X, lambda X, own, factors, algorithm: rmse(X, factors), degree=lambda algorithm: 1)
-
-
 def _in_the_units_of_X(unit, member: Member, algorithm, study: Study) -> Member:
     """A member from one of X in its unit, on the host."""
     if unit is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jnmf import checks
 from jnmf import init as inits
-from jnmf.batches import SWEEP, checked, members, stopping
+from jnmf.batches import Study, checked, members, rmse, stopping
 from jnmf.factors import Factors
 from jnmf.results import Status, best_restart, saved
 
@@ -110,6 +110,9 @@ def sweep(
             stacklevel=2,
         )
     return found
+
+
+SWEEP = Study(lambda X, _: X, lambda X, own, factors, algorithm: rmse(X, factors), degree=lambda algorithm: 1)
 
 
 def _collect(found: dict, ranks, num_restarts: int, dtype) -> Sweep:

@@ -1,5 +1,6 @@
 """Whole studies: members equal single fits, few programs, every rank and restart in its place."""
 
+import importlib
 import itertools
 
 import jax
@@ -267,7 +268,9 @@ def test_matrices_of_more_entries_than_an_int32_counts():
     assert (last.shape, last.dtype) == ((1,), jnp.uint32)
     start = Factors(real(1, m, r), real(1, r, n))
     found = jax.eval_shape(
-        lambda A, s: batches._batch(A, s, HALS(), 0.0, 1, 1, None, batches.SWEEP, 1, 1), real(m, n), start
+        lambda A, s: batches._batch(A, s, HALS(), 0.0, 1, 1, None, importlib.import_module("jnmf.sweep").SWEEP, 1, 1),
+        real(m, n),
+        start,
     )
     assert found.loss.shape == (1,)
     assert batches.automatic_batch_size(masked, False, HALS(), r) == batches.members_at_a_time(masked, r) == 1
