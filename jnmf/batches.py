@@ -253,4 +253,4 @@ def _tracked(jobs, progress: bool):
         from rich.progress import track
     except ImportError as missing:
         raise ImportError("progress=True needs rich: pip install 'jnmf[experiments]'") from missing
-    return track(jobs, "batches")
+    return track(jobs, "fits, in batches")

@@ -334,9 +334,9 @@ until_stopped = jax.jit(_until_stopped, static_argnames=STRUCTURE)
 _fit_in_place = jax.jit(_until_stopped, static_argnames=STRUCTURE, donate_argnames="factors")
 
 
-@jax.jit
-def _num_dead(factors: Factors):
-    return jnp.sum(~(jnp.any(factors.W > 0, axis=0) & jnp.any(factors.H > 0, axis=1)))
+def _num_dead(factors: Factors, numpy=np):
+    W, H = map(numpy.asarray, factors)
+    return numpy.sum(~(numpy.any(W > 0, axis=0) & numpy.any(H > 0, axis=1)))
 
 
 def _warn_of_nonfinite(found: Fit) -> None:
@@ -350,7 +350,8 @@ def _warn_of_nonfinite(found: Fit) -> None:
 
 
 def _warn_of_dead_components(factors: Factors, nonzero: bool | None) -> None:
-    dead = int(_num_dead(factors))
+    here = factors.W.is_fully_addressable and factors.H.is_fully_addressable  # then NumPy needs no program
+    dead = int(_num_dead(factors) if here else jax.jit(_num_dead, static_argnames="numpy")(factors, numpy=jnp))
     if dead and nonzero:
         warnings.warn(
             f"{dead} of {factors.H.shape[0]} components are dead (a zero column of W or row of H): "
