@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from mutants import MUTANTS, ROOT
+from mutants import CHECKS, MUTANTS, NEAREST, ROOT
 
 
 def test_every_mutant_edits_one_place():
@@ -13,3 +13,9 @@ def test_every_mutant_edits_one_place():
 def test_no_mutant_stands_twice_or_changes_nothing():
     assert [mutant for mutant, count in Counter(MUTANTS).items() if count > 1] == []
     assert all(old != new for _, old, new in MUTANTS)
+
+
+def test_the_tests_that_are_tried_first_are_those_of_files_that_are_there():
+    assert [file for file in NEAREST if not (ROOT / "jnmf" / file).exists()] == []
+    tests = {test.split("::")[0] for tests in (*NEAREST.values(), CHECKS) for test in tests}
+    assert [test for test in sorted(tests) if not (ROOT / test).exists()] == []

@@ -275,3 +275,21 @@ def test_what_has_a_unit_keeps_it():
     for algorithm in (PGD(step_size=1e-3), MU(loss=losses.NegativeBinomial(alpha=1.0))):
         assert units.choose(entered, algorithm) is None
     assert units.choose(units.door.enter(X), HALS()) is None
+
+
+def test_the_projected_gradient_is_that_of_x(dtype):
+    """Of a start from X, for even k: the loss goes with 2²ᵏ, its gradient with that over the root of 2ᵏ."""
+    X, _ = problem(dtype)
+    wanted = fit(X, 3, HALS(), max_iters=3, tol=0).trace.kkt
+    for k in (-40, 40) if dtype == "float32" else (-400, 300):
+        found = fit(jnp.ldexp(X, k), 3, HALS(), max_iters=3, tol=0).trace.kkt
+        np.testing.assert_allclose(np.ldexp(np.asarray(found, float), -3 * k // 2), wanted, rtol=1e-4)
+
+
+def test_a_start_far_below_x_is_balanced_in_the_unit():
+    X, start = problem("float32")
+    X, given = jnp.ldexp(X, 60), Factors(*(jnp.ldexp(A, -5) for A in start))
+    found = run(X, given, MU(), num_iters=2)[0]
+    wanted = run(X.astype(float), Factors(*(A.astype(float) for A in given)), MU(), num_iters=2)[0]
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(a, float), b, rtol=1e-4)
