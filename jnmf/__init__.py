@@ -15,6 +15,7 @@ from jnmf.momentum import Momentum
 from jnmf.nnls import nnls
 from jnmf.numerics import project_nonnegative
 from jnmf.ordering import clusters, order
+from jnmf.pausing import Interrupted
 from jnmf.results import Fit, Status, Trace
 from jnmf.similarity import SweepSimilarity, match, similarity, sweep_similarity
 from jnmf.sparsity import hoyer_sparsity, project_sparsity
@@ -36,6 +37,7 @@ __all__ = [
     "Factors",
     "Fit",
     "Frobenius",
+    "Interrupted",
     "Momentum",
     "Status",
     "Sweep",

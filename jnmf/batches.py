@@ -17,6 +17,7 @@ from jnmf.matrix import divergence, filled, is_completed, mean_size, weight
 from jnmf.numerics import in_dtype
 from jnmf.objective import objective
 from jnmf.results import Status
+from jnmf.stopping import Rule, until_stopped
 
 WORKING_MEMORY = 2**29  # bytes that the members of one batch may take, when `batch_size` is left open
 CACHE = 2**21  # bytes of factors and products that a CPU iterates on at a time; twice as fast as a whole batch
@@ -174,9 +175,7 @@ def _batch(
 
 def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
     if num_iters is None:
-        fit = loops.until_stopped(
-            X, start, algorithm, tol, dtype=X.dtype, stop="delta", max_iters=max_iters, check_every=1, kkt=False
-        )
+        fit = until_stopped(X, start, algorithm, tol, max_iters, Rule())
         return Member(fit.factors, fit.loss, None, fit.num_iters, fit.status)
     factors = loops.last_factors(X, start, algorithm, num_iters)
     loss = objective(X, factors, algorithm)

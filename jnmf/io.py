@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jnmf.results import SAVED, Status
+from jnmf.pytree import Pytree
+from jnmf.results import SAVED, Status, Unknown
 
 FORMAT = 1
 
@@ -21,6 +23,8 @@ def save(path, value) -> None:
 
     path: where; the ending .npz is added if it is missing. The file holds the arrays as they are, bit for bit, and how
     they belong together as text; no pickle, so that it may be read from a stranger. It appears whole or not at all.
+    A fit can be gone on with after `load`; of an algorithm of one's own the file holds the repr, and it has to be
+    passed again.
     Raises TypeError for what is none of these, and for a traced one.
     """
     arrays: dict[str, np.ndarray] = {}
@@ -67,9 +71,14 @@ def _with_ending(path) -> Path:
 
 def _outline(value, arrays) -> Any:
     """The value as JSON, with the names of its arrays, which are put into `arrays`."""
-    if type(value).__name__ in SAVED:
-        fields = {name: _outline(part, arrays) for name, part in value._asdict().items()}
-        return {"kind": type(value).__name__, "fields": fields}
+    if SAVED.get(type(value).__name__) is type(value):
+        parts = vars(value) if isinstance(value, Pytree) else value._asdict()
+        return {"kind": type(value).__name__, "fields": {name: _outline(part, arrays) for name, part in parts.items()}}
+    if isinstance(value, Pytree):  # an algorithm or a loss
+        if _of_jnmf().get(type(value).__name__) is not type(value):
+            return {"unknown": repr(value)}
+        parts = {f.name: _outline(getattr(value, f.name), arrays) for f in fields(value)}  # pyright: ignore[reportArgumentType]
+        return {"own": type(value).__name__, "fields": parts}
     if isinstance(value, Status):
         return {"status": value.name}
     if isinstance(value, tuple | list):
@@ -79,14 +88,33 @@ def _outline(value, arrays) -> Any:
     if isinstance(value, Tracer):
         raise TypeError("save: expected values, got a traced array; save outside of jit and vmap")
     name, array = f"a{len(arrays)}", np.asarray(value)
+    if array.dtype == object:
+        raise TypeError(f"save: expected numbers, got {value!r}")
     stored = array.view(np.uint16) if array.dtype == jnp.bfloat16 else array  # which .npz does not know
     arrays[name] = stored
     return {"array": name, "dtype": str(array.dtype), "of": "jax" if isinstance(value, jax.Array) else "numpy"}
 
 
+def _of_jnmf() -> dict[str, type]:
+    """The algorithms and losses of the library by name."""
+    found, more = {}, [Pytree]
+    while more:
+        more += (cls := more.pop()).__subclasses__()
+        if cls.__module__.startswith("jnmf."):
+            found[cls.__name__] = cls
+    return found
+
+
 def _value(outline, arrays) -> Any:
     if "kind" in outline:
         return SAVED[outline["kind"]](**{name: _value(part, arrays) for name, part in outline["fields"].items()})
+    if "own" in outline:
+        made = object.__new__(_of_jnmf()[outline["own"]])  # not __init__, whose arguments may be others
+        for name, part in outline["fields"].items():
+            object.__setattr__(made, name, _value(part, arrays))
+        return made
+    if "unknown" in outline:
+        return Unknown(name=outline["unknown"])
     if "status" in outline:
         return Status[outline["status"]]
     if "items" in outline:

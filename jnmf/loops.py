@@ -1,16 +1,18 @@
 """The two loops over iterations: `run`, of fixed length and differentiable, and `fit`, which stops."""
 
+import math
+import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import lax
 
-from jnmf import checks, door, multiplicative, units
+from jnmf import checks, display, door, multiplicative, pausing, resuming, stopping, units
 from jnmf import init as inits
 from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
@@ -18,10 +20,12 @@ from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
 from jnmf.matrix import filled, occupied
 from jnmf.numerics import in_dtype
-from jnmf.objective import gradient, objective, projected_gradient_norm
+from jnmf.pausing import Interrupted
 from jnmf.results import Fit, Status, Trace
+from jnmf.resuming import Running
+from jnmf.stopping import Progress, Rule
 
-STOPS = ("delta", "loss", "kkt")
+TOL, MAX_ITERS = 1e-4, 500
 DEFAULT = Extrapolated(Accelerated(HALS()))
 
 
@@ -98,12 +102,17 @@ def fit(
     *,
     init: str | Factors | Callable[..., Factors] = "random",
     key: Any = 0,
-    tol: Any = 1e-4,
-    stop: str = "delta",
-    max_iters: int = 500,
-    check_every: int = 1,
-    kkt: bool = False,
+    tol: Any = None,
+    stop: str | None = None,
+    max_iters: int | None = None,
+    check_every: int | None = None,
+    kkt: bool | None = None,
     mask=None,
+    progress: bool = False,
+    callback: Callable[[Fit], Any] | None = None,
+    time_limit: float | None = None,
+    resume: Fit | None = None,
+    resumable: bool | None = None,
 ) -> Fit:
     """Factorise X ≈ W H, W, H ≥ 0, until the stopping rule holds.
 
@@ -121,14 +130,14 @@ def fit(
         zeros: where W H = 0 at a positive entry, those of the start are raised to a hundredth of the mean of their
         component or less (`multiplicative.lifted`); for β > 1 those of Factors are kept, with a warning.
     key: an int seed of 64 bits or a `jax.random.key`; the same key gives the same bits.
-    stop, tol: "delta", the relative change of the scaled factors (`relative_change`) is at most `tol` in the last
-        iteration and adds up to at most 10 `tol` in the last tenth of them; "loss", the full objective is the least so
-        far, and fell by at most `tol` relative in the second half of the iterations (or by less than its rounding,
-        eps·½‖X‖², where it comes from Gram matrices); "kkt", the projected-gradient norm is at most `tol` times that of
-        the start. What a slow method has still to go is a multiple of what it did lately, not of its last step: MU
-        rests on plateaus for hundreds of iterations. tol=0 never stops.
-    max_iters: the most iterations.
-    check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between).
+    stop, tol: default "delta" and 1e-4. "delta", the relative change of the scaled factors (`relative_change`) is at
+        most `tol` in the last iteration and adds up to at most 10 `tol` in the last tenth of them; "loss", the full
+        objective is the least so far, and fell by at most `tol` relative in the second half of the iterations (or by
+        less than its rounding, eps·½‖X‖², where it comes from Gram matrices); "kkt", the projected-gradient norm is at
+        most `tol` times that of the start. What a slow method has still to go is a multiple of what it did lately, not
+        of its last step: MU rests on plateaus for hundreds of iterations. tol=0 never stops.
+    max_iters: the most iterations, default 500.
+    check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between), default 1.
     kkt: record the projected-gradient norm also where it costs passes over X of its own, as for MU with β ≠ 2: without
         it, it is NaN there, unless stop is "kkt". The loss is then that of `loss.quick`, which the half-steps have in
         hand, to eps of the sums of X and W H; the last entry, as `Fit.loss`, is exact.
@@ -137,6 +146,20 @@ def fit(
         zero weight, NaN included, change nothing. A row without weight gets a zero row of W, a column a zero column of
         H. MU uses the weights as they are; the others impute M ⊙ X + (1 − M) ⊙ WH before each half-step, which descends
         too, the slower the more is missing.
+
+    progress: show iterations, loss, δ and the time left to max_iters, in a bar (with rich) or, with no terminal, text.
+    callback: a function of the `Fit` so far, called about twice a second between two iterations; where it returns True,
+        the fit ends. `callback=lambda found: jnmf.save("found.npz", found)` keeps a long one.
+    time_limit: end after so many seconds, with compilation and start, or one iteration.
+        These two end with status STOPPED. So does Ctrl-C, which raises `jnmf.Interrupted`, whose `.fit` is where the
+        fit is, within half a second or one iteration; pressed twice, it interrupts at once. Of these nothing is for
+        jit and vmap, where a fit is one program, and among several processes there is no pause to end a fit at.
+    resume: a Fit to X and mask to be gone on with: the same bits, trace and counts as if it had not stopped, the
+        momentum of its algorithm included. max_iters counts all iterations; it and tol may change, the rest is as it
+        was and is left out: rank, algorithm (but one of your own after `jnmf.load`), stop, check_every, kkt. A fit that
+        has converged goes on under a smaller tol. Another X, mask, algorithm or dtype is refused; on those,
+        `init=that_fit` starts from its factors.
+    resumable: whether the Fit keeps the state that this needs, a few times W and H. Left out, outside of jit and vmap.
 
     A component can die (zero column of W or row of H; l1 penalties do it); a warning says how many did. A fit whose
     factors become non-finite keeps the last finite ones (the start at worst) and has status NONFINITE; so has one whose
@@ -150,34 +173,93 @@ def fit(
 
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
     """
+    begun = time.monotonic()
     entered = door.enter(X, mask)
-    algorithm = DEFAULT if algorithm is None else algorithm
-    checks.algorithm(algorithm)
-    door.domain(entered, algorithm)
-    checks.number(tol, "tol")
-    checks.choice(stop, "stop", STOPS)
-    checks.count(max_iters, "max_iters", 0)
-    checks.count(check_every, "check_every", 1)
-    if not isinstance(kkt, bool):
-        raise ValueError(f"kkt: expected True or False, got {kkt!r}")
-    unit, X, start = initial_factors(entered, rank, init, key, algorithm)
+    options = {"stop": stop, "check_every": check_every, "kkt": kkt}
+    options = {name: value for name, value in options.items() if value is not None}
+    if tol is not None:
+        checks.number(tol, "tol")
+    if max_iters is not None:
+        checks.count(max_iters, "max_iters", 0)
+    if time_limit is not None:
+        checks.number(time_limit, "time_limit")
+    if resume is None:
+        algorithm = DEFAULT if algorithm is None else algorithm
+        checks.algorithm(algorithm)
+        door.domain(entered, algorithm)
+        rule = Rule(**options)
+        unit, X, start = initial_factors(entered, rank, init, key, algorithm)
+        (start,) = in_dtype(X.dtype, start)
+        tol, max_iters = TOL if tol is None else tol, MAX_ITERS if max_iters is None else max_iters
+        running, p = resuming.running(X, unit, algorithm, tol, max_iters, rule), start
+    else:
+        if init != "random" or not isinstance(key, int) or key != 0:
+            raise ValueError("resume: expected neither init nor key beside it; init= starts anew from a fit's factors")
+        running, p = resuming.resumed(entered, resume, rank, algorithm, tol, max_iters, options)
+    X, _, in_unit, tol, max_iters, rule = running[:6]
+    traced = checks.is_traced(X, p, in_unit, tol)
+    if traced and (progress or callback is not None or time_limit is not None):
+        raise ValueError("fit: expected no progress, callback or time_limit inside of jit and vmap, where none can be")
+    keep = not traced if resumable is None else resumable
+    if resume is None:
+        begin = _begin_traced if traced else _begin_in_place
+        p, fingerprint = begin(X, p, in_unit, stopping.room_for(max_iters), rule, keep)
+        running = running._replace(fingerprint=fingerprint)
+    if traced:
+        return _found(running, _advance_traced(X, p, in_unit, tol, max_iters, rule), entered.dtype, keep, jnp)
 
-    start, in_its_dtype, tol = in_dtype(X.dtype, start, algorithm, tol)
-    arguments = X, start, units.algorithm(unit, in_its_dtype), tol
-    program = until_stopped if checks.is_traced(arguments) else _fit_in_place
-    options = {"stop": stop, "max_iters": max_iters, "check_every": check_every, "kkt": kkt}
-    found = program(*arguments, dtype=entered.dtype, **options)
-    found = units.fit(unit, found, algorithm.loss.degree)
-    if checks.is_traced(found):
-        return found._replace(trace=_padded_with_nan(found.trace, found.num_iters, check_every, jnp))
-    trace = jax.device_get(found.trace)  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
-    found = found._replace(num_iters=int(found.num_iters), status=Status(int(found.status)))
-    found = found._replace(trace=_padded_with_nan(trace, found.num_iters, check_every, np))
+    so_far = lambda p: _found(running, p, entered.dtype, keep, np)
+    deadline = math.inf if time_limit is None else begun + time_limit
+    p, pressed = _watched(running, p, progress, callback, deadline, so_far)
+    found = so_far(p)
+    if pressed:
+        raise Interrupted(f"interrupted after {found.num_iters} iterations; the fit so far is its .fit", fit=found)
     if found.status == Status.NONFINITE:
         _warn_of_nonfinite(found)
     else:
         _warn_of_dead_components(found.factors, entered.nonzero)
     return found
+
+
+def _watched(running: Running, p: Progress, progress: bool, callback, deadline: float, so_far):
+    """p at its end, with pauses, in which is shown and asked what there is to show and to ask."""
+    X, _, in_unit, tol, max_iters, rule = running[:6]
+    advance = lambda p, end: _advance_in_place(X, p, in_unit, tol, end, rule)
+    with display.progress(progress, max_iters, "iterations", int(p.num_iters)) as show:
+
+        def look(p):
+            if progress:
+                show(int(p.num_iters), _said(running, p))
+            return callback is not None and callback(so_far(jax.tree.map(jnp.copy, p)))
+
+        p, pressed = pausing.in_pieces(advance, p, max_iters, look, deadline)
+        if progress:
+            show(int(p.num_iters), _said(running, p))
+    return p, pressed
+
+
+def _said(running: Running, p: Progress) -> str:
+    """Of the last iteration that was recorded, the loss and δ."""
+    last = int(p.num_iters) // running.rule.check_every * running.rule.check_every - 1
+    late = stopping.is_late(running.X, running.algorithm, running.rule)
+    if last < late:
+        return ""
+    trace = units.trace(running.unit, jax.device_get(p.trace), running.algorithm.loss.degree)
+    return f", loss {trace.loss[last - late]:.6g}, δ {trace.delta[last]:.2g}"
+
+
+def _found(running: Running, p: Progress, dtype, keep: bool, numpy) -> Fit:
+    """The Fit of where the iterations are, in the units of X; with NumPy, its parts on the host."""
+    found = _finish(running.X, p, running.in_unit, dtype, running.rule)
+    found = units.fit(running.unit, found, running.algorithm.loss.degree)
+    if numpy is np:  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
+        status, num_iters = Status(int(found.status)), int(found.num_iters)
+        if status == Status.MAX_ITERS and num_iters < running.max_iters:
+            status = Status.STOPPED
+        found = found._replace(num_iters=num_iters, status=status, trace=jax.device_get(found.trace))
+    trace = jax.tree.map(lambda column: column[: running.max_iters], found.trace)
+    trace = _padded_with_nan(trace, found.num_iters, running.rule.check_every, numpy)
+    return found._replace(trace=trace, state=running.keep(p) if keep else None)
 
 
 def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[units.Unit | None, Any, Factors]:
@@ -238,100 +320,16 @@ def _padded_with_nan(trace: Trace, num_iters, check_every: int, numpy) -> Trace:
     return Trace(*(numpy.where(recorded, column, numpy.nan).astype(column.dtype) for column in trace))
 
 
-class _Progress(NamedTuple):
-    state: Any
-    factors: Factors  # of the state, or the last ones when the fit has ended
-    num_iters: Array
-    status: Array
-    least: Array  # the least loss so far, for the rule "loss" alone
-    trace: Trace
+def _begin(X, factors, algorithm, room: int, rule: Rule, keep: bool):
+    return stopping.begin(X, factors, algorithm, room, rule), resuming.fingerprint(X) if keep else None
 
 
-STRUCTURE = ("dtype", "stop", "max_iters", "check_every", "kkt")
-
-
-def _until_stopped(X, factors, algorithm, tol, *, dtype, stop, max_iters, check_every, kkt) -> Fit:
-    """`fit` in the dtype of X; the factors, and the loss of them, in `dtype`."""
-    # Where nothing is decided by the loss it may come an iteration late, for nothing, and kkt where it is asked for.
-    late = stop == "delta" and check_every == 1 and algorithm.is_late(X)
-    first_loss = objective(X, factors, algorithm) if stop == "loss" else jnp.zeros((), X.dtype)
-    if stop == "kkt":
-        first_kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm))
-
-    def moved(p, state):
-        """p at the new state; one that is not finite ends the fit, and an ended fit keeps its factors."""
-        new = state.factors
-        finite = jnp.all(jnp.isfinite(new.W)) & jnp.all(jnp.isfinite(new.H))
-        running = p.status == Status.MAX_ITERS
-        return p._replace(
-            state=state,
-            factors=Factors(*(jnp.where(running & finite, a, b) for a, b in zip(new, p.factors, strict=True))),
-            num_iters=p.num_iters + (running & finite),
-            status=jnp.where(running & ~finite, Status.NONFINITE, p.status),
-        )
-
-    def unrecorded(_, p):
-        return moved(p, algorithm.step(X, p.state)[0])  # what is only recorded is not computed
-
-    def recorded(p):
-        state, info = algorithm.step(X, p.state)
-        delta = relative_change(p.factors, state.factors)
-        if stop == "delta":
-            since = 9 * (p.num_iters + 1) // 10
-            last_tenth = jnp.sum(jnp.where(jnp.arange(max_iters) >= since, p.trace.delta, 0)) + delta
-            small = (delta <= tol) & (last_tenth * check_every <= 10 * tol)
-        elif stop == "loss":
-            check = (p.num_iters + 1) // 2 // check_every * check_every - 1  # the last one until half of the way
-            earlier = jnp.where(check < 0, first_loss, p.trace.loss[jnp.maximum(check, 0)])
-            fell = jnp.where(jnp.isfinite(earlier), earlier - info.loss, jnp.inf)  # inf is no measure of a fall
-            fell_little = jnp.isfinite(fell) & (fell <= jnp.maximum(tol * earlier, info.rounding))
-            small = fell_little & (info.loss <= p.least + info.rounding)  # nor is a rise convergence, or the way back
-        else:
-            small = info.kkt <= tol * first_kkt
-        q = moved(p, state)
-        done = q.num_iters > p.num_iters
-        put = lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, 0))
-        trace = p.trace._replace(delta=put(p.trace.delta, delta))
-        if late:  # of the iteration before, also where this one fails
-            before = jnp.where(p.num_iters > 0, p.num_iters - 1, max_iters)  # beyond the end nothing is set
-            trace = trace._replace(loss=trace.loss.at[before].set(info.start_loss, mode="drop"))
-        else:
-            trace = trace._replace(loss=put(trace.loss, info.loss))
-        if trace.kkt is not None:
-            trace = trace._replace(kkt=put(trace.kkt, info.kkt))
-        return q._replace(
-            status=jnp.where(done & small & info.moved & (tol > 0), Status.CONVERGED, q.status),
-            least=jnp.where(done, jnp.minimum(info.loss, p.least), p.least) if stop == "loss" else p.least,
-            trace=trace,
-        )
-
-    # A round of `check_every` iterations, the last of them recorded. No `cond`: under vmap it would run both branches.
-    def unfinished(p):
-        return (p.status == Status.MAX_ITERS) & (p.num_iters + check_every <= max_iters)
-
-    def one_round(p):
-        return recorded(lax.fori_loop(0, check_every - 1, unrecorded, p) if check_every > 1 else p)
-
-    status, nothing = jnp.array(Status.MAX_ITERS), jnp.zeros(max_iters, X.dtype)
-    trace = Trace(nothing, nothing, nothing if kkt or not late else None)
-    end = _Progress(algorithm.init(X, factors), factors, jnp.array(0), status, first_loss, trace)
-    if max_iters >= check_every:
-        end = lax.while_loop(unfinished, one_round, end)
-    if max_iters % check_every:
-        end = lax.fori_loop(0, max_iters % check_every, unrecorded, end)
-    W, H = (A.astype(dtype) for A in end.factors)
-    loss = objective(X, Factors(W.astype(X.dtype), H.astype(X.dtype)), algorithm)
-    status = jnp.where(jnp.isfinite(loss), end.status, Status.NONFINITE)
-    trace = end.trace
-    if late and max_iters:
-        last = jnp.where(end.num_iters > 0, end.num_iters - 1, max_iters)
-        trace = trace._replace(loss=trace.loss.at[last].set(loss, mode="drop"))
-    return Fit(W, H, loss, end.num_iters, status, trace)
-
-
-until_stopped = jax.jit(_until_stopped, static_argnames=STRUCTURE)
-# The start is `fit`'s own (`initial_factors`) and gives its memory to the factors.
-_fit_in_place = jax.jit(_until_stopped, static_argnames=STRUCTURE, donate_argnames="factors")
+# The start is `fit`'s own (`initial_factors`), and each piece of a fit gives its memory to the next; not under vmap.
+_begin_in_place = jax.jit(_begin, static_argnames=("room", "rule", "keep"), donate_argnames="factors")
+_advance_in_place = jax.jit(stopping.advance, static_argnames="rule", donate_argnames="p")
+_finish = jax.jit(stopping.finish, static_argnames=("dtype", "rule"))
+_begin_traced = jax.jit(_begin, static_argnames=("room", "rule", "keep"))
+_advance_traced = jax.jit(stopping.advance, static_argnames="rule")
 
 
 def _num_dead(factors: Factors, numpy=np):

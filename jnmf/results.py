@@ -1,17 +1,19 @@
 """How a fit ended, and what it gives back."""
 
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jax import Array
 
 from jnmf.factors import Factors
+from jnmf.pytree import Pytree, static
 
+Kind = TypeVar("Kind", bound=type)
 SAVED: dict[str, type] = {Factors.__name__: Factors}
 
 
-def saved(kind: type) -> type:
+def saved(kind: Kind) -> Kind:
     """A NamedTuple that `jnmf.save` may write."""
     SAVED[kind.__name__] = kind
     return kind
@@ -30,11 +32,15 @@ class Trace(NamedTuple):
 
 
 class Status(IntEnum):
-    """How a fit ended: by its rule; at the most iterations; or where factors or objective stopped being finite."""
+    """How a fit ended: by its rule, at the most iterations, where factors or objective were not finite, or on request.
+
+    STOPPED is one that Ctrl-C, `callback` or `time_limit` ended, and a member of a study that was not reached.
+    """
 
     CONVERGED = 0
     MAX_ITERS = 1
     NONFINITE = 2
+    STOPPED = 3
 
     @property
     def advice(self) -> str:
@@ -44,14 +50,18 @@ class Status(IntEnum):
 
 ADVICE = {
     Status.CONVERGED: "the stopping rule holds; a smaller tol goes further, other keys show other minima",
-    Status.MAX_ITERS: "the rule does not hold yet: raise max_iters, or start from these factors with init=",
+    Status.MAX_ITERS: "the rule does not hold yet: raise max_iters, fit(X, resume=this, max_iters=…) goes on",
     Status.NONFINITE: "factors or objective left the range: try a smaller step size, another init, other units of X",
+    Status.STOPPED: "ended before the rule held: go on with fit(X, resume=this)",
 }
 
 
 @saved
 class Fit(NamedTuple):
-    """The factors, the full objective from the residual itself, and how it went. The trace is NaN after the last."""
+    """The factors, the full objective from the residual itself, and how it went. The trace is NaN after the last.
+
+    state: what `fit(X, resume=…)` goes on from (`jnmf.resuming`), a few times W and H; None where it was not kept.
+    """
 
     W: Array
     H: Array
@@ -59,6 +69,7 @@ class Fit(NamedTuple):
     num_iters: Array
     status: Any
     trace: Trace
+    state: Any = None
 
     @property
     def factors(self) -> Factors:
@@ -81,6 +92,15 @@ class Fit(NamedTuple):
             f"{f', the last of which moved the factors by {moved[-1]:.2g}' if moved.size else ''}\n"
             f"  {self.status.advice}"
         )
+
+
+class Unknown(Pytree):
+    """An algorithm of one's own, in what `load` gives back: its repr, all that a file holds of it."""
+
+    name: str = static("")
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 SCORES = ("rmse", "loss")  # by which held-out entries are predicted
