@@ -10,13 +10,14 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
 
-from jnmf import checks, door, loops, losses, units
+from jnmf import checkpoint, checks, display, door, loops, losses, units
 from jnmf import init as inits
 from jnmf.factors import Factors
 from jnmf.matrix import divergence, filled, is_completed, mean_size, weight
 from jnmf.numerics import in_dtype
 from jnmf.objective import objective
-from jnmf.results import Status
+from jnmf.pausing import Interrupted
+from jnmf.results import Status, saved
 from jnmf.stopping import Rule, until_stopped
 
 WORKING_MEMORY = 2**29  # bytes that the members of one batch may take, when `batch_size` is left open
@@ -42,6 +43,16 @@ def stopping(num_iters, tol, max_iters) -> dict[str, Any]:
     return {"num_iters": num_iters, "tol": tol, "max_iters": max_iters}
 
 
+class Watch(NamedTuple):
+    """Who looks on between two batches of a study: see `sweep`."""
+
+    progress: bool = False
+    callback: Callable[[Any], Any] | None = None  # of what `so_far` makes of the members there are
+    checkpoint: Any = None  # a folder
+    told: Any = None  # what the study is, by name, for the folder to compare
+    so_far: Any = None  # {(rank, restart): Member} -> the result, in which some may be missing
+
+
 class Study(NamedTuple):
     """What the members of a study see of X, and what is recorded of their factors; two functions of module level.
 
@@ -53,10 +64,11 @@ class Study(NamedTuple):
     degree: Callable[[Any], Any]  # algorithm -> the power of X that the scores go with
 
 
-def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, init, stop, batch_size, progress):
+def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, init, stop, batch_size, watch: Watch):
     """{(rank, restart): Member}, one restart a key, computed in batches of one rank bucket.
 
-    `own` None, or a tree of arrays with one entry a restart.
+    `own` None, or a tree of arrays with one entry a restart. Without the members that were not reached, where the
+    callback of `watch` has ended it. Ctrl-C raises `Interrupted` with what there is.
     """
     if batch_size is not None:
         checks.count(batch_size, "batch_size", 1)
@@ -70,16 +82,25 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
         jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
 
     X = units.matrix(unit, X)
-    start, found = _single_starts(entered, unit, own, study, ranks, keys, init, algorithm), {}
+    start = _single_starts(entered, unit, own, study, ranks, keys, init, algorithm)
+    told = {"ranks": list(ranks), "keys": keys, "algorithm": algorithm, "init": init, "own": own} | stop
+    found, jobs = _kept(X, told, watch, jobs)
 
-    def keep(batch, of_starts, fits):
+    def keep(batch, of_starts, fits) -> bool:
+        """Whether to end here."""
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
-        for i, (rank, restart) in enumerate(batch):
-            member = jax.tree.map(lambda column, i=i: column[i], fits)
-            found[rank, restart] = _in_the_units_of_X(of_starts[i], member, algorithm, study)
+        each = [jax.tree.map(lambda column, i=i: column[i], fits) for i in range(len(batch))]
+        each = [
+            _in_the_units_of_X(unit, member, algorithm, study) for unit, member in zip(of_starts, each, strict=False)
+        ]
+        found.update(zip(batch, each, strict=True))
+        if watch.checkpoint is not None:
+            checkpoint.keep(watch.checkpoint, batch, each)
+        show(len(found), f", the last of rank {batch[-1][0]}")
+        return watch.callback is not None and bool(watch.callback(watch.so_far(found)))
 
-    running = []  # the devices compute a batch while the host prepares the next one
-    for width, at_a_time, parts, num_devices, batch in _tracked(jobs, progress):
+    def dispatched(job):
+        width, at_a_time, parts, num_devices, batch = job
         missing = at_a_time * parts * num_devices - len(batch)
         padded = batch + batch[-1:] * missing  # all batches have one size: one program
         restarts = np.array([restart for _, restart in padded])
@@ -89,11 +110,43 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
         starts, in_its_dtype, tol = in_dtype(X.dtype, starts, algorithm, stop["tol"])
         widened = starts, units.algorithm(unit, in_its_dtype), tol
         fits = _batch(X, *widened, stop["num_iters"], stop["max_iters"], each, study, at_a_time, num_devices)
-        running.append((batch, of_starts, fits))
-        if len(running) > 1:
-            keep(*running.pop(0))
-    keep(*running[0])
+        return batch, of_starts, fits
+
+    with display.progress(watch.progress, len(ranks) * len(keys), "fits", len(found)) as show:
+        running = []  # the devices compute a batch while the host prepares the next one
+        try:
+            for job in jobs:
+                running.append(dispatched(job))
+                if len(running) > 1 and keep(*running.pop(0)):
+                    return found
+            for batch in running:
+                keep(*batch)
+        except KeyboardInterrupt as pressed:
+            of_all = f"{len(found)} of {len(ranks) * len(keys)} fits"
+            study_so_far = watch.so_far(found) if found else None
+            raise Interrupted(f"interrupted after {of_all}, which are its .study", study=study_so_far) from pressed
     return found
+
+
+def _kept(X, told, watch: Watch, jobs):
+    """What the folder of `watch` holds of a study, and the jobs that are left."""
+    if watch.checkpoint is None:
+        return {}, jobs
+    found = checkpoint.opened(watch.checkpoint, X, watch.told | told)
+    left = [(*how, [pair for pair in batch if pair not in found]) for *how, batch in jobs]
+    return found, [job for job in left if job[-1]]
+
+
+def with_all(found: dict, ranks, num_restarts: int, shape) -> dict:
+    """The members found, and for those that were not reached NaN, with status STOPPED."""
+    like, (m, n) = next(iter(found.values())), shape
+    nan = lambda *shape: np.full(shape, np.nan, like.factors.W.dtype)
+
+    def blank(rank):
+        scores, counts = jax.tree.map(lambda _: nan(), like.scores), (np.array(0), np.array(Status.STOPPED))
+        return Member(Factors(nan(m, rank), nan(rank, n)), nan(), scores, *counts)  # pyright: ignore[reportArgumentType]
+
+    return {(r, s): found.get((r, s)) or blank(r) for r in ranks for s in range(num_restarts)}
 
 
 def buckets(ranks) -> list[list[int]]:
@@ -126,6 +179,7 @@ def members_at_a_time(X, rank: int) -> int:
     return max(1, CACHE // (2 * sum(X.shape) * rank * X.dtype.itemsize))
 
 
+@saved
 class Member(NamedTuple):
     factors: Factors
     loss: Array
@@ -243,13 +297,3 @@ def _padded(starts: list[Any], width: int) -> Factors:
     for i, (Wi, Hi) in enumerate(starts):
         W[i, :, : Wi.shape[1]], H[i, : len(Hi)] = Wi, Hi
     return Factors(jnp.asarray(W), jnp.asarray(H))
-
-
-def _tracked(jobs, progress: bool):
-    if not progress:
-        return jobs
-    try:
-        from rich.progress import track
-    except ImportError as missing:
-        raise ImportError("progress=True needs rich: pip install 'jnmf[experiments]'") from missing
-    return track(jobs, "fits, in batches")

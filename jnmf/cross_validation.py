@@ -2,6 +2,7 @@
 
 import numbers
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from jax import Array, lax
 
 from jnmf import checks
 from jnmf import init as inits
-from jnmf.batches import Study, checked, mean_loss, members, rmse, stopping
+from jnmf.batches import Study, Watch, checked, mean_loss, members, rmse, stopping, with_all
 from jnmf.matrix import entries
 from jnmf.matrix.masked import Masked
 from jnmf.results import SCORES, Status, means, saved
@@ -53,6 +54,8 @@ def cross_validate(
     mask=None,
     batch_size: int | None = None,
     progress: bool = False,
+    callback: Callable[[CrossValidation], Any] | None = None,
+    checkpoint=None,
 ) -> CrossValidation:
     """Fit every rank `num_restarts` times, each without a random fraction `holdout` of the entries, and predict them.
 
@@ -70,8 +73,10 @@ def cross_validate(
         predicted as 0; a warning says at which ranks, and these are not chosen.
     holdout: in (0, 1), and small enough to leave a nonzero entry of each row and column that has one. mask: entries
         without weight are neither fitted nor tested.
-    ranks, algorithm, key, tol, max_iters, batch_size, progress: as in `sweep`. The masks are made within the batch: a
-        member takes about 8 (m + n) r + 12 m n numbers, whatever the number of restarts.
+    ranks, algorithm, key, tol, max_iters, batch_size, progress, callback, checkpoint: as in `sweep`. The masks are made
+        within the batch: a member takes about 8 (m + n) r + 12 m n numbers, whatever the number of restarts. Where it
+        ends early the scores that were not reached are NaN, and the ranks are chosen among the others (0: there are
+        none yet).
 
     A restart that diverged does not count. Raises as `sweep` does, for a hold-out that is not in (0, 1), is empty or
     too large, and where no rank has a finite mean test score.
@@ -82,15 +87,28 @@ def cross_validate(
     checks.choice(score, "score", SCORES)
     mask_key, start_key = jax.random.split(inits.as_key(key))
     held_out = _holdouts(jax.random.split(mask_key, num_restarts), entered.X, holdout)
-    starts, restarts = jax.random.split(start_key, num_restarts), range(num_restarts)
+    starts = jax.random.split(start_key, num_restarts)
     study, stop = STUDIES[score], stopping(None, tol, max_iters)
-    found = members(entered, held_out, study, ranks, starts, algorithm, "random", stop, batch_size, progress)
+    tables = lambda found: _tables(with_all(found, ranks, num_restarts, entered.X.shape), ranks, num_restarts)
 
-    table = lambda of: np.array([[of(found[r, s]) for s in restarts] for r in ranks])
+    def so_far(found):
+        train, test, diverged = tables(found)
+        chosen = choose(ranks, test) if np.isfinite(means(test)).any() else (0, 0)
+        return CrossValidation(np.array(ranks), train, test, score, diverged, *chosen)
+
+    watch = Watch(progress, callback, checkpoint, {"call": f"cross_validate, {score}"}, so_far)
+    found = members(entered, held_out, study, ranks, starts, algorithm, "random", stop, batch_size, watch)
+    train, test, diverged = tables(found)
+    _warn_of_infinite(ranks, test)
+    return CrossValidation(np.array(ranks), train, test, score, diverged, *choose(ranks, test))
+
+
+def _tables(found: dict, ranks, num_restarts: int):
+    """The scores of both parts (R, S), NaN for members that diverged or were not reached; how many diverged (R,)."""
+    table = lambda of: np.array([[of(found[r, s]) for s in range(num_restarts)] for r in ranks])
     diverged = table(lambda member: member.status == Status.NONFINITE)
     train, test = (np.where(diverged, np.nan, table(lambda member, i=i: member.scores[i])) for i in (0, 1))
-    _warn_of_infinite(ranks, test)
-    return CrossValidation(np.array(ranks), train, test, score, diverged.sum(axis=1), *choose(ranks, test))
+    return train, test, diverged.sum(axis=1)
 
 
 class HeldOut(NamedTuple):

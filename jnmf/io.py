@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -34,9 +35,15 @@ def save(path, value) -> None:
     path = _with_ending(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"save: expected the folder {path.parent} to exist; make it first")
+    parts: dict[str, Any] = {"outline": np.array(json.dumps(outline))} | arrays
+    written_whole(path, lambda file: np.savez_compressed(file, **parts))
+
+
+def written_whole(path: Path, write) -> None:
+    """What `write(file)` writes to a file, under its name when all is there."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
         try:
-            np.savez_compressed(file, outline=np.array(json.dumps(outline)), **arrays)  # pyright: ignore[reportArgumentType]
+            write(file)
             file.flush()
             os.replace(file.name, path)
         except BaseException:
@@ -52,12 +59,12 @@ def load(path):
     """
     path = _with_ending(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
         outline = json.loads(str(arrays["outline"]))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ValueError(f"load: expected a file that jnmf.save wrote, got {path} ({error})") from None
     if outline["format"] != FORMAT:
         raise ValueError(f"load: expected format {FORMAT}, got {outline['format']}; use the jnmf that wrote {path}")

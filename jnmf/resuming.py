@@ -81,7 +81,12 @@ def resumed(entered: door.Entered, fit, rank, algorithm, tol, max_iters, options
     X = units.matrix(kept.unit, entered.X)
     max_iters = kept.max_iters if max_iters is None else max_iters
     found = running(X, kept.unit, algorithm, tol, max_iters, kept.rule)._replace(fingerprint=fingerprint(X))
-    _check_same(kept.fingerprint, found.fingerprint, X.shape[0] * X.shape[1])
+    if not checks.is_traced(kept.fingerprint, found.fingerprint):
+        other = differing(kept.fingerprint, found.fingerprint, X.shape[0] * X.shape[1])
+        if other:
+            raise ValueError(
+                f"resume: expected the X and mask of the fit, got others ({other}); init= starts on them anew"
+            )
     made = int(p.num_iters) if not checks.is_traced(p) else 0
     if max_iters < made:
         raise ValueError(f"max_iters: expected at least the {made} iterations that were made, got {max_iters}")
@@ -118,18 +123,16 @@ def _check_data(entered: door.Entered, fit: Fit) -> None:
         )
 
 
-def _check_same(before, now, size: int) -> None:
-    """Whether two fingerprints are equal but for the order of summation, as on another machine."""
-    if checks.is_traced(before, now):
-        return
-    before, now, eps = np.asarray(before), np.asarray(now), np.finfo(now.dtype).eps
-    rounding = eps * np.sqrt(now[0] * size)  # of the third, whose terms may cancel
-    for name, a, b in zip(("‖X‖²", "the sum of the weights", "the order of entries in X"), before, now, strict=True):
-        if not abs(a - b) <= np.sqrt(eps) * abs(a) + rounding * (name == "the order of entries in X"):
-            raise ValueError(
-                f"resume: expected the X and mask of the fit, got others ({name} differs: {b:.9g} for {a:.9g}); init= "
-                "starts on them from its factors"
-            )
+def differing(before, now, size: int) -> str | None:
+    """What tells two fingerprints apart, beyond the order of summation on another machine; None if nothing does."""
+    before, now, eps = np.asarray(before), np.asarray(now), np.finfo(np.asarray(now).dtype).eps
+    rounding = 0, 0, eps * np.sqrt(now[0] * size)  # of the third, whose terms may cancel
+    for name, a, b, noise in zip(
+        ("‖X‖²", "the sum of weights", "the order of entries"), before, now, rounding, strict=True
+    ):
+        if not abs(a - b) <= np.sqrt(eps) * abs(a) + noise:
+            return f"{name} differs, {b:.9g} for {a:.9g}"
+    return None
 
 
 def _same_algorithm(kept, given):

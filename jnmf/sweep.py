@@ -1,6 +1,7 @@
 """All ranks × all restarts of a study as a few array programs."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 
 from jnmf import checks
 from jnmf import init as inits
-from jnmf.batches import Study, checked, members, rmse, stopping
+from jnmf.batches import Study, Watch, checked, members, rmse, stopping, with_all
 from jnmf.factors import Factors
 from jnmf.results import Status, best_restart, saved
 
@@ -62,6 +63,8 @@ def sweep(
     mask=None,
     batch_size: int | None = None,
     progress: bool = False,
+    callback: Callable[[Sweep], Any] | None = None,
+    checkpoint=None,
 ) -> Sweep:
     """Fit every rank from `num_restarts` starts.
 
@@ -74,7 +77,12 @@ def sweep(
     batch_size: how many members are computed at a time. A member takes about 8 (m + n) r numbers, for β ≠ 2 or with a
         mask 6 m n more; left out, a batch takes about 512 MiB. All local devices share it: on a CPU, a device for each
         core, `jax.config.update("jax_num_cpu_devices", os.cpu_count())` before anything else, keeps all cores busy.
-    progress: show a bar over the batches (needs rich).
+    progress: show how many fits are done after each batch: a bar in a terminal (with rich), else text.
+    callback: a function of the Sweep so far, called after each batch; where it returns True, the study ends. What was
+        not reached is NaN there, with status STOPPED. Ctrl-C raises `jnmf.Interrupted`, whose `.study` is this.
+    checkpoint: a folder, made if need be, where each batch leaves a file when it is done: the same call again goes on
+        from them. The files appear whole or not at all and hold no pickle. Another X or other settings are refused (of
+        an init that is a function of your own only the name is compared).
 
     The default algorithm is that of `fit`. `Accelerated` repeats in a batch as often as the member that repeats most;
     for small X `Extrapolated(HALS(inner=8))` takes 0.6 of the time to the same error (docs/speed.md).
@@ -100,8 +108,11 @@ def sweep(
         )
     keys = jax.random.split(inits.as_key(key), num_restarts)
     stop = stopping(num_iters, tol, max_iters)
-    fits = members(entered, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, progress)
-    found = _collect(fits, ranks, num_restarts, entered.dtype)
+    so_far = lambda fits: _collect(
+        with_all(fits, ranks, num_restarts, entered.X.shape), ranks, num_restarts, entered.dtype
+    )
+    watch = Watch(progress, callback, checkpoint, {"call": "sweep"}, so_far)
+    found = so_far(members(entered, None, SWEEP, ranks, keys, algorithm, init, stop, batch_size, watch))
     nonfinite = int(np.sum(found.status == Status.NONFINITE))
     if nonfinite:
         warnings.warn(

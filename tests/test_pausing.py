@@ -190,7 +190,7 @@ def test_state_is_kept_where_it_can_be_used_or_was_asked_for():
 
 OTHER = {
     "an entry": (lambda: {"X": X.at[0, 0].add(0.5)}, "‖X‖² differs"),
-    "the order": (lambda: {"X": X[:, ::-1]}, "the order of entries in X differs"),
+    "the order": (lambda: {"X": X[:, ::-1]}, "the order of entries differs"),
     "a mask": (lambda: {"mask": MASK}, "expected the X and mask of the fit"),
     "the shape": (lambda: {"X": X[:-1]}, r"expected the X of the fit, \(12, 9\), got \(11, 9\)"),
     "the dtype": (lambda: {"X": X.astype("float32")}, "in the dtype of the fit, float64, got float32"),
