@@ -252,6 +252,8 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("cross_validation.py", "/ np.sqrt(restarts)", "/ 1"),
     ("cross_validation.py", "restarts = counted[best].sum()", "restarts = test.shape[1]"),
     ("batches.py", "means[0 if own is None else restart]", "means[0]"),
+    ("batches.py", "return alone(rank, restart) if doubtful[restart] else", "return"),
+    ("batches.py", "jnp.ldexp(W, of_start.W - unit.W)", "W"),
     ("matrix/masked.py", "jnp.sum(matrix.entries(X)[1])", "jnp.sum(matrix.entries(X)[1] > 0)"),
     ("matrix/__init__.py", "return float(math.prod(X.shape))", "return math.prod(X.shape)"),
 ]
@@ -311,7 +313,7 @@ NEAREST = {  # what most likely fails, tried first
     "ordering.py": ["tests/test_ordering.py"],
     "spectrum.py": ["tests/test_spectrum.py"],
     "cross_validation.py": ["tests/test_cross_validation.py"],
-    "batches.py": ["tests/test_sweep.py", "tests/test_cross_validation.py"],
+    "batches.py": ["tests/test_sweep.py", "tests/test_cross_validation.py", "tests/test_warm_start.py"],
     "sweep.py": ["tests/test_sweep.py", "tests/test_cross_validation.py"],
 }
 
