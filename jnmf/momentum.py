@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jnmf.algorithm import Combinator
+from jnmf.algorithm import Combinator, advice, wrapped
 from jnmf.algorithms import MU
+from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors
 from jnmf.numerics import divide, unit_of
 from jnmf.pytree import positional
@@ -49,14 +50,15 @@ class Momentum(Combinator):
     power: Any = 1.5
 
     def __post_init__(self):
-        if not isinstance(self.algorithm, MU):
-            raise ValueError(
-                f"Momentum(…): expected MU, got {self.algorithm!r}; Extrapolated(…) speeds up Frobenius methods"
-            )
-        if not self.algorithm.loss.convex:
+        inner = self.algorithm
+        wrapped(inner, Momentum)
+        if not isinstance(inner, MU):
+            hint = advice(lambda: Momentum(inner.algorithm), lambda: Extrapolated(inner))
+            raise ValueError(f"Momentum(…): expected MU, got {inner!r}; {hint}")
+        if not inner.loss.convex:
             raise ValueError(
                 "Momentum(MU(…)): expected a convex loss, beta from 1 to 2, where the majoriser allows it, "
-                f"got {self.algorithm!r}; use MU itself"
+                f"got {inner!r}; use it as it is"
             )
         if isinstance(self.power, int | float) and not self.power > 1:
             raise ValueError(f"Momentum(power=…): expected a number above 1, got {self.power!r}; the default is 1.5")

@@ -1,5 +1,8 @@
 """Accelerated and Extrapolated against loops written out in NumPy, and what they promise."""
 
+import re
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,12 +20,14 @@ from jnmf import (
     Accelerated,
     Extrapolated,
     Factors,
+    Frobenius,
     Momentum,
     Status,
     fit,
     init,
     objective,
     run,
+    solvers,
 )
 from jnmf.loops import _run
 from jnmf.momentum import ahead_of
@@ -215,7 +220,7 @@ def test_half_the_data_missing():
         (lambda: Momentum(MU(), power=1.0), "power=….: expected a number above 1"),
         (lambda: fit(X, 3, Momentum(MU(), bound=-1.0)), "bound: expected a finite number of at least 0"),
         (lambda: Extrapolated("hals"), "got 'hals'"),
-        (lambda: Accelerated(MU(beta=1.0)), "expected a Frobenius method"),
+        (lambda: Accelerated(MU(beta=1.0)), r"normal equations, as for beta=2.*write Momentum\(MU\(beta=1.0\)\)"),
         (lambda: Accelerated(ALS()), "never raises the objective"),
         (lambda: fit(X, 3, Extrapolated(HALS(), weight=-1.0)), "weight: expected a finite number of at least 0"),
         (lambda: fit(X, 3, Extrapolated(HALS(l1_W=-1.0))), "l1_W: expected a finite number"),
@@ -225,6 +230,78 @@ def test_half_the_data_missing():
 def test_what_cannot_be_combined_is_an_error_that_says_so(make, message):
     with pytest.raises((TypeError, ValueError), match=message):
         make()
+
+
+class Undeclared(Frobenius):
+    def solve(self, H, G, C):
+        return solvers.hals(H, G, C)
+
+
+REFUSED = [
+    "Extrapolated(MU())",
+    "Extrapolated(MU(beta=1.0))",
+    "Extrapolated(MU(beta=0.5))",
+    "Extrapolated(Accelerated(MU()))",
+    "Extrapolated(ALS())",
+    "Extrapolated(Undeclared())",
+    "Extrapolated(Extrapolated(HALS()))",
+    "Extrapolated(Momentum(MU()))",
+    "Extrapolated(HALS)",
+    'Extrapolated("hals")',
+    "Extrapolated(None)",
+    "Extrapolated(solvers.hals)",
+    "Extrapolated(Accelerated)",
+    "Accelerated(MU(beta=1.5))",
+    "Accelerated(MU(beta=3.0))",
+    "Accelerated(ALS())",
+    "Accelerated(ANLS())",
+    "Accelerated(Undeclared())",
+    "Accelerated(Extrapolated(HALS(l1_H=0.1),weight=0.3))",
+    "Accelerated(Extrapolated(ANLS()))",
+    "Accelerated(Momentum(MU()))",
+    "Accelerated(Accelerated(HALS()))",
+    "Accelerated(MU)",
+    'Accelerated("hals")',
+    "Accelerated(None)",
+    "Momentum(HALS())",
+    "Momentum(ALS())",
+    "Momentum(Undeclared())",
+    "Momentum(MU(beta=0.0))",
+    "Momentum(Momentum(MU()))",
+    "Momentum(Extrapolated(HALS()))",
+    "Momentum(Accelerated(MU()))",
+    "Momentum(MU)",
+    "Momentum(HALS)",
+    "Momentum(3)",
+]
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_what_a_refusal_says_to_write_works(refused):
+    with pytest.raises((TypeError, ValueError)) as error:
+        eval(refused)
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith(refused.partition("(")[0])
+    _, write, instead = message.partition("write ")
+    if write:
+        loss = fit(X, 2, eval(instead), max_iters=2, tol=0).loss
+    elif message.endswith("use it as it is"):
+        loss = fit(X, 2, eval(refused.partition("(")[2].removesuffix(")")), max_iters=2, tol=0).loss
+    else:
+        loss = 0
+        assert re.search(
+            r"a method of your own (declares it by descends: ClassVar|is a subclass of jnmf)", message
+        ) or ("pass one of it" in message or re.search(r"use MU.* as it is$", message))
+    assert np.isfinite(loss)
+
+
+def test_what_a_method_declares_is_enough():
+    class Declared(Undeclared):
+        descends: ClassVar[bool] = True
+
+    for make in (Accelerated, Extrapolated, lambda inner: Extrapolated(Accelerated(inner))):
+        assert fit(X, init=START, algorithm=make(Declared()), max_iters=2, tol=0).loss < objective(X, START, HALS())
 
 
 def test_a_path_of_weights_is_a_batch():
