@@ -252,7 +252,7 @@ def keyed(key, W, H):
     return Factors(*(A * jax.random.uniform(k, A.shape) for k, A in zip(jax.random.split(key), (W, H), strict=True)))
 
 
-by_jit = jax.jit(lambda key, X, rank: keyed(key, X[:, :rank], X[:rank]), static_argnums=2)
+by_jit = jax.jit(lambda key, X, rank: keyed(key, X[:, :rank] / 64, X[:rank]), static_argnums=2)
 sampled = warm_start.sampled(HALS(), num_iters=2)
 MEMBERS = {  # the init, X in a unit, the mask, the algorithm, how many devices, how often a start is made on the host
     "sampled": (sampled, 1, None, HALS(), 2, 0),
