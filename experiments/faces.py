@@ -163,10 +163,9 @@ def nmf(X, settings: Settings, algorithm) -> Pair:
     return np.asarray(W), np.asarray(H)
 
 
-@partial(jax.jit, static_argnames="num_iters")
 def after(X, start: Factors, algorithm, num_iters: int) -> Factors:
-    """The factors after so many iterations; compiled without the trace, which nothing uses."""
-    return jnmf.run(X, start, algorithm, num_iters=num_iters)[0]
+    """The factors after so many iterations."""
+    return jnmf.run(X, start, algorithm, num_iters=num_iters, record=None)[0]
 
 
 def vector_quantisation(X, settings: Settings) -> Pair:

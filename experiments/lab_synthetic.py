@@ -559,19 +559,20 @@ def zeros(V, start: Factors, settings: Settings) -> Arrays:
     }
 
 
+def entries(_, new: Factors, info):
+    """What is recorded of an iteration: the least entry, the least but 0, how many are 0, and the loss."""
+    all_of_them = jnp.concatenate([jnp.ravel(A) for A in new])
+    least = jnp.min(jnp.where(all_of_them > 0, all_of_them, jnp.inf))
+    return jnp.min(all_of_them), least, jnp.sum(all_of_them == 0), info.loss
+
+
 @partial(jax.jit, static_argnames="num_iters")
 def followed(V, starts: Factors, algorithm, *, num_iters: int):
-    """From each start H at the end; after each iteration the least entry, the least but 0, how many are 0, the loss."""
+    """From each start H at the end, and the `entries` of each iteration."""
 
     def one(start):
-        def iterate(state, _):
-            state, info = algorithm.step(V.T, state)
-            entries = jnp.concatenate([jnp.ravel(A) for A in state.factors])
-            least = jnp.min(jnp.where(entries > 0, entries, jnp.inf))
-            return state, (jnp.min(entries), least, jnp.sum(entries == 0), info.loss)
-
-        state, seen = lax.scan(iterate, algorithm.init(V.T, transposed(start)), length=num_iters)
-        return transposed(state.factors).H, seen
+        end, seen = jnmf.run(V.T, transposed(start), algorithm, num_iters=num_iters, record=entries)
+        return transposed(end).H, seen
 
     return jax.vmap(one)(starts)
 

@@ -1,11 +1,12 @@
 """`Accelerated`: a half-step repeated while it is cheap beside the products with X that it shares."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
-from jnmf.algorithm import Combinator, Frobenius, alternate, gram_state
+from jnmf.algorithm import OWN, Combinator, Frobenius, advice, alternate, gram_state, wrapped
 from jnmf.pytree import positional, static
 
 
@@ -29,13 +30,18 @@ class Accelerated(Combinator):
 
     def __post_init__(self):
         inner = self.algorithm
-        if not isinstance(inner, Frobenius) or not inner.loss.quadratic:
-            hint = "; Momentum(…) speeds up MU for other divergences" if isinstance(inner, Frobenius) else ""
-            raise ValueError(f"Accelerated(…): expected a Frobenius method such as HALS(), got {inner!r}{hint}")
+        wrapped(inner, Accelerated)
+        if not isinstance(inner, Frobenius):
+            inside = [] if isinstance(inner, Accelerated) else [lambda: Accelerated(inner.algorithm)]
+            hint = advice(*(lambda make=make: replace(inner, algorithm=make()) for make in inside))
+            raise ValueError(f"Accelerated(…): expected a Frobenius method such as HALS(), got {inner!r}; {hint}")
+        if not inner.loss.quadratic:
+            hint = f"write Momentum({inner!r})" if inner.nonnegative_gram and inner.loss.convex else "use it as it is"
+            raise ValueError(f"Accelerated(…): expected normal equations, as for beta=2, got {inner!r}; {hint}")
         if not inner.descends:
             raise ValueError(
                 f"Accelerated(…): expected a method whose half-step never raises the objective, which {inner!r} does "
-                "not declare: repeating it may do harm; use HALS(), MU(), PGD() or ANLS()"
+                f"not declare: repeating it may do harm; use HALS(), MU() or PGD(); {OWN}"
             )
         if inner.exact:
             raise ValueError(f"Accelerated(…): {inner!r} is exact, to repeat it changes nothing; use it as it is")

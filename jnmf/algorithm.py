@@ -138,6 +138,31 @@ class Combinator(Pytree):
         return False
 
 
+def advice(*makers) -> str:
+    """What to write instead: the first of these that can be made, so that it works; else it stays as it is."""
+    for make in makers:
+        try:
+            return f"write {make()!r}"
+        except (AttributeError, TypeError, ValueError):
+            continue
+    return "use it as it is"
+
+
+def wrapped(value, combinator) -> None:
+    """What a combinator is made of is an algorithm, or a TypeError says what to write."""
+    if isinstance(value, type) and issubclass(value, Algorithm | Combinator):
+        hint = advice(lambda: combinator(value()), value) if issubclass(value, Algorithm) else "pass one of it"
+        raise TypeError(f"{combinator.__name__}(…): expected an instance, got the class {value.__name__}; {hint}")
+    if not isinstance(value, Algorithm | Combinator):
+        raise TypeError(
+            f"{combinator.__name__}(…): expected an algorithm such as HALS(), got {value!r}; "
+            "a method of your own is a subclass of jnmf.Frobenius"
+        )
+
+
+OWN = "a method of your own declares it by descends: ClassVar[bool] = True"
+
+
 def alternate(X, state: GramState, algorithm, start: Factors | None = None):
     """One iteration: H, then W from the new H, each by the algorithm's half-step on its normal equations.
 

@@ -1,7 +1,7 @@
 """Many fits as a few array programs: the members of a study, in batches of ranks that share a program."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, PartitionSpec
+from jax.tree_util import Partial
 
 from jnmf import checkpoint, checks, display, door, loops, losses, units
 from jnmf import init as inits
@@ -17,6 +18,7 @@ from jnmf.matrix import divergence, filled, is_completed, mean_size, weight
 from jnmf.numerics import in_dtype
 from jnmf.objective import objective
 from jnmf.pausing import Interrupted
+from jnmf.pytree import Pytree
 from jnmf.results import Status, saved
 from jnmf.stopping import Rule, until_stopped
 
@@ -82,17 +84,15 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
         jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
 
     X = units.matrix(unit, X)
-    start = _single_starts(entered, unit, own, study, ranks, keys, init, algorithm)
+    start = _single_starts(entered, unit, own, study, ranks, keys, init, algorithm, batch_size)
     told = {"ranks": list(ranks), "keys": keys, "algorithm": algorithm, "init": init, "own": own} | stop
     found, jobs = _kept(X, told, watch, jobs)
 
     def keep(batch, of_starts, fits) -> bool:
         """Whether to end here."""
         fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
-        each = [jax.tree.map(lambda column, i=i: column[i], fits) for i in range(len(batch))]
-        each = [
-            _in_the_units_of_X(unit, member, algorithm, study) for unit, member in zip(of_starts, each, strict=False)
-        ]
+        of_batch = (jax.tree.map(lambda column, i=i: column[i], fits) for i in range(len(batch)))
+        each = [_in_the_units_of_X(unit, one, algorithm, study) for unit, one in zip(of_starts, of_batch, strict=False)]
         found.update(zip(batch, each, strict=True))
         if watch.checkpoint is not None:
             checkpoint.keep(watch.checkpoint, batch, each)
@@ -167,7 +167,7 @@ def batched(items: list, size: int) -> list[list]:
 def automatic_batch_size(X, shared: bool, algorithm, rank: int) -> int:
     m, n = X.shape
     numbers = 8 * (m + n) * rank
-    if not algorithm.loss.quadratic or is_completed(X):
+    if not shared or not algorithm.loss.quadratic or is_completed(X):
         numbers += (6 if shared else 12) * m * n  # a mask of its own is made anew, twice
     return max(1, WORKING_MEMORY // (numbers * X.dtype.itemsize))
 
@@ -206,25 +206,28 @@ def _batch(
     Each device takes its part of them, `at_a_time` as one array program, one such group after the other.
     """
 
-    def on_one_device(X, own, starts, algorithm, tol):
-        def member(one):
-            own, start = one
-            A = study.view(X, own)
-            fitted = _fitted(A, loops.zero_where_empty(A, start), algorithm, tol, num_iters, max_iters)
-            return fitted._replace(scores=study.scores(X, own, fitted.factors, algorithm))
+    def member(shared, each):
+        (X, algorithm, tol), (own, start) = shared, each
+        A = study.view(X, own)
+        fitted = _fitted(A, loops.zero_where_empty(A, start), algorithm, tol, num_iters, max_iters)
+        return fitted._replace(scores=study.scores(X, own, fitted.factors, algorithm))
 
-        return lax.map(member, (own, starts), batch_size=at_a_time)
+    return _of_each(member, (X, algorithm, tol), (own, starts), at_a_time, num_devices)
 
+
+def _of_each(f, shared, each, at_a_time: int | None, num_devices: int):
+    """f(shared, one) for each one: `at_a_time` as one array program, and every device its part of them."""
+    on_one_device = lambda shared, each: lax.map(partial(f, shared), each, batch_size=at_a_time)
     if num_devices == 1:
-        return on_one_device(X, own, starts, algorithm, tol)
+        return on_one_device(shared, each)
     everywhere, divided = PartitionSpec(), PartitionSpec("members")
     return jax.shard_map(
         on_one_device,
         mesh=Mesh(np.array(jax.local_devices()[:num_devices]), "members"),
-        in_specs=(everywhere, divided, divided, everywhere, everywhere),
+        in_specs=(everywhere, divided),
         out_specs=divided,
         check_vma=False,  # no member needs anything of another
-    )(X, own, starts, algorithm, tol)
+    )(shared, each)
 
 
 def _fitted(X, start, algorithm, tol, num_iters: int | None, max_iters: int) -> Member:
@@ -259,18 +262,10 @@ def _in_the_units_of_X(unit, member: Member, algorithm, study: Study) -> Member:
     )
 
 
-def _single_starts(entered: door.Entered, unit, own, study: Study, ranks, keys, init, algorithm):
+def _single_starts(entered: door.Entered, unit, own, study: Study, ranks, keys, init, algorithm, batch_size):
     """(rank, restart) -> the unit of that member and its start (W, H), as NumPy arrays."""
     if init != "random":
-
-        def made(rank, restart):
-            of_start, _, start = loops.initial_factors(entered, rank, init, keys[restart], algorithm)
-            if unit is not None and of_start is not None:  # all of a batch have one unit, that of the penalties
-                W, H = start
-                start = Factors(jnp.ldexp(W, of_start.W - unit.W), jnp.ldexp(H, of_start.H - unit.H))
-            return unit, jax.device_get(start)
-
-        return made
+        return _starts_of_init(entered, unit, own, study, keys, init, algorithm, batch_size)
     # The start of a rank is the first components of that of a larger one: one draw serves all ranks.
     X = units.matrix(unit, entered.X)
     draw = jax.vmap(lambda key: inits.uniform(key, X.shape, max(ranks), X.dtype))
@@ -281,6 +276,66 @@ def _single_starts(entered: door.Entered, unit, own, study: Study, ranks, keys, 
         return unit, Factors(2 * of_W * W[restart, :, :rank], 2 * of_H * H[restart, :rank])
 
     return start
+
+
+def _starts_of_init(entered: door.Entered, unit, own, study: Study, keys, init, algorithm, batch_size):
+    """`_single_starts` by an init: the restarts of a rank together where it may be traced, else one by one."""
+    extremes = entered.least, entered.most
+    own_of = lambda restarts: jax.tree.map(lambda a: a[restarts], own)
+
+    def alone(rank, restart):
+        found = _start(entered.X, own_of(restart), keys[restart], algorithm, init, unit, extremes, study, rank)
+        return unit, jax.device_get(found)
+
+    if not callable(init) or not inits.is_traceable(init):
+        return alone
+    init = init if isinstance(init, Pytree) else Partial(init)
+    num_devices = min(jax.local_device_count(), len(keys))
+    restarts = np.minimum(np.arange(-(-len(keys) // num_devices) * num_devices), len(keys) - 1)
+
+    @lru_cache(maxsize=1)  # a batch asks for one rank after the other
+    def together(rank):
+        size = batch_size or automatic_batch_size(entered.X, own is None, algorithm, rank)
+        several = None if jax.default_backend() == "cpu" else min(size, len(restarts) // num_devices)
+        shared = {"unit": unit, "extremes": extremes, "study": study, "rank": rank}
+        how = shared | {"at_a_time": several, "num_devices": num_devices}
+        return jax.device_get(_starts(entered.X, own_of(restarts), keys[restarts], algorithm, init, **how))
+
+    def start(rank, restart):
+        (W, H), doubtful = together(rank)
+        return alone(rank, restart) if doubtful[restart] else (unit, Factors(W[restart], H[restart]))
+
+    return start
+
+
+@partial(jax.jit, static_argnames=("unit", "extremes", "study", "rank", "at_a_time", "num_devices"))
+def _starts(
+    X, own, keys, algorithm, init, unit, extremes, study: Study, rank: int, at_a_time: int | None, num_devices: int
+):
+    """W (k, m, r), H (k, r, n) from k keys in one program, and which of them `fit` may refuse or warn of.
+
+    On a CPU one after the other, which takes the time of `vmap` and two thirds of its compilation.
+    """
+
+    def one(shared, each):
+        (X, algorithm, init), (own, key) = shared, each
+        start = _start(X, own, key, algorithm, init, unit, extremes, study, rank)
+        W, H = start
+        good = jnp.all(jnp.isfinite(W) & (W >= 0)) & jnp.all(jnp.isfinite(H) & (H >= 0))
+        good &= jnp.any((jnp.max(W, axis=0) > 0) & (jnp.max(H, axis=1) > 0))
+        return start, ~good
+
+    return _of_each(one, (X, algorithm, init), (own, keys), at_a_time, num_devices)
+
+
+def _start(X, own, key, algorithm, init, unit, extremes, study: Study, rank: int) -> Factors:
+    """The start of one member in the unit of its batch, which is that of the penalties."""
+    least, most = extremes if own is None else (min(extremes[0], 0.0), max(extremes[1], 0.0))  # what is left out is 0
+    entered = door.Entered(study.view(X, own), X.dtype, least, most)
+    of_start, _, (W, H) = loops.initial_factors(entered, rank, init, key, algorithm)
+    if unit is None or of_start is None:
+        return Factors(W, H)
+    return Factors(jnp.ldexp(W, of_start.W - unit.W), jnp.ldexp(H, of_start.H - unit.H))
 
 
 @partial(jax.jit, static_argnames="study")

@@ -76,10 +76,7 @@ def described(value) -> str:
 
     Of a function only the name is told, not what it closes over.
     """
-    plain = lambda leaf: (
-        jax.random.key_data(leaf) if jax.dtypes.issubdtype(getattr(leaf, "dtype", int), jax.dtypes.prng_key) else leaf
-    )
-    leaves = [plain(leaf) for leaf in jax.tree.leaves(value)]
+    leaves = [_plain(leaf) for leaf in jax.tree.leaves(value)]
     arrays = [np.asarray(leaf) for leaf in leaves if np.ndim(leaf)]
     if not arrays:
         return re.sub(r" at 0x\w+", "", repr(value))

@@ -104,8 +104,10 @@ def choice(value, name: str, known) -> None:
 
 def algorithm(value) -> None:
     """The hyperparameters of an algorithm; the structure was checked when it was made."""
-    if isinstance(value, type) or not hasattr(value, "step"):
-        raise TypeError(f"algorithm: expected an instance such as HALS(), got {value!r}")
+    if isinstance(value, type) or not hasattr(value, "step") or not hasattr(value, "loss"):
+        own = "a method of your own is a subclass of jnmf.Frobenius or jnmf.Algorithm"
+        hint = f"write {value.__name__}(…)" if isinstance(value, type) and hasattr(value, "step") else own
+        raise TypeError(f"algorithm: expected an instance such as HALS(), got {value!r}; {hint}")
     if hasattr(value, "algorithm"):  # a combinator: its own numbers, and those of what it wraps
         for field in dataclasses.fields(value):
             if field.name != "algorithm":

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jnmf import solvers
-from jnmf.algorithm import Combinator, gram_info, residual_info
+from jnmf.algorithm import OWN, Combinator, gram_info, residual_info, wrapped
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed, product, square
 from jnmf.numerics import project_nonnegative
@@ -64,17 +64,22 @@ class Extrapolated(Combinator):
 
     def __post_init__(self):
         inner = self.algorithm
+        wrapped(inner, Extrapolated)
         if not hasattr(inner, "half_steps"):
-            raise ValueError(f"Extrapolated(…): expected HALS, PGD, ANLS or Accelerated of one, got {inner!r}")
+            raise ValueError(
+                f"Extrapolated(…): expected HALS, PGD, ANLS or Accelerated of one, got {inner!r}; use it as it is"
+            )
         if inner.nonnegative_gram:
+            plain = getattr(inner, "algorithm", inner)
+            hint = f"write Momentum({plain!r})" if plain.loss.convex else f"use {plain!r} as it is"
             raise ValueError(
                 f"Extrapolated(…): {inner!r} needs Gram matrices without negative entries, which those of an "
-                "extrapolated W need not be; Momentum(MU(…)) extrapolates multiplicative updates"
+                f"extrapolated W need not be; {hint}"
             )
         if not inner.descends:
             raise ValueError(
                 f"Extrapolated(…): expected a method whose half-step never raises the objective, which {inner!r} does "
-                "not declare; use HALS(), PGD() or ANLS()"
+                f"not declare; use HALS(), PGD() or ANLS(); {OWN}"
             )
 
     def init(self, X, factors):

@@ -128,3 +128,13 @@ NAMED = {
 
 The last two are the names of the fills "mean" and "random" in the literature.
 """
+
+
+def is_traceable(init) -> bool:
+    """Whether many starts may be made as one program, a function then being called once for all of them.
+
+    Those of the library may, and what `jax.jit` made, which is pure by contract. Another function may draw from NumPy,
+    or count its calls, without an error in a trace: it is called for each start.
+    """
+    known = isinstance(init, str | Factors | jax.stages.Wrapped) or init is random
+    return known or getattr(init, "is_traceable", False)

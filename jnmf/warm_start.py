@@ -12,18 +12,48 @@ X is an array or a kind of matrix in a dtype to compute in, as `fit` and `sweep`
 
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from jnmf import checks, loops, solvers
 from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors
-from jnmf.init import NAMED, as_key, random
+from jnmf.init import NAMED, as_key, is_traceable, random
 from jnmf.matrix import cast, mean_size, product, take
 from jnmf.matrix.low_rank import compress
 from jnmf.matrix.scaled import in_unit
+from jnmf.numerics import in_dtype
+from jnmf.pytree import Pytree, static
+
+
+class Start(Pytree):
+    """An init (key, X, rank) -> Factors: `make` of these three, an algorithm, an init of its own, and options.
+
+    It is a pytree, so that two with the same structure are one program in a `sweep`, and it pickles.
+    """
+
+    make: Any = static(None)
+    options: Any = static(())
+    in_units: Any = static(True)  # `fit` gives it X in its unit (`jnmf.units`), and it returns factors of that
+    algorithm: Any = None
+    init: Any = None
+    numbers: Any = None  # options that are numbers or arrays, by name
+
+    @property
+    def is_traceable(self) -> bool:
+        return self.init is None or is_traceable(getattr(self.init, "func", self.init))
+
+    def __call__(self, key, X, rank: int) -> Factors:
+        return self.make(key, X, rank, self.algorithm, self.init, **dict(self.options), **(self.numbers or {}))
+
+
+def _tree(init):
+    """An init as a pytree: Factors or a `Start` as it is, another function without leaves."""
+    return Partial(init) if callable(init) and not isinstance(init, Start) else init
 
 
 def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, init=random):
@@ -41,15 +71,17 @@ def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, ini
         checks.count(size, "size", 1)
     checks.count(num_iters, "num_iters", 0)
 
-    def start(key, X, rank: int) -> Factors:
-        for_start, for_sample = jax.random.split(as_key(key))
-        rows = X.shape[0] > X.shape[1]
-        S = _sample(for_sample, max(X.shape), min(size or 16 * rank, max(X.shape)))
-        sample = take(X, S, 0 if rows else 1)
-        W, H = _iterations(sample, _started(init, for_start, sample, rank), algorithm, num_iters)
-        return Factors(_rest_of_W(X, H), H) if rows else Factors(W, _rest_of_H(X, W))
+    options = (("size", size), ("num_iters", num_iters))
+    return Start(make=_sampled, options=options, algorithm=algorithm, init=_tree(init))
 
-    return _in_units(start)
+
+def _sampled(key, X, rank: int, algorithm, init, size: int | None, num_iters: int) -> Factors:
+    for_start, for_sample = jax.random.split(as_key(key))
+    rows = X.shape[0] > X.shape[1]
+    S = _sample(for_sample, max(X.shape), min(size or 16 * rank, max(X.shape)))
+    sample = take(X, S, 0 if rows else 1)
+    W, H = _iterations(sample, _started(init, for_start, sample, rank), algorithm, num_iters)
+    return Factors(_rest_of_W(X, H), H) if rows else Factors(W, _rest_of_H(X, W))
 
 
 def _sample(key, length: int, size: int):
@@ -83,12 +115,14 @@ def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, pow
     checks.count(oversampling, "oversampling", 0)
     checks.count(power_iters, "power_iters", 0)
 
-    def start(key, X, rank: int) -> Factors:
-        for_start, for_sketch = jax.random.split(as_key(key))
-        QB = compress(for_sketch, X, rank + oversampling, power_iters)
-        return _iterations(QB, _started(init, for_start, X, rank), algorithm, num_iters)
+    options = (("num_iters", num_iters), ("oversampling", oversampling), ("power_iters", power_iters))
+    return Start(make=_sketched, options=options, algorithm=algorithm, init=_tree(init))
 
-    return _in_units(start)
+
+def _sketched(key, X, rank: int, algorithm, init, num_iters: int, oversampling: int, power_iters: int) -> Factors:
+    for_start, for_sketch = jax.random.split(as_key(key))
+    QB = compress(for_sketch, X, rank + oversampling, power_iters)
+    return _iterations(QB, _started(init, for_start, X, rank), algorithm, num_iters)
 
 
 def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
@@ -102,12 +136,13 @@ def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
     algorithm = _least_squares_method(algorithm, "frobenius")
     checks.count(num_iters, "num_iters", 0)
 
-    def start(key, X, rank: int) -> Factors:
-        W, H = _iterations(X, _started(init, as_key(key), X, rank), algorithm, num_iters)
-        raised = lambda A, axis: jnp.maximum(A, 0.01 * jnp.mean(A, axis=axis, keepdims=True))
-        return Factors(raised(W, 0), raised(H, 1))
+    return Start(make=_frobenius, options=(("num_iters", num_iters),), algorithm=algorithm, init=_tree(init))
 
-    return _in_units(start)
+
+def _frobenius(key, X, rank: int, algorithm, init, num_iters: int) -> Factors:
+    W, H = _iterations(X, _started(init, as_key(key), X, rank), algorithm, num_iters)
+    raised = lambda A, axis: jnp.maximum(A, 0.01 * jnp.mean(A, axis=axis, keepdims=True))
+    return Factors(raised(W, 0), raised(H, 1))
 
 
 def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **options):
@@ -119,13 +154,19 @@ def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **o
         `jax_default_matmul_precision`. CPUs multiply float32 as float32 whatever it is.
     """
 
-    def start(key, X, rank: int) -> Factors:
-        half, rounded_X = _in_range(X, dtype)
-        with jax.default_matmul_precision(products) if products else nullcontext():
-            fit = loops.fit(rounded_X, rank, algorithm, key=key, **options)
-        return Factors(*(jnp.ldexp(A.astype(X.dtype), half) for A in fit.factors))
+    numbers = {name: options.pop(name) for name in ("tol", "mask") if name in options}
+    init = options.pop("init", "random")
+    options |= {"dtype": jnp.dtype(dtype).name, "products": products, "name": init if isinstance(init, str) else None}
+    init = None if isinstance(init, str) else _tree(init)
+    options = tuple(options.items())
+    return Start(make=_rounded, options=options, in_units=False, algorithm=algorithm, init=init, numbers=numbers)
 
-    return start
+
+def _rounded(key, X, rank: int, algorithm, init, dtype: str, products: str | None, name: str | None, **options):
+    half, rounded_X = _in_range(X, dtype)
+    with jax.default_matmul_precision(products) if products else nullcontext():
+        fit = loops.fit(rounded_X, rank, algorithm, init=name or init, key=key, **options)
+    return Factors(*(jnp.ldexp(A.astype(X.dtype), half) for A in fit.factors))
 
 
 @partial(jax.jit, static_argnames="dtype")
@@ -136,7 +177,10 @@ def _in_range(X, dtype):
     return half, cast(in_unit(X, jnp.ldexp(jnp.ones((), X.dtype), -half)), dtype)
 
 
-_iterations = jax.jit(loops.last_factors)
+@jax.jit
+def _iterations(X, factors: Factors, algorithm, num_iters) -> Factors:
+    (algorithm,) = in_dtype(X.dtype, algorithm)
+    return loops.last_factors(X, factors, algorithm, num_iters)
 
 
 def _least_squares_method(algorithm, caller: str):
@@ -148,14 +192,8 @@ def _least_squares_method(algorithm, caller: str):
     return algorithm
 
 
-def _in_units(start):
-    """A start that `fit` gives X in its unit (`jnmf.units`), and that returns factors of that."""
-    start.in_units = True
-    return start
-
-
 def _started(init, key, X, rank: int) -> Factors:
     """What `init` makes of an X that has been looked at. A function that knows of no unit is given an array in it."""
-    if init is random:
+    if getattr(init, "func", None) is random:
         return NAMED["random"](key, X, rank)
     return init(key, X if getattr(init, "in_units", False) else cast(X, X.dtype), rank)

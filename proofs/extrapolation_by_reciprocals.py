@@ -16,6 +16,8 @@ $$ \bar a = \frac{a\,b}{b + w\,(b - a)} = a + w\,(a - b) + \frac{w\,(1 + w)\,(b 
    a < w b / (1 + w), and at 0 an entry is lost.
 (c) Let the update multiply an entry by ρ < 1 wherever it is, as the entries do that end at 0. With w = 1 the entry then
    falls at the rate 1 − √(1 − ρ), which is the smaller: for ρ = 1 − ε about 1 − √ε.
+(d) |ā − a| ≤ w |a − b|. So with w ≤ c ‖A‖ / ‖A − B‖ the whole factor moves by ‖Ā − A‖ ≤ c ‖A‖, and for c = c₀ k^{−q/2}
+   in iteration k, q > 1 and bounded factors the squares of all these moves have a finite sum.
 
 Derivation.
 1. Multiply 1/a + w (1/a − 1/b) = (b + w (b − a)) / (a b) out and invert: the quotient in (a).
@@ -27,7 +29,10 @@ Derivation.
 4. b − a < b, so ā = a b / (b + w (b − a)) > a b / (b + w b) = a / (1 + w).
 5. Let a = q b, at a rate q that no longer changes. By step 1 with w = 1, ā = a / (2 − q), and the next entry ρ ā is
    q a:  q (2 − q) = ρ, so (1 − q)² = 1 − ρ, and of the two roots q = 1 − √(1 − ρ) is below 1. It is below ρ, since
-   √(1 − ρ) > 1 − ρ. ∎
+   √(1 − ρ) > 1 − ρ.
+6. For a ≥ b, ā − a = w (a − b). For a < b, step 1 gives a − ā = a w (b − a) / (b + w (b − a)), and the factor
+   a / (b + w (b − a)) is below a/b < 1. So ‖Ā − A‖ ≤ w ‖A − B‖ ≤ c ‖A‖, and Σ_k c₀² k^{−q} ‖A_k‖² converges with
+   Σ k^{−q}. ∎
 
 What it teaches.  The entries of a factor are of two kinds. Those that end positive need only be extrapolated to first
 order, and both rules do that. Those that end at 0 fall by a factor an iteration. What helps them is a rule in which
@@ -40,12 +45,13 @@ import jax
 import numpy as np
 from hypothesis import strategies as st
 
-from jnmf.momentum import ahead_of
+from jnmf.momentum import ahead_of, bounded
 from proofs.kernel import Statement, chain, exact_chain, excess, holds
 from proofs.strategies import positive
 
 weights = st.integers(0, 16).map(lambda k: k / 16)
 INPUTS = st.tuples(positive((3, 4)), positive((3, 4)), weights)
+BOUNDED = st.tuples(positive((3, 4)), positive((3, 4)), weights, weights)
 RATES = st.tuples(st.integers(1, 15).map(lambda k: k / 16))
 
 
@@ -111,6 +117,27 @@ def too_low(a, b, w, rule=quotient):
     return {"ā ≥ a / (1 + w)": excess(rule(a, b, w), a / (1 + w))}
 
 
+@jax.jit
+def bounded_move(a, b, w, c):
+    return ahead_of(a, b, bounded(w, a, b, c)) - a
+
+
+def too_far(a, b, w, c, move=bounded_move):
+    moved = move(a, b, w, c)
+    return {
+        "|ā − a| ≤ w |a − b|": excess(w * np.abs(a - b), np.abs(moved), scale=np.max(a)),
+        "‖Ā − A‖ ≤ c ‖A‖": excess(c * np.linalg.norm(a), np.linalg.norm(moved), scale=np.max(a)),
+    }
+
+
+def not_further(move):
+    return lambda *args: max(too_far(*args, move=move).values())
+
+
+def bounded_by_the_sum(a, b, w, c):
+    return quotient(a, b, min(w, c * np.sum(a) / max(np.linalg.norm(a - b), 1e-99))) - a
+
+
 CONTROLS = {
     "linear where it falls": linear,
     "only what rises": where_it_fell(lambda a, b, w: a),
@@ -131,6 +158,14 @@ STATEMENTS = (
                 {"1 + w everywhere": lambda a, b, w: np.full(a.shape, 1 + w)},
             ),
             holds(INPUTS, too_low, {"linear where it falls": lambda *args: max(too_low(*args, rule=linear).values())}),
+            holds(
+                BOUNDED,
+                too_far,
+                {
+                    "without the bound": not_further(lambda a, b, w, c: quotient(a, b, w) - a),
+                    "ΣA for ‖A‖": not_further(bounded_by_the_sum),
+                },
+            ),
             chain(RATES, (rate_after_many_iterations, root), {"that of the update": lambda rho: np.asarray(rho)}),
         ),
     ),

@@ -1,5 +1,8 @@
 """Accelerated and Extrapolated against loops written out in NumPy, and what they promise."""
 
+import re
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import PENALTIES, drawn, problem
 
-from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Momentum, Status, fit, init, objective, run
+from jnmf import (
+    ALS,
+    ANLS,
+    HALS,
+    MU,
+    PGD,
+    Accelerated,
+    Extrapolated,
+    Factors,
+    Frobenius,
+    Momentum,
+    Status,
+    fit,
+    init,
+    objective,
+    run,
+    solvers,
+)
 from jnmf.loops import _run
 from jnmf.momentum import ahead_of
 from proofs.strategies import nonnegative
@@ -72,26 +92,42 @@ def test_without_weight_it_is_the_plain_algorithm():
         np.testing.assert_allclose(same.kkt, trace.kkt, rtol=1e-6)
 
 
+@pytest.mark.parametrize("bound", [1e30, 0.05])
 @pytest.mark.parametrize("beta", [1.0, 1.5, 2.0])
-def test_extrapolated_mu_is_multiplicative_steps_from_extrapolated_points(beta):
+def test_extrapolated_mu_is_multiplicative_steps_from_extrapolated_points(beta, bound):
     def half_step(x, W, H):
         Z = W @ H
         return H * (W.T @ (x * Z ** (beta - 2))) / (W.T @ Z ** (beta - 1))
 
-    def ahead(A, old, w):
+    def ahead(A, old, w, k):
+        move = np.linalg.norm(A - old)
+        w = min(w, bound / k**0.6 * np.linalg.norm(A) / move) if move else w
+        capped.append(w < most)
         return np.where(A > old, A + w * (A - old), 1 / (1 / A + w * (1 / A - 1 / old)))
 
-    x, (W, H), t = np.asarray(X), map(np.asarray, START), 1.0
+    x, (W, H), t, capped = np.asarray(X), map(np.asarray, START), 1.0, []
     old_W, old_H = W, H
-    for _ in range(8):
+    for k in range(1, 9):
         t_next = (1 + np.sqrt(1 + 4 * t**2)) / 2
-        w, t = (t - 1) / t_next, t_next
-        new_H = half_step(x, W, ahead(H, old_H, w))
-        new_W = half_step(x.T, new_H.T, ahead(W, old_W, w).T).T
+        most, t = (t - 1) / t_next, t_next
+        new_H = half_step(x, W, ahead(H, old_H, most, k))
+        new_W = half_step(x.T, new_H.T, ahead(W, old_W, most, k).T).T
         old_W, old_H, W, H = W, H, new_W, new_H
-    factors, _ = run(X, START, Momentum(MU(beta=beta)), num_iters=8)
+    assert any(capped) == (bound < 1)
+    factors, _ = run(X, START, Momentum(MU(beta=beta), bound=bound, power=1.2), num_iters=8)
     np.testing.assert_allclose(factors.W, W, rtol=1e-10)
     np.testing.assert_allclose(factors.H, H, rtol=1e-10)
+
+
+def test_the_bound_of_momentum_has_no_unit_and_0_is_mu():
+    plain, _ = run(X, START, MU(beta=1.0), num_iters=5)
+    bounded, _ = run(X, START, Momentum(MU(beta=1.0), bound=0.0), num_iters=5)
+    np.testing.assert_array_equal(bounded.H, plain.H)
+    tight, uneven = Momentum(MU(), bound=0.05), Factors(START.W * 2.0**70, START.H * 2.0**-70)
+    expected, found = (run(X, start, tight, num_iters=6)[0] for start in (START, uneven))
+    np.testing.assert_array_equal(found.H, expected.H * 2.0**-70)
+    far = tuple(A.astype("float32") * 2.0**s for A, s in zip(uneven, (0, 1), strict=True))
+    assert all(jnp.isfinite(A).all() for A in run(X.astype("float32"), Factors(*far), tight, num_iters=6)[0])
 
 
 @drawn
@@ -181,8 +217,10 @@ def test_half_the_data_missing():
         (lambda: Accelerated(ANLS()), "is exact, to repeat it changes nothing"),
         (lambda: Momentum(HALS()), "expected MU, got HALS"),
         (lambda: Momentum(MU(beta=0.0)), "expected a convex loss, beta from 1 to 2"),
+        (lambda: Momentum(MU(), power=1.0), "power=….: expected a number above 1"),
+        (lambda: fit(X, 3, Momentum(MU(), bound=-1.0)), "bound: expected a finite number of at least 0"),
         (lambda: Extrapolated("hals"), "got 'hals'"),
-        (lambda: Accelerated(MU(beta=1.0)), "expected a Frobenius method"),
+        (lambda: Accelerated(MU(beta=1.0)), r"normal equations, as for beta=2.*write Momentum\(MU\(beta=1.0\)\)"),
         (lambda: Accelerated(ALS()), "never raises the objective"),
         (lambda: fit(X, 3, Extrapolated(HALS(), weight=-1.0)), "weight: expected a finite number of at least 0"),
         (lambda: fit(X, 3, Extrapolated(HALS(l1_W=-1.0))), "l1_W: expected a finite number"),
@@ -192,6 +230,78 @@ def test_half_the_data_missing():
 def test_what_cannot_be_combined_is_an_error_that_says_so(make, message):
     with pytest.raises((TypeError, ValueError), match=message):
         make()
+
+
+class Undeclared(Frobenius):
+    def solve(self, H, G, C):
+        return solvers.hals(H, G, C)
+
+
+REFUSED = [
+    "Extrapolated(MU())",
+    "Extrapolated(MU(beta=1.0))",
+    "Extrapolated(MU(beta=0.5))",
+    "Extrapolated(Accelerated(MU()))",
+    "Extrapolated(ALS())",
+    "Extrapolated(Undeclared())",
+    "Extrapolated(Extrapolated(HALS()))",
+    "Extrapolated(Momentum(MU()))",
+    "Extrapolated(HALS)",
+    'Extrapolated("hals")',
+    "Extrapolated(None)",
+    "Extrapolated(solvers.hals)",
+    "Extrapolated(Accelerated)",
+    "Accelerated(MU(beta=1.5))",
+    "Accelerated(MU(beta=3.0))",
+    "Accelerated(ALS())",
+    "Accelerated(ANLS())",
+    "Accelerated(Undeclared())",
+    "Accelerated(Extrapolated(HALS(l1_H=0.1),weight=0.3))",
+    "Accelerated(Extrapolated(ANLS()))",
+    "Accelerated(Momentum(MU()))",
+    "Accelerated(Accelerated(HALS()))",
+    "Accelerated(MU)",
+    'Accelerated("hals")',
+    "Accelerated(None)",
+    "Momentum(HALS())",
+    "Momentum(ALS())",
+    "Momentum(Undeclared())",
+    "Momentum(MU(beta=0.0))",
+    "Momentum(Momentum(MU()))",
+    "Momentum(Extrapolated(HALS()))",
+    "Momentum(Accelerated(MU()))",
+    "Momentum(MU)",
+    "Momentum(HALS)",
+    "Momentum(3)",
+]
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_what_a_refusal_says_to_write_works(refused):
+    with pytest.raises((TypeError, ValueError)) as error:
+        eval(refused)
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith(refused.partition("(")[0])
+    _, write, instead = message.partition("write ")
+    if write:
+        loss = fit(X, 2, eval(instead), max_iters=2, tol=0).loss
+    elif message.endswith("use it as it is"):
+        loss = fit(X, 2, eval(refused.partition("(")[2].removesuffix(")")), max_iters=2, tol=0).loss
+    else:
+        loss = 0
+        assert re.search(
+            r"a method of your own (declares it by descends: ClassVar|is a subclass of jnmf)", message
+        ) or ("pass one of it" in message or re.search(r"use MU.* as it is$", message))
+    assert np.isfinite(loss)
+
+
+def test_what_a_method_declares_is_enough():
+    class Declared(Undeclared):
+        descends: ClassVar[bool] = True
+
+    for make in (Accelerated, Extrapolated, lambda inner: Extrapolated(Accelerated(inner))):
+        assert fit(X, init=START, algorithm=make(Declared()), max_iters=2, tol=0).loss < objective(X, START, HALS())
 
 
 def test_a_path_of_weights_is_a_batch():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import problem
 
-from jnmf import HALS, MU, Factors, fit, init, losses, multiplicative, objective, run, solvers, sweep
+from jnmf import HALS, MU, Factors, fit, init, losses, matrix, multiplicative, objective, run, solvers, sweep
 from jnmf.matrix.masked import Masked
 
 BETAS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -178,3 +178,17 @@ def test_zeros_that_are_given_are_kept_where_they_cost_a_finite_loss():
     with pytest.warns(UserWarning, match="W H is 0 at positive entries of X.*use a start without zeros"):
         found = fit(BLOCKS, init=start, algorithm=MU(), max_iters=5)
     assert (np.asarray(found.W)[np.asarray(start.W) == 0] == 0).all()
+
+
+@pytest.mark.parametrize("loss", [losses.kl, losses.frobenius, losses.itakura_saito], ids=repr)
+def test_the_value_that_comes_with_a_half_step_is_the_divergence(loss):
+    """Also with zeros in X, and where entries have weights, whose Σ d(0, z) the factors do not tell."""
+    draw = np.random.default_rng(2)
+    x, W, H = (jnp.asarray(draw.random(shape)) for shape in ((7, 5), (7, 3), (3, 5)))
+    x = x if loss == losses.itakura_saito else x * (x > 0.3)
+    for X in (x, Masked(x, jnp.asarray(draw.random((7, 5))))):
+        for parts in (matrix.parts_H, matrix.parts_W):
+            np.testing.assert_allclose(parts(X, loss, W, H)[3], loss(X, W, H), rtol=1e-12)
+    beyond = loss.quick(x, W @ H, beyond_zeros=loss.finite_for_zeros)
+    rest = loss.divergence(0 * x, W @ H) if loss.finite_for_zeros else 0
+    np.testing.assert_allclose(beyond + rest, loss.divergence(x, W @ H), rtol=1e-12, atol=1e-15)

@@ -274,6 +274,9 @@ def test_matrices_of_more_entries_than_an_int32_counts():
     )
     assert found.loss.shape == (1,)
     assert batches.automatic_batch_size(masked, False, HALS(), r) == batches.members_at_a_time(masked, r) == 1
+    dense = real(100, 80)  # that each member sees by a mask of its own
+    sizes = [batches.automatic_batch_size(A, False, HALS(), 2) for A in (dense, Masked(dense, dense))]
+    assert sizes[0] == sizes[1]
 
 
 def test_unknown_members():

@@ -1,12 +1,31 @@
 """Cheap fits as starts: they bring the fit near, and the finish is that of the full method."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from support import FROBENIUS, rounding
 
-from jnmf import ANLS, HALS, MU, Accelerated, Extrapolated, Factors, Momentum, fit, init, run, transform, warm_start
+from jnmf import (
+    ANLS,
+    HALS,
+    MU,
+    Accelerated,
+    Extrapolated,
+    Factors,
+    Momentum,
+    batches,
+    checks,
+    fit,
+    init,
+    loops,
+    run,
+    sweep,
+    transform,
+    warm_start,
+)
 from jnmf.matrix import product, square
 from jnmf.matrix.low_rank import LowRank, compress
 
@@ -214,3 +233,106 @@ def test_an_algorithm_that_is_a_class_or_multiplicative_is_an_error(make):
         make(ANLS)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=rf"^{make.__name__}\(…\): expected HALS"):
         make(MU())
+
+
+# In a sweep the starts of a rank are one program
+
+SMALL = np.random.default_rng(5).random((12, 9))
+HALF = np.random.default_rng(6).random(SMALL.shape) < 0.7
+
+
+def by_numpy(key, X, rank):
+    """A start that cannot be traced: it needs the numbers of the key."""
+    draw = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    return Factors(draw.random((X.shape[0], rank)), draw.random((rank, X.shape[1])))
+
+
+@jax.jit
+def keyed(key, W, H):
+    return Factors(*(A * jax.random.uniform(k, A.shape) for k, A in zip(jax.random.split(key), (W, H), strict=True)))
+
+
+by_jit = jax.jit(lambda key, X, rank: keyed(key, X[:, :rank] / 64, X[:rank]), static_argnums=2)
+sampled = warm_start.sampled(HALS(), num_iters=2)
+MEMBERS = {  # the init, X in a unit, the mask, the algorithm, how many devices, how often a start is made on the host
+    "sampled": (sampled, 1, None, HALS(), 2, 0),
+    "sampled, huge X": (sampled, 2.0**600, None, HALS(l1_H=2.0**598), 1, 0),
+    "sketched, mask, tiny X": (warm_start.sketched(HALS(), num_iters=2), 2.0**-600, HALF, HALS(), 1, 0),
+    "least squares of a sample, mask": (
+        warm_start.frobenius(HALS(), num_iters=2, init=sampled), 1, HALF, MU(beta=1.0), 2, 0
+    ),
+    "rounded fit of a sample, huge X": (warm_start.rounded(max_iters=2, init=sampled), 2.0**600, None, HALS(), 2, 0),
+    "rounded, named": (warm_start.rounded(max_iters=2, init="nndsvdar"), 1, HALF, MU(), 1, 0),
+    "compiled": (by_jit, 1, None, HALS(), 2, 0),
+    "compiled, huge X": (by_jit, 2.0**600, None, HALS(), 1, 0),
+    "sampled from a compiled one": (warm_start.sampled(HALS(), num_iters=2, init=by_jit), 1, None, MU(), 1, 0),
+    "in NumPy": (by_numpy, 1, None, HALS(), 2, 6),
+    "sampled from one in NumPy": (warm_start.sampled(HALS(), num_iters=2, init=by_numpy), 1, HALF, HALS(), 1, 6),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("case", MEMBERS)
+def test_members_of_a_sweep_are_single_fits_from_the_same_start(monkeypatch, case):
+    start, unit, mask, algorithm, devices, on_host = MEMBERS[case]
+    monkeypatch.setattr(jax, "local_device_count", lambda: devices)
+    made, options = [], {"algorithm": algorithm, "mask": mask, "init": start}
+    rtol = 1e-5 if case.startswith("rounded") else 1e-7  # to float32
+    initial_factors = loops.initial_factors
+
+    def counted(entered, *rest):
+        made.append(checks.is_traced(entered.X))
+        return initial_factors(entered, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loops, "initial_factors", counted)
+        study = sweep(unit * SMALL, [2, 3], num_restarts=3, key=3, num_iters=3, **options)
+    assert (made.count(False), made.count(True) > 0) == (on_host, on_host == 0)
+    keys = jax.random.split(jax.random.key(3), 3)
+    for i, rank in enumerate([2, 3]):
+        for s in range(3):
+            single = fit(unit * SMALL, rank, key=keys[s], tol=0, max_iters=3, **options)
+            np.testing.assert_allclose(study.loss[i, s], single.loss, rtol=rtol / 100)
+            for A, B in zip(study.factors(rank, s), single.factors, strict=True):
+                np.testing.assert_allclose(A, B, rtol=rtol, atol=rtol / 10 * np.max(B))
+    assert len(np.unique(study.rmse)) == 6
+
+
+def test_a_sweep_in_half_precision_warms_up_in_float32():
+    X, keys = SMALL.astype("float16"), jax.random.split(jax.random.key(3), 2)
+    study = sweep(X, [3], num_restarts=2, key=3, num_iters=3, algorithm=HALS(), init=sampled)
+    for s in range(2):
+        single = fit(X, 3, HALS(), key=keys[s], tol=0, max_iters=3, init=sampled)
+        np.testing.assert_allclose(study.factors(3, s).H, single.H, rtol=2e-3)
+        np.testing.assert_allclose(study.loss[0, s], single.loss, rtol=1e-3)
+
+
+def test_a_warm_start_made_anew_is_no_new_program_and_pickles():
+    options = {"num_restarts": 2, "key": 3, "num_iters": 1, "algorithm": HALS()}
+    first = sweep(SMALL, [2], init=warm_start.sampled(HALS(l1_H=0.1), num_iters=3), **options)
+    programs = batches._starts._cache_size()
+    again = warm_start.sampled(HALS(l1_H=0.2), num_iters=3)
+    assert not np.array_equal(sweep(SMALL, [2], init=again, **options).loss, first.loss)
+    assert batches._starts._cache_size() == programs
+    copied = pickle.loads(pickle.dumps(again))
+    np.testing.assert_array_equal(copied(0, SMALL, 2).H, again(0, SMALL, 2).H)
+
+
+def test_what_fit_refuses_of_a_start_a_sweep_refuses_too():
+    bad = {
+        "negative": jax.jit(lambda key, X, rank: Factors(X[:, :rank], -X[:rank]), static_argnums=2),
+        "NaN": jax.jit(lambda key, X, rank: Factors(X[:, :rank], jnp.nan * X[:rank]), static_argnums=2),
+        "all zeros": jax.jit(lambda key, X, rank: Factors(X[:, :rank], 0 * X[:rank]), static_argnums=2),
+        "expected W": jax.jit(lambda key, X, rank: Factors(X[:, :rank], X[: rank + 1]), static_argnums=2),
+    }
+    for message, start in bad.items():
+        with pytest.raises(ValueError, match=message):
+            fit(SMALL, 2, HALS(), init=start)
+        with pytest.raises(ValueError, match=message):
+            sweep(SMALL, [2], num_restarts=2, num_iters=1, algorithm=HALS(), init=start)
+
+
+def test_the_numbers_of_a_cheap_fit_are_in_the_dtype_of_X():
+    penalised = HALS(l1_H=jnp.float64(0.1))
+    assert sampled(0, SMALL.astype("float32"), 2).W.dtype == jnp.float32
+    assert warm_start.frobenius(penalised)(0, jnp.asarray(SMALL, "float32"), 2).H.dtype == jnp.float32

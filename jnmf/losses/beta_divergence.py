@@ -74,13 +74,14 @@ class BetaDivergence(Loss):
             return 1 / (3 - self.beta)
         return 1 / (2 - self.beta) if self.beta < 1 else 1.0
 
-    def quick(self, x, z):
-        """KL as z − x + x log q, Itakura–Saito as q − log q − 1, q = x/z: one logarithm, inf where it has to be."""
+    def quick(self, x, z, beyond_zeros=False):
+        """KL as x (log q − 1) + z, Itakura–Saito as q − log q − 1, q = x/z: one logarithm, inf where it has to be."""
         if self.beta not in (0, 1):
-            return self.divergence(x, z)
+            return super().quick(x, z, beyond_zeros)
         q = (x + jnp.finfo(z.dtype).tiny) / jnp.where(x > 0, z, 1)  # at x = 0 a number with a logarithm
         if self.beta == 1:
-            return z - x + x * jnp.log(q)
+            beyond = x * (jnp.log(q) - 1)
+            return beyond if beyond_zeros else beyond + z
         return jnp.where(x > 0, jnp.where(z > 0, q - jnp.log(q) - 1, jnp.inf), jnp.where(z > 0, jnp.inf, 0))
 
     def of_zeros(self, W, H):

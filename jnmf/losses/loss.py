@@ -63,9 +63,12 @@ class Loss(Pytree):
         """
         return self.negative(x, z), self.positive(x, z), None
 
-    def quick(self, x, z):
-        """d(x, z) for a trace, to eps of the size of x and z: near x = z it may cancel."""
-        return self.divergence(x, z)
+    def quick(self, x, z, beyond_zeros: bool = False):
+        """d(x, z) for a trace, to eps of the size of x and z: near x = z it may cancel.
+
+        `beyond_zeros`: d(x, z) − d(0, z), asked for where `of_zeros` tells the sum of the rest.
+        """
+        return self.divergence(x, z) - self.divergence(jnp.zeros_like(x), z) if beyond_zeros else self.divergence(x, z)
 
     def of_zeros(self, W, H):
         """Σ d(0, z) over all entries of Z = W H, from the factors alone; None where only Z itself tells."""

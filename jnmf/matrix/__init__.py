@@ -149,32 +149,39 @@ def parts_H(X, loss, W, H):
     N and P ≥ 0 are the two parts of m ∂d/∂z at each entry, `loss.parts`, and d is `loss.quick`: what is not used of the
     four is not computed.
     """
-    of_ones = jnp.sum(W, axis=0)[:, None]
-    columns = lambda X, H: _pulled_back(X, loss, W @ H, 0, lambda A: W.T @ A)
-    return _completed(in_blocks(columns, X, H, axis=1), of_ones)
+    of_ones, of_zeros = jnp.sum(W, axis=0)[:, None], _of_zeros(X, loss, W, H)
+    columns = lambda X, H: _pulled_back(X, loss, W @ H, 0, lambda A: W.T @ A, of_zeros is not None)
+    return _completed(in_blocks(columns, X, H, axis=1), of_ones, of_zeros)
 
 
 @singledispatch
 def parts_W(X, loss, W, H):
     """N Hᵀ, P Hᵀ, a unit and Σ m d: `parts_H` of Xᵀ ≈ HᵀWᵀ, transposed, since to transpose X takes a product's time."""
-    of_ones = jnp.sum(H, axis=1)[None, :]
-    rows = lambda X, W: _pulled_back(X, loss, W @ H, 1, lambda A: A @ H.T)
-    return _completed(in_blocks(rows, X, W, axis=0), of_ones)
+    of_ones, of_zeros = jnp.sum(H, axis=1)[None, :], _of_zeros(X, loss, W, H)
+    rows = lambda X, W: _pulled_back(X, loss, W @ H, 1, lambda A: A @ H.T, of_zeros is not None)
+    return _completed(in_blocks(rows, X, W, axis=0), of_ones, of_zeros)
 
 
-def _pulled_back(X, loss, Z, axis, pulled_back):
+def _of_zeros(X, loss, W, H):
+    """Σ d(0, z) where each entry counts in full and the loss tells it from the factors alone, else None."""
+    return loss.of_zeros(W, H) if entries(part(X, 0, 1, 0))[1] is None else None
+
+
+def _pulled_back(X, loss, Z, axis, pulled_back, beyond_zeros):
     """The products with the parts, the unit, and Σ m d along the axis; None for a positive part, or a unit, of ones."""
     x, m = entries(X)
     negative, positive, unit = loss.parts(x, Z, axis)
-    value = jnp.sum(weighted(X, loss.quick, Z), axis=axis, keepdims=True)
+    quick = lambda x, z: loss.quick(x, z, beyond_zeros)
+    value = jnp.sum(weighted(X, quick, Z), axis=axis, keepdims=True)
     if m is not None:
         negative, positive = (jnp.where(m > 0, m * part, 0) for part in (negative, 1 if positive is None else positive))
     return pulled_back(negative), None if positive is None else pulled_back(positive), unit, value
 
 
-def _completed(found, of_ones):
+def _completed(found, of_ones, of_zeros):
     negative, positive, unit, value = found
-    return negative, of_ones if positive is None else positive, 1 if unit is None else unit, jnp.sum(value)
+    value = jnp.sum(value) if of_zeros is None else jnp.sum(value) + of_zeros
+    return negative, of_ones if positive is None else positive, 1 if unit is None else unit, value
 
 
 @singledispatch
