@@ -32,6 +32,11 @@ ALGORITHMS = {
 FROBENIUS = {name: a for name, a in ALGORITHMS.items() if a.loss.quadratic}
 DESCENDING = {name: a for name, a in ALGORITHMS.items() if name not in ("ALS", "Momentum MU", "Momentum MU KL")}
 
+LOSSES = [
+    *(losses.BetaDivergence(beta=beta) for beta in (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)),
+    *(losses.NegativeBinomial(alpha=alpha) for alpha in (0.3, 50.0)),
+]
+
 PENALTIES = {"l1_W": 0.1, "l1_H": 0.2, "l2_W": 0.3, "l2_H": 0.4}
 
 

@@ -15,7 +15,7 @@ from jnmf.losses import BetaDivergence, NegativeBinomial, frobenius, kl
 from jnmf.matrix import blocks
 from jnmf.matrix.masked import Masked
 from jnmf.testing import pytrees
-from jnmf.testing.promises import far_apart, hold, lists
+from jnmf.testing.promises import far_apart, hold, lists, raised
 
 RANK = 2
 
@@ -195,9 +195,13 @@ def is_the_same_in_blocks(case):
 
     See to `part`: `start` is traced, `size` is not.
     """
-    with mock.patch.object(blocks, "NUMBERS", 2 * max(case.x.shape)):
-        found = [f(case.X, case.losses[-1], case.W, case.H) for f in CALLS]
-    return case.close(found, [f(case.X, case.losses[-1], case.W, case.H) for f in CALLS])
+    call = lambda: [f(case.X, case.losses[-1], case.W, case.H) for f in CALLS]
+    try:
+        with mock.patch.object(blocks, "NUMBERS", 2 * max(case.x.shape)):
+            found = call()
+    except Exception as error:  # whatever the kind raises
+        return raised(error)
+    return case.close(found, call())
 
 
 CALLS = matrix.divergence, matrix.gradient_W, matrix.gradient_H
@@ -219,7 +223,7 @@ def is_jitted_and_batched(case):
     try:
         found = jax.jit(jax.vmap(all_of))(*batch)
     except Exception as error:  # whatever the kind raises
-        return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        return raised(error)
     return case.close(found, jax.tree.map(lambda *A: np.stack(A), *(all_of(*member) for member in members)))
 
 
@@ -249,8 +253,8 @@ def _nearly(case, found, wanted):
     return None
 
 
-OF_THE_TREE = (*pytrees.PROMISES, is_registered)
-PROMISES = (
+OF_X = (*pytrees.PROMISES, is_registered)
+OF_ITS_FUNCTIONS = (
     has_entries,
     is_transposed,
     has_parts,
@@ -331,7 +335,10 @@ def _in_their_unit(parts):
     return negative * unit, positive * unit * jnp.ones_like(negative), value
 
 
-@lists(OF_THE_TREE, PROMISES)
+PROMISES = OF_X + OF_ITS_FUNCTIONS
+
+
+@lists(PROMISES)
 def check_matrix(X, dense: Any = None) -> None:
     """Raises AssertionError for the first function of `jnmf.matrix` that is wrong for a kind of matrix.
 
@@ -342,5 +349,5 @@ def check_matrix(X, dense: Any = None) -> None:
     The promises:
     """
     name = f"{type(X).__name__} {getattr(X, 'shape', '')}"
-    hold(OF_THE_TREE, name, X)
-    hold(PROMISES, name, Case(X, dense))
+    hold(OF_X, name, X)
+    hold(OF_ITS_FUNCTIONS, name, Case(X, dense))

@@ -18,7 +18,6 @@ class Broken(AssertionError):
         kept, to_do = paragraphs(promise)
         told = (f"{subject}: {kept}", f"found: {found}", given and f"input: {given}", f"what to do: {to_do}")
         super().__init__("\n".join(filter(None, told)))
-        self.promise = promise
 
 
 def paragraphs(promise) -> list[str]:
@@ -26,11 +25,11 @@ def paragraphs(promise) -> list[str]:
     return [" ".join(paragraph.split()) for paragraph in (inspect.getdoc(promise) or "").split("\n\n")]
 
 
-def lists(*tables):
-    """For a checker: its docstring ends with the promises of its tables."""
+def lists(table):
+    """For a checker: its docstring ends with the promises of its table."""
 
     def with_list(checker):
-        promises = [paragraphs(promise)[0] for table in tables for promise in table]
+        promises = [paragraphs(promise)[0] for promise in table]
         checker.__doc__ = "\n- ".join([f"{inspect.getdoc(checker)}\n", *promises])
         return checker
 
@@ -45,47 +44,40 @@ def hold(promises, subject, *arguments, given: str = "") -> None:
             raise Broken(promise, subject, found, given)
 
 
-def hold_for_all(draw: Callable[[], Any], holds: Callable[[Any, Any], None], promises, num_examples: int) -> None:
-    """`holds(promises, input)` for inputs of the strategy `draw()`; a broken promise is told of its simplest input."""
+def hold_for_all(draw: Callable[[], Any], holds: Callable[[Any], None], num_examples: int) -> None:
+    """`holds(input)` for inputs of the strategy `draw()`, the same ones each time."""
     try:
         import hypothesis
     except ModuleNotFoundError:
         raise ImportError("jnmf.testing draws its inputs with hypothesis: pip install hypothesis") from None
-    strategy, Phase = draw(), hypothesis.Phase
 
-    def search(promises, *phases):
-        @hypothesis.settings(
-            max_examples=num_examples,
-            phases=phases,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            suppress_health_check=[*hypothesis.HealthCheck],  # pyright: ignore[reportArgumentType]
-            report_multiple_bugs=False,
-        )
-        @hypothesis.given(strategy)
-        def drawn(problem):
-            holds(promises, problem)
-
-        drawn()
+    @hypothesis.settings(
+        max_examples=num_examples,
+        phases=[hypothesis.Phase.generate],  # to look for a simpler input takes as long as a hundred checks
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[*hypothesis.HealthCheck],  # pyright: ignore[reportArgumentType]
+    )
+    @hypothesis.given(draw())
+    def drawn(problem):
+        holds(problem)
 
     try:
-        search(promises, Phase.generate)
+        drawn()
     except Broken as broken:
-        first = broken
-    else:
-        return
-    try:  # the same promise alone: another one would lead the search astray
-        search([first.promise], Phase.generate, Phase.shrink)
-    except Broken as broken:
-        first = broken
-    first.__notes__ = []
-    raise first from None
+        broken.__notes__ = []  # the input once more
+        raise broken from None
 
 
 def written(**arrays) -> str:
     """Arrays as one would write them."""
     return ", ".join(f"{name} = np.{np.asarray(A)!r}" for name, A in arrays.items() if A is not None)
+
+
+def raised(error) -> str:
+    """What was raised, in a line."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def far_apart(found, wanted, rtol, atol=0.0) -> str | None:
