@@ -34,12 +34,21 @@ from proofs.strategies import nonnegative, positive
 ITERATIONS = 4  # the same everywhere: another number is another program
 
 
+def test_what_the_algorithms_declare():
+    """What is not declared is not asked of a method by its check."""
+    declaring = lambda what: {name for name, a in ALGORITHMS.items() if getattr(a, what, False)}
+    assert set(ALGORITHMS) - declaring("descends") == {"ALS", "Extrapolated HALS", "Momentum MU", "Momentum MU KL"}
+    assert declaring("scales") == set(ALGORITHMS)
+    assert declaring("exact") == {"ANLS pivoting", "ANLS projected gradient"}
+    assert declaring("keeps_zeros") == {name for name in ALGORITHMS if "MU" in name} == declaring("nonnegative_data")
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_keeps_what_it_promises(name):
     check_algorithm(ALGORITHMS[name], dtype="float64")
 
 
-@pytest.mark.parametrize("name", ["MU", "MU KL", "HALS inner", "Extrapolated HALS", "PGD", "ANLS pivoting"])
+@pytest.mark.parametrize("name", ["MU", "MU KL", "HALS inner", "PGD", "ANLS pivoting"])
 def test_algorithms_keep_it_in_float32(name):
     check_algorithm(ALGORITHMS[name], dtype="float32")
 

@@ -49,12 +49,12 @@ class Exponentiated(Algorithm):
 OWN = [Relaxed(weight=0.7), Relaxed(weight=0.7, sweeps=2), Descending(), Exponentiated(step_size=0.01)]
 
 
-@pytest.mark.parametrize("own", OWN[2:], ids=repr)
+@pytest.mark.parametrize("own", OWN[1:], ids=repr)
 def test_it_keeps_what_it_promises(own):
     check_algorithm(own)
 
 
-@pytest.mark.parametrize("own", OWN, ids=repr)
+@pytest.mark.parametrize("own", OWN[::3], ids=repr)
 def test_it_goes_into_fit_run_and_sweep(own):
     end, trace = run(X, START, own, num_iters=5)
     assert trace.loss[-1] < trace.loss[0]
