@@ -3,8 +3,8 @@
     check_algorithm(Mine())    check_loss(Mine())    check_matrix(Mine(…))
 
 Each raises AssertionError for the first promise that is broken: which one, what was found, the input, what to do. Their
-docstrings list the promises. Algorithms are tried on problems that hypothesis draws. A check takes some seconds, most of
-them to compile a few small programs.
+docstrings list the promises. Algorithms are tried on problems that hypothesis draws. A check takes some seconds, for it
+compiles a few small programs.
 """
 
 from jnmf.testing.algorithms import check_algorithm
