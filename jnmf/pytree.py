@@ -27,7 +27,8 @@ class Pytree:
     tuples, MU(beta=1.0) and HALS(inner=1) would have equal structures, and `jit` might run the program of the other.
 
     Raises TypeError for a number without an annotation, which would not be a field (but what a base class declares as
-    no field, as `Loss.degree`, is set without one), and for an `__init__` of one's own.
+    no field, as `Loss.degree`, is set without one), for such a declaration annotated as a field, and for an `__init__`
+    of one's own.
     """
 
     implied: ClassVar[Any] = ()  # names of fields that follow from others, left out of the repr
@@ -42,6 +43,12 @@ class Pytree:
                 raise TypeError(
                     f"{cls.__name__}.{name}: expected an annotation, got a bare {value!r}; "
                     f"write {name}: {type(value).__name__} = {value!r}"
+                )
+        for name, annotation in inspect.get_annotations(cls).items():
+            if not _is_class_variable(annotation) and any(_declares(base, name) for base in cls.__mro__[1:]):
+                raise TypeError(
+                    f"{cls.__name__}.{name}: expected a declaration, got a field; "
+                    f"write {name}: ClassVar[{getattr(annotation, '__name__', annotation)}] = {vars(cls).get(name)!r}"
                 )
         if "__init__" in vars(cls):
             raise TypeError(f"{cls.__name__}: expected fields, got an __init__; check them in __post_init__")
@@ -70,6 +77,16 @@ class Pytree:
             if f.name not in self.implied and not _equal(value, f.default):
                 given.append(f"{f.name}={value!r}" if f.kw_only else repr(value))
         return f"{type(self).__name__}({', '.join(given)})"
+
+
+def _is_class_variable(annotation) -> bool:
+    return "ClassVar" in str(annotation)  # a string, where annotations are not evaluated
+
+
+def _declares(cls, name) -> bool:
+    """Whether a class says something of itself under this name: True, False or None. (A loss may become a field.)"""
+    declared = _is_class_variable(inspect.get_annotations(cls).get(name))
+    return declared and isinstance(vars(cls).get(name), bool | None)
 
 
 def _equal(a, b) -> bool:

@@ -8,47 +8,21 @@ their Gram matrix is well conditioned. `scaled` multiplies by a power of two. `p
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+
+from jnmf.testing.strategies import eighths, nonnegative, positive, real
+
+__all__ = ["full_rank", "nonnegative", "penalties", "positive", "problems", "real", "scaled", "scales", "shapes"]
 
 SHAPES = ((4, 5, 2), (6, 4, 3))  # (m, n, r)
 SCALES = (1.0, 2.0**-20, 2.0**20)
 
 shapes = st.sampled_from(SHAPES)
 scales = st.sampled_from(SCALES)
-
-
-def _eighths(low, high):
-    return st.integers(low, high).map(lambda k: k / 8)
-
-
-penalties = _eighths(0, 16)
-
-
-def real(shape):
-    return arrays(np.float64, shape, elements=_eighths(-16, 16), fill=st.nothing())
+penalties = eighths(0, 16)
 
 
 def full_rank(shape):
     return real(shape).map(lambda A: A + 8 * np.eye(*shape))
-
-
-def positive(shape):
-    return arrays(np.float64, shape, elements=_eighths(1, 16), fill=st.nothing())
-
-
-@st.composite
-def nonnegative(draw, shape):
-    A = draw(arrays(np.float64, shape, elements=_eighths(0, 16), fill=st.nothing()))
-    defect = draw(st.sampled_from(("none", "none", "zero row", "zero column", "repeated row", "repeated column")))
-    if defect == "zero row":
-        A[0] = 0
-    elif defect == "zero column":
-        A[:, -1] = 0
-    elif defect == "repeated row":
-        A[-1] = A[0]
-    elif defect == "repeated column":
-        A[:, -1] = A[:, 0]
-    return A
 
 
 @st.composite

@@ -38,7 +38,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("losses/beta_divergence.py", "1 / (beta * (beta - 1)) if", "1 / beta if"),
     ("losses/beta_divergence.py", "if beta <= 1:", "if beta < 1:"),
     ("losses/beta_divergence.py", "if beta <= 0:", "if beta < 0:"),
-    ("losses/beta_divergence.py", "self.positive(x, z) * jnp.where", "power(z, self.beta - 2) * jnp.where"),
+    ("losses/beta_divergence.py", "_times(self.positive(x, z), ", "_times(power(z, self.beta - 2), "),
     ("losses/beta_divergence.py", "divide(z - x, z), 1)", "divide(z - x, z), 0)"),
     ("losses/negative_binomial.py", "power * geometric / (k * (k - 1))", "power * geometric / (k * k)"),
     ("losses/negative_binomial.py", "1 + t * geometric", "1 + geometric"),

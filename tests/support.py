@@ -1,6 +1,5 @@
 """What the tests share: the algorithms, one small problem, and what rounding may do."""
 
-from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 from hypothesis import settings
 
 from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, Momentum, losses
+from jnmf.testing import algorithms as checker
 
 ALGORITHMS = {
     "MU": MU(),
@@ -30,17 +30,13 @@ ALGORITHMS = {
     "ANLS projected gradient": ANLS(solver="projected_gradient"),
 }
 FROBENIUS = {name: a for name, a in ALGORITHMS.items() if a.loss.quadratic}
-DESCENDING = {name: a for name, a in ALGORITHMS.items() if name not in ("ALS", "Momentum MU", "Momentum MU KL")}
 
-PENALTIES = {"l1_W": 0.1, "l1_H": 0.2, "l2_W": 0.3, "l2_H": 0.4}
+LOSSES = [
+    *(losses.BetaDivergence(beta=beta) for beta in (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)),
+    *(losses.NegativeBinomial(alpha=alpha) for alpha in (0.3, 50.0)),
+]
 
-
-def penalised(algorithm, **penalties):
-    """The algorithm, or what a combinator wraps, with these penalties."""
-    if hasattr(algorithm, "algorithm"):
-        return replace(algorithm, algorithm=penalised(algorithm.algorithm, **penalties))
-    return replace(algorithm, **penalties)
-
+PENALTIES, penalised = checker.PENALTIES, checker.with_penalties
 
 M, N, R = 12, 9, 3
 

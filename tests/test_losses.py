@@ -10,9 +10,10 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
-from support import drawn, problem, rounding
+from support import LOSSES, drawn, problem, rounding
 
 from jnmf import MU, fit, losses, run, transform
+from jnmf.testing import check_loss
 from proofs.strategies import nonnegative, positive, problems
 
 BETAS = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -93,6 +94,16 @@ def test_derivative_keeps_its_digits_and_is_autodiffs(beta):
     automatic = jax.jit(jax.vmap(jax.grad(losses.BetaDivergence(beta=beta).divergence, argnums=1)))(x, z)
     scale = np.maximum(np.abs(wanted), divergence(x, z, beta) / z)
     np.testing.assert_allclose(automatic / scale, wanted / scale, rtol=0, atol=1e-13 * max(1, abs(beta)))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_every_loss_keeps_what_it_promises(loss):
+    check_loss(loss, dtype="float64")
+
+
+@pytest.mark.parametrize("loss", [LOSSES[1], LOSSES[3], LOSSES[4], LOSSES[6], LOSSES[-1]], ids=repr)
+def test_losses_keep_it_in_float32(loss):
+    check_loss(loss, dtype="float32")
 
 
 @jax.jit
@@ -178,16 +189,10 @@ def test_negative_binomial_is_the_textbooks_in_60_digits(alpha, dtype):
     assert (loss.divergence(z, z) == 0).all()
 
 
-def test_negative_binomial_at_its_edges_and_its_derivatives():
+def test_negative_binomial_at_its_edges():
     loss = losses.NegativeBinomial(alpha=2.0)
     values = loss.divergence(jnp.array([0.0, 0.0, 3.0]), jnp.array([0.0, 2.0, 0.0]))
     np.testing.assert_allclose(values, [0, 2 * np.log(2), np.inf])
-    x, z = (jnp.asarray(np.random.default_rng(0).uniform(0.1, 9, 50)) for _ in range(2))
-    z = z[::-1]
-    first, second = (jax.vmap(f) for f in (jax.grad(loss.divergence, 1), jax.grad(jax.grad(loss.divergence, 1), 1)))
-    np.testing.assert_allclose(loss.derivative(x, z), first(x, z), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(loss.positive(x, z) - loss.negative(x, z), loss.derivative(x, z), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(loss.second_derivative(x, z), second(x, z), rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("alpha", [0, 0.0, -1.0, np.nan, np.inf, "2", None, True, jnp.ones(3), np.ones((12, 1))])
@@ -241,11 +246,3 @@ def test_negative_binomial_becomes_kl():
     x, z = residuals("float64")
     value = losses.NegativeBinomial(alpha=1e9).divergence(x, z)
     np.testing.assert_allclose(value, losses.kl.divergence(x, z), rtol=1e-5)
-
-
-@pytest.mark.parametrize("loss", [losses.frobenius, losses.kl], ids=["frobenius", "kl"])
-def test_what_a_loss_adds_over_zeros(loss):
-    rng = np.random.default_rng(0)
-    W, H = jnp.asarray(rng.random((7, 3))), jnp.asarray(rng.random((3, 5)))
-    np.testing.assert_allclose(loss.of_zeros(W, H), jnp.sum(loss.divergence(jnp.zeros((7, 5)), W @ H)), rtol=1e-13)
-    assert losses.itakura_saito.of_zeros(W, H) is None

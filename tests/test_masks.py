@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import ALGORITHMS, DESCENDING, PENALTIES, R, drawn, penalised, problem
+from support import ALGORITHMS, PENALTIES, R, drawn, penalised, problem
 
 from jnmf import ANLS, HALS, MU, Factors, fit, kkt_residual, losses, objective, run, transform
 from jnmf.matrix import product
@@ -29,16 +29,15 @@ def test_values_without_weight_change_nothing_nan_included(name):
     np.testing.assert_array_equal(trace.loss, other_trace.loss)
 
 
-@pytest.mark.parametrize("name", DESCENDING)
 @drawn
 @given(
     args=st.tuples(nonnegative((6, 5)), positive((6, 3)), positive((3, 5)), nonnegative((6, 5))),
     penalties=st.sampled_from(({}, PENALTIES)),
 )
-def test_the_weighted_objective_never_rises(name, args, penalties):
-    algorithm = penalised(DESCENDING[name], **penalties)
+def test_the_weighted_objective_of_extrapolated_never_rises(args, penalties):
+    algorithm = penalised(ALGORITHMS["Extrapolated HALS"], **penalties)
     A, W, H, M = map(jnp.asarray, args)
-    A, M = A + (0.125 if not algorithm.loss.finite_for_zeros else 0), (M / 2).at[0, 0].set(0.5)
+    M = (M / 2).at[0, 0].set(0.5)
     _, trace = run(A, Factors(W, H), algorithm, num_iters=4, mask=M)
     values = np.concatenate([[objective(A, Factors(W, H), algorithm, mask=M)], trace.loss])
     assert np.isfinite(values).all()
@@ -52,19 +51,6 @@ def test_a_mask_of_ones_is_no_mask_exactly(name):
         masked = fit(X, algorithm=ALGORITHMS[name], init=START, max_iters=4, mask=ones)
         np.testing.assert_array_equal(masked.W, plain.W)
         np.testing.assert_array_equal(masked.trace.loss, plain.trace.loss)
-
-
-@pytest.mark.parametrize("name", ["MU", "MU KL", "MU 0.5", "HALS inner", "ANLS pivoting"])
-def test_the_masked_step_at_full_weight_is_the_plain_step(name):
-    """The formulas themselves, not only the shortcut for a mask of ones; with penalties."""
-    algorithm = penalised(ALGORITHMS[name], **PENALTIES)
-    full = Masked(X, jnp.ones_like(X))
-    plain, info = algorithm.step(X, algorithm.init(X, START))
-    masked, masked_info = algorithm.step(full, algorithm.init(full, START))
-    np.testing.assert_allclose(masked.factors.W, plain.factors.W, rtol=1e-10, atol=1e-13)
-    np.testing.assert_allclose(masked.factors.H, plain.factors.H, rtol=1e-10, atol=1e-13)
-    np.testing.assert_allclose(masked_info.loss, info.loss, rtol=1e-10)
-    np.testing.assert_allclose(masked_info.kkt, info.kkt, rtol=1e-8)
 
 
 @pytest.mark.parametrize("beta", [2.0, 1.0, 0.5])

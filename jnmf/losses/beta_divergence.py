@@ -48,7 +48,7 @@ class BetaDivergence(Loss):
 
     def derivative(self, x, z):
         """z^{β−1} − x z^{β−2}, which does not cancel as z^{β−1} (z − x)/z."""
-        return z - x if self.quadratic else self.positive(x, z) * jnp.where(z != 0, divide(z - x, z), 1)
+        return z - x if self.quadratic else _times(self.positive(x, z), jnp.where(z != 0, divide(z - x, z), 1))
 
     def second_derivative(self, x, z):
         beta = self.beta
@@ -120,12 +120,17 @@ def _divergence(x, z, beta):
     # At the edge d(x, 0) = x^β / (β(β−1)) and d(0, z) = z^β / β, where they are finite.
     edge = jnp.where(x > 0, 1 / (beta * (beta - 1)) if beta > 1 else 0.0, 1 / beta if beta > 0 else 0.0)
     unit = jnp.where(inside, jnp.where(near, b, unit), jnp.where(x > 0, x, z))
-    d = power(unit, beta) * jnp.where(inside, smooth, edge)
+    d = _times(power(unit, beta), jnp.where(inside, smooth, edge))
     if beta <= 1:
         d = jnp.where((x > 0) & (z == 0), jnp.inf, d)
     if beta <= 0:
         d = jnp.where((x == 0) & (z > 0), jnp.inf, d)
     return d
+
+
+def _times(power, a):
+    """power · a, and 0 for a = 0 also where the power has left the range of its dtype: an exact fit."""
+    return jnp.where(jnp.isfinite(power) | (a != 0), power * a, 0)
 
 
 def _near(v, beta, reach):

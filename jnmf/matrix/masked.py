@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jnmf import matrix
-from jnmf.matrix.scaled import in_unit
+from jnmf.matrix.scaled import Scaled, in_unit
 
 
 class Masked(NamedTuple):
@@ -57,6 +57,13 @@ def _(X: Masked, W, H):
     """
     x, m = matrix.entries(X)
     return W.T @ (m * x + (1 - m) * (W @ H))
+
+
+@matrix.cast.register
+def _(X: Scaled, dtype):
+    """Its entries: in their unit they may be in the range of a dtype that has not that of X, or of the unit."""
+    x, m = matrix.entries(X)
+    return x.astype(dtype) if m is None else Masked(x.astype(dtype), m.astype(dtype))
 
 
 in_unit.register(Masked, lambda X, root: Masked(in_unit(X.X, root), X.M))

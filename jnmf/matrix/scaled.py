@@ -52,12 +52,6 @@ def _(X: Scaled):
     return Scaled(matrix.filled(X.X), X.root)
 
 
-@matrix.cast.register
-def _(X: Scaled, dtype):
-    """An array: the entries in their unit may be in the range of a dtype that has not that of X, or of the unit."""
-    return matrix.entries(X)[0].astype(dtype)
-
-
 matrix.part.register(Scaled, lambda X, *place: Scaled(matrix.part(X.X, *place), X.root))
 matrix.take.register(Scaled, lambda X, *which: Scaled(matrix.take(X.X, *which), X.root))
 matrix.weight.register(Scaled, lambda X: matrix.weight(X.X))

@@ -1,0 +1,87 @@
+"""Kinds of matrix that exist nowhere else, and the table of all: a new one is a line of it."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from support import problem
+
+from jnmf import matrix
+from jnmf.matrix.low_rank import LowRank
+from jnmf.matrix.masked import Masked
+from jnmf.matrix.scaled import Scaled
+
+
+class Sum(NamedTuple):
+    """A + B."""
+
+    A: Array
+    B: Array
+    shape = property(lambda self: self.A.shape)
+    dtype = property(lambda self: self.A.dtype)
+    T = property(lambda self: Sum(self.A.T, self.B.T))
+
+
+matrix.entries.register(Sum, lambda X: (X.A + X.B, None))
+matrix.part.register(Sum, lambda X, *place: Sum(*(matrix.part(A, *place) for A in X)))
+matrix.product.register(Sum, lambda X, W, H: W.T @ X.A + W.T @ X.B)
+
+
+@jax.tree_util.register_dataclass
+@dataclass
+class Coordinates:
+    """The entries that are not 0, with their places: whole numbers, among the leaves."""
+
+    values: Array
+    rows: Array
+    columns: Array
+    shape: tuple = field(metadata={"static": True})
+    dtype = property(lambda self: self.values.dtype)
+    T = property(lambda self: Coordinates(self.values, self.columns, self.rows, self.shape[::-1]))
+
+
+class Weighted(NamedTuple):
+    """A with weights of its own."""
+
+    A: Array
+    M: Array
+    shape = property(lambda self: self.A.shape)
+    dtype = property(lambda self: self.A.dtype)
+    T = property(lambda self: Weighted(self.A.T, self.M.T))
+
+
+def densely(X):
+    return jnp.zeros(X.shape, X.dtype).at[X.rows, X.columns].add(X.values)
+
+
+matrix.entries.register(Coordinates, lambda X: (densely(X), None))
+matrix.part.register(Coordinates, lambda X, *place: matrix.part(densely(X), *place))
+matrix.product.register(
+    Coordinates, lambda X, W, H: (W.T * 0 @ densely(X)).at[:, X.columns].add(W[X.rows].T * X.values[None, :])
+)
+matrix.entries.register(Weighted, lambda X: (X.A, X.M))
+matrix.part.register(Weighted, lambda X, *place: Weighted(*(matrix.part(A, *place) for A in X)))
+matrix.product.register(Weighted, lambda X, W, H: W.T @ (X.M * X.A + (1 - X.M) * (W @ H)))
+matrix.is_completed.register(Weighted, lambda X: True)
+
+X, START = problem()
+HALF = jnp.asarray(np.random.default_rng(0).random(X.shape)) * X
+MASK = jnp.asarray(np.random.default_rng(1).random(X.shape) < 0.8)
+WEIGHTS = MASK * jnp.asarray(np.random.default_rng(4).random(X.shape))
+LEFT, RIGHT = np.random.default_rng(2).uniform(0.1, 1, (12, 4)), np.random.default_rng(3).uniform(0.1, 1, (4, 9))
+GAPS = jnp.asarray(X.at[2].set(0).at[:, 3].set(0))
+
+KINDS = {  # an example, and its entries
+    "sum": (Sum(HALF, X - HALF), X),
+    "coordinates": (Coordinates(GAPS.ravel(), *map(jnp.asarray, np.indices(X.shape).reshape(2, -1)), X.shape), GAPS),
+    "weighted": (Weighted(GAPS, WEIGHTS), Masked(GAPS, WEIGHTS)),
+    "low rank": (LowRank(jnp.asarray(LEFT), jnp.asarray(RIGHT)), jnp.asarray(LEFT @ RIGHT)),
+    "low rank, signed": (LowRank(jnp.asarray(LEFT - 0.5), jnp.asarray(RIGHT)), jnp.asarray((LEFT - 0.5) @ RIGHT)),
+    "masked": (Masked(GAPS, WEIGHTS), Weighted(GAPS, WEIGHTS)),
+    "masked twice": (Masked(Masked(X, WEIGHTS), WEIGHTS[::-1]), Masked(X, WEIGHTS * WEIGHTS[::-1])),
+    "scaled": (Scaled(X, jnp.asarray(2.0, X.dtype)), 4 * X),
+    "scaled, weighted": (Scaled(Weighted(X, WEIGHTS), jnp.asarray(2.0, X.dtype)), Masked(4 * X, WEIGHTS)),
+}
