@@ -12,8 +12,10 @@ import jnmf
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_the_example_runs(capsys):
-    example, own, study = re.findall(r"```python\n(.*?)```", README, re.S)
+def test_the_example_runs(capsys, tmp_path, monkeypatch):
+    (here := tmp_path / "here").mkdir()
+    monkeypatch.chdir(here)  # files are left in the current folder
+    example, own, study, long = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(example, names)
     assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)
@@ -35,6 +37,11 @@ def test_the_example_runs(capsys):
     assert names["chosen"] == 4
     assert len(plt.get_fignums()) == 3
     plt.close("all")
+    exec(long, names)
+    whole = jnmf.fit(X, 4, tol=1e-8, max_iters=1000)
+    assert names["more"].num_iters == whole.num_iters
+    assert (names["more"].W == whole.W).all()
+    assert sorted(path.name for path in here.iterdir()) == ["fit.npz", "study"]
 
 
 def test_every_link_leads_somewhere():
