@@ -122,7 +122,8 @@ def _solved(x, m, w, H, algorithm):
     # −K_FF⁻¹ ∂∇_F with K = ∇² and F the free set.
     step, free = _newton_step(w, x, m, H, l1, l2, algorithm.loss)
     step = jnp.where(free, step, 0)
-    return divide(c * (w - step + lax.stop_gradient(step)), s)
+    none = jnp.where(jnp.isfinite(step), step - lax.stop_gradient(step), 0)  # where K_FF has no inverse, w is w
+    return divide(c * (w - none), s)
 
 
 def _newton(w, x, m, H, l1, l2, loss):
@@ -131,10 +132,16 @@ def _newton(w, x, m, H, l1, l2, loss):
     Entries that are not free go to zero, by the same share of the way. Each step takes the first of the lengths 1, ½,
     ¼, … that does not raise the objective; where none does, w is as good as rounding lets it be. None may make an entry
     of z zero where x > 0: there the derivative is infinite (β < 2) or lost (β > 2), and no step would leave it.
+
+    Where d bends down, K may lead upwards or have no Cholesky factor. A loss that is not convex tries the same lengths
+    of another step too, that of Fisher's scoring: its K has the curvature at x = z, which is the least of d, and ≥ 0.
     """
     eps = jnp.finfo(w.dtype).eps
     lengths = 0.5 ** jnp.arange(LENGTHS, dtype=w.dtype)
     weighted = _weights(m)
+    curvatures = [loss.second_derivative]
+    if not loss.convex:
+        curvatures.append(lambda x, z: loss.second_derivative(z, z))
 
     def judged(w):
         z = w @ H
@@ -143,9 +150,9 @@ def _newton(w, x, m, H, l1, l2, loss):
 
     def improve(carry):
         w, _, k = carry
-        step, free = _newton_step(w, x, m, H, l1, l2, loss)
-        step = jnp.where(free, step, w)
-        tried = jnp.maximum(w[None, :] - lengths[:, None] * step[None, :], 0)
+        steps = (_newton_step(w, x, m, H, l1, l2, loss, curvature) for curvature in curvatures)
+        steps = [jnp.where(free, step, w) for step, free in steps]
+        tried = jnp.concatenate([jnp.maximum(w[None, :] - lengths[:, None] * step[None, :], 0) for step in steps])
         (before, missed_before), (after, missed) = judged(w), jax.vmap(judged)(tried)
         lower = (after <= before + 10 * eps * jnp.abs(before)) & (missed <= missed_before)
         new = jnp.where(jnp.any(lower), tried[jnp.argmax(lower)], w)
@@ -162,16 +169,19 @@ def _weights(m):
     return lambda value: value if m is None else jnp.where(m > 0, m * value, 0)
 
 
-def _newton_step(w, x, m, H, l1, l2, loss):
-    """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w > ∇/K_kk}: w − step is the Newton step. K has no derivative."""
+def _newton_step(w, x, m, H, l1, l2, loss, curvature=None):
+    """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w K_kk > ∇}: w − step is the Newton step. K has no derivative.
+
+    K = ∇², or with another (x, z) -> ∂²d/∂z².
+    """
 
     weighted = _weights(m)
     z = w @ H
     gradient = H @ weighted(loss.derivative(x, z)) + l1 + l2 * w
-    curvature = weighted(loss.second_derivative(x, z))
+    curvature = weighted((curvature or loss.second_derivative)(x, z))
     K = lax.stop_gradient((H * curvature[None, :]) @ H.T + jnp.diag(l2))
     diagonal = jnp.diag(K)
     d = jnp.where(diagonal > 0, lax.rsqrt(diagonal), 0)
-    free = lax.stop_gradient(w > divide(gradient, diagonal))
+    free = lax.stop_gradient(w * diagonal > gradient)
     step = d * pivoting.solve_passive(d[:, None] * K * d[None, :], free[:, None], (d * gradient)[:, None])[:, 0]
     return step, free
