@@ -179,10 +179,12 @@ def _found(entered: Entered, which) -> tuple[int, str]:
     def all_rows():
         counts, columns = kinds.in_blocks(of_rows, X, rows[:, None], axis=0).T
         i = jnp.argmax(counts > 0)
-        return jnp.stack([jnp.sum(counts), i, columns[i]])
+        return jnp.stack([i, columns[i]])
 
-    count, *first = on_host(all_rows)
-    return count, frames.place(entered.names, *first)
+    def all_counts():  # in floating point: 32 bits may not count them
+        return jnp.sum(kinds.in_blocks(of_rows, X, rows[:, None], axis=0)[:, 0], dtype=float)
+
+    return int(on_host(all_counts)), frames.place(entered.names, *on_host(all_rows))
 
 
 def factors(value, shape, rank: int | None = None, name: str = "init ", *, nonnegative: bool = True) -> Factors:
