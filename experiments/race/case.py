@@ -14,8 +14,11 @@ KINDS: dict[str, type["Case"]] = {}
 
 @dataclass(frozen=True)
 class Case:
+    asks: ClassVar[str]  # what is measured, for the title, with the settings filled in
+    shows: ClassVar[tuple[str, ...]]  # the columns of the table, between the contender and the bar
+    means: ClassVar[str]  # what the columns mean
     size: ClassVar[str] = "{} × {}"  # of the matrix, in the title
-    length: ClassVar[tuple[str, str]] = "seconds", "seconds"  # of a bar: the key in its row, and what it is
+    length: ClassVar[tuple[str, str]] = "seconds", "seconds"  # of a bar of the figure: the key in its row, what it is
 
     def __init_subclass__(cls):
         KINDS[cls.__name__] = cls
@@ -31,25 +34,22 @@ class Case:
         """
         raise NotImplementedError
 
-    @staticmethod
-    def question(settings: dict) -> str:
-        """What is measured, for the title."""
-        raise NotImplementedError
+    @classmethod
+    def question(cls, settings: dict) -> str:
+        return cls.asks.format(**settings)
 
-    @staticmethod
-    def columns(settings: dict) -> tuple[str, ...]:
-        """Of the table, between the contender and the bar."""
-        raise NotImplementedError
+    @classmethod
+    def columns(cls, settings: dict) -> tuple[str, ...]:
+        return cls.shows
 
-    @staticmethod
-    def cells(settings: dict, row: dict) -> list[str]:
+    @classmethod
+    def cells(cls, settings: dict, row: dict) -> list[str]:
         """What a row shows under `columns`."""
         raise NotImplementedError
 
-    @staticmethod
-    def caption(result: dict) -> str:
-        """What the columns mean."""
-        raise NotImplementedError
+    @classmethod
+    def caption(cls, result: dict) -> str:
+        return cls.means
 
     @classmethod
     def draw(cls, axes, rows: list[dict], result: dict) -> None:

@@ -36,6 +36,10 @@ class FirstCall(Case):
     rank: int
     bars: dict[str, float]
 
+    asks = "import, compile and fit in a fresh process"
+    shows = "import, s", "compile and fit, s", "together, s"
+    means = "Each in a fresh Python; the start of Python itself is not in it."
+
     def compute(self, dtype, repeats):
         X = DATA["lab"]().astype(dtype)
         with tempfile.TemporaryDirectory() as folder:
@@ -74,21 +78,9 @@ class FirstCall(Case):
         ]
         return {"shape": list(X.shape), "rows": rows, "verdicts": verdicts, "notes": notes}
 
-    @staticmethod
-    def question(settings):
-        return "import, compile and fit in a fresh process"
-
-    @staticmethod
-    def columns(settings):
-        return "import, s", "compile and fit, s", "together, s"
-
-    @staticmethod
-    def cells(settings, row):
+    @classmethod
+    def cells(cls, settings, row):
         return [number(row[key]) for key in ("import_seconds", "fit_seconds", "seconds")]
-
-    @staticmethod
-    def caption(result):
-        return "Each in a fresh Python; the start of Python itself is not in it."
 
 
 def program(name: str, matrix: Path, rank: int) -> str:

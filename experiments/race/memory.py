@@ -28,6 +28,9 @@ class Memory(Case):
     bar: float
     num_iters: int = 3
 
+    asks = "peak memory of a run, beyond X and the factors"
+    shows = "MB", "of X"
+    means = "The rise of the peak during a second run, less the factors that it returns."
     length = "percent", "peak memory beyond X and the factors, % of X"
 
     def quick(self):
@@ -53,21 +56,9 @@ class Memory(Case):
         verdicts = [judged(worst, "percent", what, self.bar, " % of X", at_most=True)]
         return {"shape": list(self.shape), "rows": rows, "verdicts": verdicts}
 
-    @staticmethod
-    def question(settings):
-        return "peak memory of a run, beyond X and the factors"
-
-    @staticmethod
-    def columns(settings):
-        return "MB", "of X"
-
-    @staticmethod
-    def cells(settings, row):
+    @classmethod
+    def cells(cls, settings, row):
         return [number(row["bytes"] / 1e6), f"{number(row['percent'])} %"]
-
-    @staticmethod
-    def caption(result):
-        return "The rise of the peak during a second run, less the factors that it returns."
 
 
 def print_rise(name: str, shape: tuple[int, int], rank: int, dtype: str, num_iters: int) -> None:

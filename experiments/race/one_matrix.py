@@ -163,16 +163,16 @@ class Race(Case):
             verdict["reached"] = None  # nobody knows
         return [verdict]
 
-    @staticmethod
-    def question(settings):
+    @classmethod
+    def question(cls, settings):
         return JUDGES[settings["judge"]].question.format(**settings)
 
-    @staticmethod
-    def columns(settings):
+    @classmethod
+    def columns(cls, settings):
         return JUDGES[settings["judge"]].columns
 
-    @staticmethod
-    def cells(settings, row):
+    @classmethod
+    def cells(cls, settings, row):
         shown = {
             "s to target": number(row.get("target_seconds")),
             "iterations": number(row.get("target_iterations")),
@@ -183,8 +183,8 @@ class Race(Case):
         }
         return [shown[column] for column in JUDGES[settings["judge"]].columns]
 
-    @staticmethod
-    def caption(result):
+    @classmethod
+    def caption(cls, result):
         text = "ms / iteration: without what a run does once. compile: in no other column. "
         if "target" in result:
             text = f"s to target: the shortest run that reaches the loss {result['target']:.6g}. {text}"

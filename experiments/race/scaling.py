@@ -21,6 +21,9 @@ class Scaling(Case):
     contenders: tuple[str, ...]
     bar: float
 
+    asks = "seconds per iteration as the matrix grows"
+    shows = "ms / iteration, smallest", "largest", "exponent"
+    means = "exponent: p of (m n)ᵖ."
     size = "up to {} × {}"
 
     def quick(self):
@@ -49,22 +52,10 @@ class Scaling(Case):
             "verdicts": [judged(worst, "exponent", what, self.bar, "", at_most=True)],
         }
 
-    @staticmethod
-    def question(settings):
-        return "seconds per iteration as the matrix grows"
-
-    @staticmethod
-    def columns(settings):
-        return "ms / iteration, smallest", "largest", "exponent"
-
-    @staticmethod
-    def cells(settings, row):
+    @classmethod
+    def cells(cls, settings, row):
         ends = (row["seconds_per_iteration"][i] for i in (0, -1))
         return [*(number(1e3 * seconds) for seconds in ends), number(row["exponent"])]
-
-    @staticmethod
-    def caption(result):
-        return "exponent: p of (m n)ᵖ."
 
     @classmethod
     def draw(cls, axes, rows, result):

@@ -26,6 +26,8 @@ class Sweep(Case):
     num_exact_iters: int  # of ANLS and of the loop over SciPy's nnls
     bars: dict[str, float]  # for "equal iterations", "equal error" and "exact"
 
+    shows = "s", "iterations", "compile, s", "RMSE", "ratio"
+    means = "RMSE: the median over the restarts, averaged over the ranks. ratio: times as fast as the loop above."
     batched = ("HALS()", "HALS(inner=3)", "Extrapolated(Accelerated(HALS()))", "Extrapolated(HALS(inner=8))")
     loop, exact_loop = "scikit-learn CD", "SciPy nnls"
 
@@ -96,20 +98,12 @@ class Sweep(Case):
             verdicts.append(judged(best, "ratio", what, reach, "×"))
         return verdicts
 
-    @staticmethod
-    def question(settings):
+    @classmethod
+    def question(cls, settings):
         ranks = settings["ranks"]
         return f"{settings['num_restarts']} restarts × ranks {min(ranks)} to {max(ranks)}"
 
-    @staticmethod
-    def columns(settings):
-        return "s", "iterations", "compile, s", "RMSE", "ratio"
-
-    @staticmethod
-    def cells(settings, row):
+    @classmethod
+    def cells(cls, settings, row):
         compiled, error = number(row["compile_seconds"], 2), number(row["error"], 5)
         return [number(row["seconds"]), number(row["iterations"]), compiled, error, ratio(row)]
-
-    @staticmethod
-    def caption(result):
-        return "RMSE: the median over the restarts, averaged over the ranks. ratio: times as fast as the loop above."
