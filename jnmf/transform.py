@@ -11,7 +11,7 @@ from jnmf.numerics import divide, in_dtype, power, unit_of
 from jnmf.results import Fit
 
 UPDATES = 1000  # at most
-STEPS = 50  # of Newton's method after them, at most
+STEPS = 50  # of Newton's method after them, at most, for a convex loss
 LENGTHS = 12  # of each step that are tried: 1, ½, ¼, …
 
 
@@ -122,8 +122,7 @@ def _solved(x, m, w, H, algorithm):
     # −K_FF⁻¹ ∂∇_F with K = ∇² and F the free set.
     step, free = _newton_step(w, x, m, H, l1, l2, algorithm.loss)
     step = jnp.where(free, step, 0)
-    none = jnp.where(jnp.isfinite(step), step - lax.stop_gradient(step), 0)  # where K_FF has no inverse, w is w
-    return divide(c * (w - none), s)
+    return divide(c * (w - step + lax.stop_gradient(step)), s)
 
 
 def _newton(w, x, m, H, l1, l2, loss):
@@ -137,11 +136,12 @@ def _newton(w, x, m, H, l1, l2, loss):
     of another step too, that of Fisher's scoring: its K has the curvature at x = z, which is the least of d, and ≥ 0.
     """
     eps = jnp.finfo(w.dtype).eps
-    lengths = 0.5 ** jnp.arange(LENGTHS, dtype=w.dtype)
     weighted = _weights(m)
-    curvatures = [loss.second_derivative]
+    curvatures, most, halvings = [loss.second_derivative], STEPS, LENGTHS
     if not loss.convex:
         curvatures.append(lambda x, z: loss.second_derivative(z, z))
+        most, halvings = 10 * STEPS, 2 * LENGTHS  # Fisher's scoring converges linearly, and its K may be far too small
+    lengths = 0.5 ** jnp.arange(halvings, dtype=w.dtype)
 
     def judged(w):
         z = w @ H
@@ -159,7 +159,7 @@ def _newton(w, x, m, H, l1, l2, loss):
         return new, jnp.max(jnp.abs(new - w)) > 4 * eps * jnp.max(w), k + 1
 
     def unfinished(carry):
-        return carry[1] & (carry[2] < STEPS)
+        return carry[1] & (carry[2] < most)
 
     return lax.while_loop(unfinished, improve, (w, jnp.array(True), jnp.array(0)))[0]
 

@@ -57,7 +57,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("losses/negative_binomial.py", "min(most, math.sqrt(alpha / least))", "most"),
     ("units.py", "jnp.ldexp(jnp.asarray(of_W), 2 * unit.H)", "jnp.ldexp(jnp.asarray(of_W), 2 * unit.W)"),
     ("transform.py", "loss.second_derivative(z, z)", "loss.second_derivative(x, z)"),
-    ("transform.py", "jnp.isfinite(step), step - lax", "True, step - lax"),
+    ("transform.py", "10 * STEPS, 2 * LENGTHS", "10 * STEPS, LENGTHS"),
     ("losses/negative_binomial.py", "0.5 if ridge else 1.0", "1.0"),
     (
         "solvers.py",

@@ -114,12 +114,17 @@ def test_is_the_minimum_that_scipy_finds(beta, penalties, masked):
 
 @pytest.mark.parametrize(
     "loss",
-    [losses.NegativeBinomial(alpha=0.05), losses.NegativeBinomial(alpha=30.0), losses.itakura_saito],
+    [
+        losses.NegativeBinomial(alpha=0.05),
+        losses.NegativeBinomial(alpha=30.0),
+        losses.itakura_saito,
+        losses.BetaDivergence(beta=-2.0),
+    ],
     ids=repr,
 )
 def test_a_loss_that_is_not_convex_has_a_local_minimum_from_which_scipy_finds_no_way_down(loss):
     """Counts that are far from any W H: d bends down at many of them, and K is not definite on the way."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(5)
     H, X_new = rng.gamma(0.5, 1, (4, 12)), rng.poisson(rng.gamma(0.5, 20, (30, 12))) + 0.5
     W = np.asarray(transform(X_new, H, MU(loss=loss)))
     assert np.isfinite(W).all()
@@ -129,13 +134,6 @@ def test_a_loss_that_is_not_convex_has_a_local_minimum_from_which_scipy_finds_no
         bounds, options = [(0, None)] * len(H), {"ftol": 1e-15, "gtol": 1e-12}
         found = minimize(value, w, jac=True, bounds=bounds, options=options)
         assert value(w)[0] <= found.fun * (1 + 1e-10)
-
-
-def test_a_row_whose_second_derivative_has_no_inverse_is_not_nan():
-    """β = −2 bends down almost everywhere, and its Newton steps come to no end in this row."""
-    rng = np.random.default_rng(5)
-    H, X_new = rng.gamma(0.5, 1, (4, 12)), rng.poisson(rng.gamma(0.5, 20, (30, 12)))[2:3] + 0.5
-    assert np.isfinite(transform(X_new, H, MU(beta=-2.0))).all()
 
 
 @pytest.mark.parametrize("alpha", [1e-9, 2.0, 1e9])
