@@ -10,6 +10,7 @@ import numbers
 import os
 import sys
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ def is_traced(*trees) -> bool:
     return any(isinstance(leaf, Tracer) for tree in trees for leaf in jax.tree.leaves(tree))
 
 
-def on_host(value):
+def on_host(value) -> Any:
     """`value()` as a Python number, or a list of some, also while something else is being traced."""
     with jax.ensure_compile_time_eval():
         return value().tolist()
