@@ -18,9 +18,10 @@ from jax import lax
 from jnmf import checks, door
 from jnmf.factors import Factors
 from jnmf.matrix.scaled import in_unit
-from jnmf.results import Fit, Trace
+from jnmf.results import Fit, Trace, saved
 
 
+@saved
 class Unit(NamedTuple):
     """The exponents a and b: of X it is 2^(a + b). Python integers, or traced ones."""
 

@@ -23,9 +23,11 @@ from jnmf import (
     cross_validate,
     fit,
     init,
+    load,
     losses,
     nnls,
     run,
+    save,
     sweep,
     sweep_similarity,
     transform,
@@ -347,3 +349,10 @@ def test_a_start_far_below_x_is_balanced_in_the_unit():
     wanted = run(X.astype(float), Factors(*(A.astype(float) for A in given)), MU(), num_iters=2)[0]
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(np.asarray(a, float), b, rtol=1e-4)
+
+
+def test_a_fit_that_was_kept_in_a_unit_goes_on(tmp_path):
+    X = jnp.ldexp(problem("float32")[0], 80)
+    half, whole = (fit(X, 3, HALS(), max_iters=count, tol=0) for count in (2, 4))
+    save(tmp_path / "half.npz", half)
+    np.testing.assert_array_equal(fit(X, resume=load(tmp_path / "half.npz"), max_iters=4, tol=0).W, whole.W)
