@@ -55,7 +55,7 @@ def _study(name: str, record: Record, out: Path) -> str:
     settings = ", ".join(f"{key} = {value}" for key, value in made["settings"].items())
     versions = ", ".join(f"{key} {value}" for key, value in made["versions"].items())
     notes = "".join(f'<p class="note">{_text(str(note))}</p>' for note in record.arrays.get("notes", ()))
-    sections = "".join(_section(name, section, out) for section in module.sections(record.arrays))
+    sections = "".join(as_html(name, section, out) for section in module.sections(record.arrays))
     return (
         f'<section><h2 id="{name}">{_text(module.TITLE)}</h2><p class="source">{_text(module.SOURCE)}</p>{notes}'
         f'{sections}<p class="made">python -m experiments {name}, {made["seconds"]:.1f} s. '
@@ -63,7 +63,8 @@ def _study(name: str, record: Record, out: Path) -> str:
     )
 
 
-def _section(name: str, section: Section, out: Path) -> str:
+def as_html(name: str, section: Section, out: Path) -> str:
+    """A section of the study or race of that name, whose figures are in `out`."""
     answer = "".join(f"<p>{_prose(paragraph)}</p>" for paragraph in section.answer.split("\n\n"))
     figures = "".join(_figure(out / f"{name}-{figure}.png", section.question) for figure in section.figures)
     return f"<h3>{_text(section.question)}</h3>{answer}{figures}{''.join(map(_table, section.tables))}"

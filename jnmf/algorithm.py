@@ -73,7 +73,8 @@ class Algorithm(Objective):
     keeps_zeros: ClassVar[bool] = False  # an entry at 0 stays there
     descends: ClassVar[bool] = False  # from any H ≥ 0 the half-step ends at an H ≥ 0 of no larger objective
     exact: ClassVar[bool] = False  # at the least objective: another half-step would change nothing
-    scales: ClassVar[bool] = False  # the same of 2ᵃ W and 2ᵇ H for 2ᵃ⁺ᵇ X, with the penalties in their units
+    scales: ClassVar[bool] = False  # the same of 2ᵃ W and 2ᵇ H for 2ᵃ⁺ᵇ X, with penalties and steps in their units
+    steps: ClassVar[Any] = None  # the step sizes of H and of W, where they are given: they have units
 
     def init(self, X, factors: Factors) -> Any:
         """The state at the start, with a property `factors`; Factors themselves are one."""
@@ -133,6 +134,7 @@ class Combinator(Pytree):
     nonnegative_data = property(lambda self: self.algorithm.nonnegative_data)
     keeps_zeros = property(lambda self: self.algorithm.keeps_zeros)
     scales = property(lambda self: self.algorithm.scales)
+    steps = property(lambda self: self.algorithm.steps)
 
     def is_late(self, X) -> bool:
         return False

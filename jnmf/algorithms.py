@@ -4,6 +4,7 @@
 """
 
 import numbers
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from jax import lax
@@ -120,18 +121,20 @@ class PGD(Frobenius):
     """Projected gradient steps, alternating between the blocks: [H − η ∇_H]₊.
 
     `step_size` None: η = 1/‖Gram‖₂ for each block, and the objective never rises. A number: that η for both blocks,
-    divergent when it is too large (above 2/‖Gram‖₂). "backtracking": Armijo's rule from 1/max Gram_kk. Lin 2007.
+    divergent when it is too large (above 2/‖Gram‖₂); a pair: the η of H and that of W. "backtracking": Armijo's rule
+    from 1/max Gram_kk. Lin 2007.
     """
 
     step_size: Any = None
+    scales: ClassVar[bool] = True
 
     @property
     def descends(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.step_size is None or isinstance(self.step_size, solvers.Backtracking)
 
     @property
-    def scales(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.descends  # a given step size has a unit
+    def steps(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+        return None if self.descends else self.step_size if isinstance(self.step_size, tuple) else (self.step_size,) * 2
 
     def __post_init__(self):
         if isinstance(self.step_size, str):
@@ -141,6 +144,12 @@ class PGD(Frobenius):
 
     def solve(self, H, G, C):
         return solvers.projected_gradient(H, G, C, self.step_size)
+
+    def half_steps(self, shape):
+        if self.steps is None:
+            return super().half_steps(shape)
+        of_H, of_W = (replace(self, step_size=step_size).half_step for step_size in self.steps)
+        return of_H, of_W
 
 
 class ANLS(Frobenius):

@@ -10,6 +10,7 @@ import numbers
 import os
 import sys
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,10 +22,10 @@ def is_traced(*trees) -> bool:
     return any(isinstance(leaf, Tracer) for tree in trees for leaf in jax.tree.leaves(tree))
 
 
-def on_host(value):
-    """`value()` as a Python number, also while something else is being traced."""
+def on_host(value) -> Any:
+    """`value()` as a Python number, or a list of some, also while something else is being traced."""
     with jax.ensure_compile_time_eval():
-        return value().item()
+        return value().tolist()
 
 
 def warn(message: str) -> None:
@@ -117,9 +118,10 @@ def algorithm(value) -> None:
     value.loss.check()
     for name in ("l1_W", "l1_H", "l2_W", "l2_H"):
         number(getattr(value, name), name)
-    step_size = getattr(value, "step_size", None)
-    if isinstance(step_size, numbers.Real | np.ndarray | jax.Array):
-        number(step_size, "step_size")
+    steps = getattr(value, "step_size", None)
+    for step_size in steps if isinstance(steps, tuple) else (steps,):
+        if isinstance(step_size, numbers.Real | np.ndarray | jax.Array):
+            number(step_size, "step_size")
 
 
 def warn_of_unsolved(Z, name: str, part: str):

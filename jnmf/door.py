@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnmf import checks
+from jnmf import checks, frames
 from jnmf import matrix as kinds
 from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors, as_factors
@@ -24,13 +24,14 @@ class Entered(NamedTuple):
     """A matrix that has been checked, in the dtype to compute in, and the dtype of what is given back.
 
     `least` and `most` are its extreme entries, where one that does not count is 0, as Python numbers; None where X is
-    traced.
+    traced. `names` are those of a DataFrame.
     """
 
     X: Any  # an array, or Masked
     dtype: Any
     least: float | None
     most: float | None
+    names: frames.Names | None = None
 
     @property
     def nonzero(self) -> bool | None:
@@ -53,16 +54,16 @@ def enter(X, mask=None, name: str = "X") -> Entered:
         return enter(X, mask, name)
     if kinds.is_kind(X):
         return _enter_kind(X, mask, name)
-    A = _numbers(X, name)
+    A, names = _numbers(X, name), frames.names(X)
     known = _is_floating(A) and A.dtype.itemsize <= 8
     dtype = jax.dtypes.canonicalize_dtype(A.dtype.newbyteorder("=")) if known else jnp.result_type(float)
     M = _weights(X, A.shape, mask, compute_dtype(dtype), name)
     B = on_device(A, compute_dtype(dtype))
     B = B if M is None else _weighted(B, M)
     if is_traced(B):
-        return Entered(B, dtype, None, None)
+        return Entered(B, dtype, None, None, names)
     least, most = _range(B if M is None else B[0])
-    entered = Entered(B, dtype, least, most)
+    entered = Entered(B, dtype, least, most, names)
     if not (math.isfinite(least) and math.isfinite(most)):
         _refuse_nonfinite(A, M, entered, name)
     if isinstance(A, np.ndarray) and _is_floating(A) and A.dtype.itemsize > B.dtype.itemsize:
@@ -107,7 +108,10 @@ def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
             raise ValueError(f"{name}: expected a matrix without weights, got a {type(X).__name__} that has some")
         entered = entered._replace(X=x)
     if nonnegative and entered.least is not None and entered.least < 0:
-        raise ValueError(f"{name}: expected nonnegative entries, got {entered.least:g}; use project_nonnegative")
+        _, first = _found(entered, lambda x, used: x == entered.least)
+        raise ValueError(
+            f"{name}: expected nonnegative entries, got {entered.least:g} at {first}; use project_nonnegative"
+        )
     return entered
 
 
@@ -117,42 +121,70 @@ def array(X, name: str) -> np.ndarray:
     X = matrix(X, name).X if kinds.is_kind(X) else X
     A = np.asarray(_numbers(X, name), float)
     if not np.isfinite(A).all():
-        raise ValueError(f"{name}: expected finite entries, got {np.sum(~np.isfinite(A))} NaN or inf of {A.size}")
+        raise ValueError(f"{name}: expected finite entries, got {_bad(~np.isfinite(A), frames.names(X))}")
     return A
 
 
 def domain(entered: Entered, algorithm, name: str = "X") -> None:
-    """What the algorithm asks of X: MU nonnegative entries; for β ≤ 0 no zeros but in empty rows and columns."""
-    if entered.least is None or entered.least > 0 or not algorithm.nonnegative_data:
+    """What the algorithm asks of X: MU nonnegative entries; for β ≤ 0 no zeros but in empty rows and columns.
+
+    And of a loss with a unit that X is in its range, of step sizes that they are in that of the dtype.
+    """
+    if entered.least is None or entered.most is None:
         return
-    X, size = entered.X, math.prod(entered.X.shape)
-    if entered.least < 0:
-        negative = _count(X, lambda x, used: x < 0)
+    size = math.prod(entered.X.shape)
+    if entered.least < 0 and algorithm.nonnegative_data:
+        negative, first = _found(entered, lambda x, used: x < 0)
         raise ValueError(
             f"{name}: MU expects nonnegative entries, got {negative} negative ones of {size}, "
-            f"the least {entered.least:g}; clip them with project_nonnegative, or use HALS, ANLS, PGD or ALS, "
-            "which allow them"
+            f"the least {entered.least:g}, the first at {first}; clip them with project_nonnegative, "
+            "or use HALS, ANLS, PGD or ALS, which allow them"
         )
-    if not algorithm.loss.finite_for_zeros:
-        zeros = _count(X, lambda x, used: (x == 0) & used)
+    if entered.least == 0 and not algorithm.loss.finite_for_zeros:
+        zeros, first = _found(entered, lambda x, used: (x == 0) & used)
         if zeros:
             raise ValueError(
                 f"{name}: for {algorithm.loss!r} expected positive entries (the divergence from 0 is infinite), "
-                f"got {zeros} zeros of {size} outside empty rows and columns; use beta > 0, such as 1, "
-                "or add a small background"
+                f"got {zeros} zeros of {size} outside empty rows and columns, the first at {first}; "
+                "use beta > 0, such as 1, or add a small background"
+            )
+    limits = np.finfo(entered.X.dtype)
+    for step in algorithm.steps or ():
+        if not is_traced(step) and step and not float(limits.tiny) <= float(step) <= float(limits.max):
+            raise ValueError(
+                f"step_size: expected 0 or a number in the range of {limits.dtype}, got {step!r}; pass {name} in "
+                f"other units: where {name} is c times as large, the step size is 1/c of it"
+            )
+    if entered.nonzero and algorithm.loss.degree is None:
+        least, most = algorithm.loss.range(entered.X.dtype)
+        if not least <= entered.most <= most:
+            raise ValueError(
+                f"{name}: for {algorithm.loss!r} expected a largest entry from {least:.0e} to {most:.0e}, where the "
+                f"loss is in the range of {entered.X.dtype}, got {entered.most:g}; pass {name} in other units and the "
+                "parameters of the loss in theirs, or use MU(beta=…), which takes every unit"
             )
 
 
-def _count(X, which) -> int:
-    """How many entries of those that count are `which`(x, whether row and column are used)."""
+def _found(entered: Entered, which) -> tuple[int, str]:
+    """How many of the entries that count are `which`(x, whether row and column are used), and where the first is."""
+    X = entered.X
     rows, columns = kinds.occupied(X)
 
     def of_rows(X, row):
         x, m = kinds.entries(X)
-        counts = which(x, row & columns[None, :])
-        return jnp.sum(counts if m is None else counts & (m > 0), axis=1)
+        found = which(x, row & columns[None, :])
+        found = found if m is None else found & (m > 0)
+        return jnp.stack([jnp.sum(found, axis=1), jnp.argmax(found, axis=1)], axis=1)
 
-    return on_host(lambda: jnp.sum(kinds.in_blocks(of_rows, X, rows[:, None], axis=0)))
+    def all_rows():
+        counts, columns = kinds.in_blocks(of_rows, X, rows[:, None], axis=0).T
+        i = jnp.argmax(counts > 0)
+        return jnp.stack([i, columns[i]])
+
+    def all_counts():  # in floating point: 32 bits may not count them
+        return jnp.sum(kinds.in_blocks(of_rows, X, rows[:, None], axis=0)[:, 0], dtype=float)
+
+    return int(on_host(all_counts)), frames.place(entered.names, *on_host(all_rows))
 
 
 def factors(value, shape, rank: int | None = None, name: str = "init ", *, nonnegative: bool = True) -> Factors:
@@ -194,7 +226,7 @@ def _refuse_masked(X, name: str) -> None:
 
 def _numbers(X, name: str):
     """X as a nonempty, two-dimensional array of real numbers, of NumPy or of jax."""
-    A = X if isinstance(X, jax.Array) else _frame(X, name) if _is_frame(X) else _from_host(X, name)
+    A = X if isinstance(X, jax.Array) else frames.numbers(X, name) if frames.is_frame(X) else _from_host(X, name)
     if jnp.issubdtype(A.dtype, jnp.complexfloating):
         raise TypeError(f"{name}: expected real numbers, got dtype {A.dtype}; pass its real part or its modulus")
     if not (_is_floating(A) or jnp.issubdtype(A.dtype, jnp.integer) or A.dtype == bool):
@@ -225,23 +257,6 @@ def _refuse_kinds(X, name: str) -> None:
     for convert in ("toarray", "todense"):
         if hasattr(X, convert):
             raise TypeError(f"{name}: expected a dense matrix, got sparse {kind}; pass {name}.{convert}()")
-
-
-def _is_frame(X) -> bool:
-    """Whether X is a DataFrame of pandas, whose columns may be of many kinds and hold pd.NA."""
-    return hasattr(X, "iloc") and hasattr(X, "dtypes") and getattr(X, "ndim", 0) == 2
-
-
-def _frame(X, name: str) -> np.ndarray:
-    kinds = [np.dtype(getattr(d, "numpy_dtype", d.type)) for d in X.dtypes]
-    for label, kind, given in zip(X.columns, kinds, X.dtypes, strict=True):
-        if kind.kind not in "biuf":
-            raise TypeError(f"{name}: expected numbers in every column, got {given} in {label!r}; convert or drop it")
-    if not X.isna().to_numpy().any():
-        return X.to_numpy(dtype=np.result_type(bool, *kinds))
-    if not any(kind.kind == "f" for kind in kinds):
-        kinds.append(np.dtype(float))  # there is no NaN among the integers
-    return X.to_numpy(dtype=np.result_type(*kinds), na_value=np.nan)
 
 
 def _from_host(X, name: str) -> np.ndarray:
@@ -286,7 +301,8 @@ def _weights(X, shape, mask, dtype, name: str):
     least, most = _range(M)
     if not (least >= 0 and most <= 1):
         got = f"values from {least:g} to {most:g}" if math.isfinite(least + most) else "NaN or inf"
-        raise ValueError(f"mask: expected booleans or weights in [0, 1], got {got}")
+        _, first = _found(Entered(M, dtype, least, most, frames.names(mask)), lambda m, used: ~((m >= 0) & (m <= 1)))
+        raise ValueError(f"mask: expected booleans or weights in [0, 1], got {got}, the first at {first}")
     if most == 0:
         raise ValueError("mask: expected a positive weight, got all zeros; True marks the entries that count")
     return None if least == 1 else M
@@ -294,12 +310,15 @@ def _weights(X, shape, mask, dtype, name: str):
 
 def _given_weights(X, shape, mask, dtype, name: str):
     _refuse_masked(mask, "mask")
-    if _is_frame(X) and _is_frame(mask) and not (X.index.equals(mask.index) and X.columns.equals(mask.columns)):
-        raise ValueError(f"mask: expected the labels of {name} in their order; pass mask.reindex_like({name})")
     A = _numbers(mask, "mask")
     if A.shape != shape:
         hint = "; did you pass its transpose?" if A.shape == shape[::-1] else ""
         raise ValueError(f"mask: expected the shape of {name}, {shape}, got {A.shape}{hint}")
+    ours, theirs = frames.names(X), frames.names(mask)
+    other = ours and theirs and frames.difference(ours, theirs)
+    if other:
+        remedy = f"mask.reindex_like({name}), or mask.to_numpy() where the order is right"
+        raise ValueError(f"mask: expected the labels of {name} in their order, but {other}; pass {remedy}")
     return on_device(A, dtype)
 
 
@@ -348,20 +367,25 @@ def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
     """A is what was given, the entered one what became of it."""
     X = entered.X.X if isinstance(entered.X, Masked) else entered.X
     if isinstance(A, np.ndarray):
-        given = np.isfinite(A) | (False if M is None else np.asarray(M) == 0)
-        if given.all():
-            size = np.max(np.abs(A), where=True if M is None else np.asarray(M) > 0, initial=0)
-            shown = np.format_float_scientific(size, precision=2, trim="-")  # a long double, too
-            raise ValueError(f"{name}: expected entries in the range of {X.dtype}, got {shown}; {_remedy(X)}")
-    got = "NaN or inf"
-    if X.is_fully_addressable:
-        bad = ~np.isfinite(np.asarray(X))
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        got = f"{bad.sum()} NaN or inf of {X.size}, the first at {first}"
+        counts = True if M is None else np.asarray(M) > 0
+        if np.isfinite(A, where=counts, out=np.ones(A.shape, bool)).all():
+            size = np.where(counts, np.abs(A), 0)
+            largest = np.unravel_index(np.argmax(size), A.shape)
+            shown = np.format_float_scientific(size[largest], precision=2, trim="-")  # a long double, too
+            where = frames.place(entered.names, *map(int, largest))
+            raise ValueError(
+                f"{name}: expected entries in the range of {X.dtype}, got {shown} at {where}; {_remedy(X)}"
+            )
+    got = _bad(~np.isfinite(np.asarray(X)), entered.names) if X.is_fully_addressable else "NaN or inf"
     raise ValueError(
         f"{name}: expected finite entries, got {got}; fill them, or where there is a mask= leave them out, "
         f"mask=np.isfinite({name})"
     )
+
+
+def _bad(bad: np.ndarray, names: frames.Names | None) -> str:
+    i, j = map(int, np.unravel_index(np.argmax(bad), bad.shape))
+    return f"{bad.sum()} NaN or inf of {bad.size}, the first at {frames.place(names, i, j)}"
 
 
 SWITCH = 'jax.config.update("jax_enable_x64", True) before anything else'

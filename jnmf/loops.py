@@ -166,10 +166,10 @@ def fit(
     objective is not finite at the end. A warning says what to do. Under jit and vmap nothing is raised or
     warned, and `status` is an array.
 
-    Where powers of X would leave the range of its dtype, a method that `scales` (all but PGD with a given step size)
-    runs in another unit of X, a power of two, its penalties in theirs. The loss and the trace of such a fit are those
-    of X, in float64, and inf or 0 where they leave that range; under jit they stay in the dtype of X. The status is
-    that of the fit in its unit: CONVERGED beside a loss of inf or 0 is meant.
+    Where powers of X would leave the range of its dtype, a method that `scales` runs in another unit of X, a power of
+    two, its penalties and step sizes in theirs; a loss without a degree has a unit, and refuses such an X. The loss and
+    the trace of such a fit are those of X, in float64, and inf or 0 where they leave that range; under jit they stay in
+    the dtype of X. The status is that of the fit in its unit: CONVERGED beside a loss of inf or 0 is meant.
 
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
     """

@@ -11,7 +11,7 @@ from jnmf.numerics import divide, in_dtype, power, unit_of
 from jnmf.results import Fit
 
 UPDATES = 1000  # at most
-STEPS = 50  # of Newton's method after them, at most
+STEPS = 50  # of Newton's method after them, at most, for a convex loss
 LENGTHS = 12  # of each step that are tried: 1, ½, ¼, …
 
 
@@ -131,10 +131,17 @@ def _newton(w, x, m, H, l1, l2, loss):
     Entries that are not free go to zero, by the same share of the way. Each step takes the first of the lengths 1, ½,
     ¼, … that does not raise the objective; where none does, w is as good as rounding lets it be. None may make an entry
     of z zero where x > 0: there the derivative is infinite (β < 2) or lost (β > 2), and no step would leave it.
+
+    Where d bends down, K may lead upwards or have no Cholesky factor. A loss that is not convex tries the same lengths
+    of another step too, that of Fisher's scoring: its K has the curvature at x = z, which is the least of d, and ≥ 0.
     """
     eps = jnp.finfo(w.dtype).eps
-    lengths = 0.5 ** jnp.arange(LENGTHS, dtype=w.dtype)
     weighted = _weights(m)
+    curvatures, most, halvings = [loss.second_derivative], STEPS, LENGTHS
+    if not loss.convex:
+        curvatures.append(lambda x, z: loss.second_derivative(z, z))
+        most, halvings = 10 * STEPS, 2 * LENGTHS  # Fisher's scoring converges linearly, and its K may be far too small
+    lengths = 0.5 ** jnp.arange(halvings, dtype=w.dtype)
 
     def judged(w):
         z = w @ H
@@ -143,16 +150,16 @@ def _newton(w, x, m, H, l1, l2, loss):
 
     def improve(carry):
         w, _, k = carry
-        step, free = _newton_step(w, x, m, H, l1, l2, loss)
-        step = jnp.where(free, step, w)
-        tried = jnp.maximum(w[None, :] - lengths[:, None] * step[None, :], 0)
+        steps = (_newton_step(w, x, m, H, l1, l2, loss, curvature) for curvature in curvatures)
+        steps = [jnp.where(free, step, w) for step, free in steps]
+        tried = jnp.concatenate([jnp.maximum(w[None, :] - lengths[:, None] * step[None, :], 0) for step in steps])
         (before, missed_before), (after, missed) = judged(w), jax.vmap(judged)(tried)
         lower = (after <= before + 10 * eps * jnp.abs(before)) & (missed <= missed_before)
         new = jnp.where(jnp.any(lower), tried[jnp.argmax(lower)], w)
         return new, jnp.max(jnp.abs(new - w)) > 4 * eps * jnp.max(w), k + 1
 
     def unfinished(carry):
-        return carry[1] & (carry[2] < STEPS)
+        return carry[1] & (carry[2] < most)
 
     return lax.while_loop(unfinished, improve, (w, jnp.array(True), jnp.array(0)))[0]
 
@@ -162,16 +169,19 @@ def _weights(m):
     return lambda value: value if m is None else jnp.where(m > 0, m * value, 0)
 
 
-def _newton_step(w, x, m, H, l1, l2, loss):
-    """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w > ∇/K_kk}: w − step is the Newton step. K has no derivative."""
+def _newton_step(w, x, m, H, l1, l2, loss, curvature=None):
+    """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w K_kk > ∇}: w − step is the Newton step. K has no derivative.
+
+    K = ∇², or with another (x, z) -> ∂²d/∂z².
+    """
 
     weighted = _weights(m)
     z = w @ H
     gradient = H @ weighted(loss.derivative(x, z)) + l1 + l2 * w
-    curvature = weighted(loss.second_derivative(x, z))
+    curvature = weighted((curvature or loss.second_derivative)(x, z))
     K = lax.stop_gradient((H * curvature[None, :]) @ H.T + jnp.diag(l2))
     diagonal = jnp.diag(K)
     d = jnp.where(diagonal > 0, lax.rsqrt(diagonal), 0)
-    free = lax.stop_gradient(w > divide(gradient, diagonal))
+    free = lax.stop_gradient(w * diagonal > gradient)
     step = d * pivoting.solve_passive(d[:, None] * K * d[None, :], free[:, None], (d * gradient)[:, None])[:, 0]
     return step, free

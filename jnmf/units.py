@@ -18,9 +18,10 @@ from jax import lax
 from jnmf import checks, door
 from jnmf.factors import Factors
 from jnmf.matrix.scaled import in_unit
-from jnmf.results import Fit, Trace
+from jnmf.results import Fit, Trace, saved
 
 
+@saved
 class Unit(NamedTuple):
     """The exponents a and b: of X it is 2^(a + b). Python integers, or traced ones."""
 
@@ -75,14 +76,18 @@ def algorithm(unit: Unit | None, given):
     """The algorithm with its penalties for Ŵ and Ĥ: l1 ΣW = 2^(e p) (l1 2^(a − e p)) ΣŴ, and l2 with 2a.
 
     A penalty that leaves the range wins, or is nothing beside the loss: it ends at the square root of the largest
-    number, or at 0.
+    number, or at 0. A step size η of H, which multiplies WᵀW, becomes 2^(2a) η, that of W 2^(2b) η.
     """
     if unit is None:
         return given
     if hasattr(given, "algorithm"):  # a combinator
         return replace(given, algorithm=algorithm(unit, given.algorithm))
     exponents = {"l1_W": unit.W, "l1_H": unit.H, "l2_W": 2 * unit.W, "l2_H": 2 * unit.H}
-    return replace(given, **{name: _penalty(given, name, power, unit) for name, power in exponents.items()})
+    converted: dict[str, Any] = {name: _penalty(given, name, power, unit) for name, power in exponents.items()}
+    if given.steps is not None:
+        of_H, of_W = given.steps
+        converted["step_size"] = jnp.ldexp(jnp.asarray(of_H), 2 * unit.W), jnp.ldexp(jnp.asarray(of_W), 2 * unit.H)
+    return replace(given, **converted)
 
 
 def _penalty(given, name, power, unit):

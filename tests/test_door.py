@@ -231,7 +231,7 @@ ARGUMENTS = [
     ((with_entry(-np.inf), 2), r"finite entries, got 1 NaN or inf of 108, the first at \(2, 3\)"),
     ((jnp.asarray(with_entry(np.nan), "bfloat16"), 2), r"got 1 NaN or inf of 108, the first at \(2, 3\)"),
     ((NULLABLE, 2), r"got 1 NaN or inf of 108, the first at \(1, 0\); .* mask="),
-    ((np.full((4, 3), np.longdouble("1e400")), 2), r"in the range of float64, got 1e\+400; pass it in other units"),
+    ((np.full((4, 3), np.longdouble("1e400")), 2), r"in the range of float64, got 1e\+400 at \(0, 0\); pass it in"),
     ((np.full((4, 3), np.longdouble("1e-400")), 2), "in the range of float64, got only smaller ones; pass it in"),
     ((GOOD[0], 2), r"two-dimensional matrix, got shape \(9,\); a column is X\[:, None\], a row X\[None, :\]"),
     ((GOOD[None], 2), r"got shape \(1, 12, 9\)"),
@@ -256,9 +256,15 @@ ARGUMENTS = [
     ((GOOD, True), "rank: expected an integer"),
     ((GOOD, 10**7), r"whose factors fit the memory of .* W and H take 0.84 GB in float32, a Gram matrix 4e\+05 GB"),
     ((GOOD, 10**7, MU(), "nndsvd"), "whose factors fit the memory"),
-    ((with_entry(-2.0), 2, MU()), "MU expects nonnegative entries, got 1 negative ones of 108, the least -2"),
+    (
+        (with_entry(-2.0), 2, MU()),
+        r"MU expects nonnegative entries, got 1 negative ones of 108, the least -2, the first at \(2, 3\)",
+    ),
     ((with_entry(-2.0), 2, MU(beta=1.0)), "clip them with project_nonnegative, or use HALS"),
-    ((with_entry(0.0), 2, MU(beta=0.0)), "got 1 zeros of 108 outside empty rows and columns; use beta > 0"),
+    (
+        (with_entry(0.0), 2, MU(beta=0.0)),
+        r"1 zeros of 108 outside empty rows and columns, the first at \(2, 3\); use beta",
+    ),
     ((GOOD, 2, HALS(l1_W=-1.0)), "l1_W: expected a finite number of at least 0, got -1"),
     ((GOOD, 2, ALS(l2_H=np.inf)), "l2_H: expected a finite number"),
     ((GOOD, 2, ALS(l2_H=None)), "l2_H: expected a finite number of at least 0, got None"),
@@ -304,7 +310,7 @@ OPTIONS = [
     ({"mask": 2 * MASK}, r"weights in \[0, 1\], got values from 0 to 2"),
     ({"mask": -1.0 * MASK}, "booleans or weights"),
     ({"mask": 0 * MASK}, "expected a positive weight, got all zeros"),
-    ({"mask": np.full(MASK.shape, np.nan)}, r"weights in \[0, 1\], got NaN or inf"),
+    ({"mask": np.full(MASK.shape, np.nan)}, r"weights in \[0, 1\], got NaN or inf, the first at \(0, 0\)"),
     ({"mask": scipy.sparse.csr_array(MASK)}, r"mask: expected a dense matrix, got sparse csr_array"),
 ]
 
@@ -469,6 +475,7 @@ quiet = [ones.tolist(), ones.astype(int), ones > 0, ones.astype("f4"), ones.asty
 seeds = [0, 1, -1, 2**32 - 1, 2**32, 2**40, -(2**63), 2**63 - 1]
 print(json.dumps({
     "huge": told(lambda: jnmf.fit(ones * 1e100, 1)),
+    "frame": told(lambda: jnmf.fit(pd.DataFrame(ones * 1e100, list("abcd"), list("efg")), 1)),
     "tiny": told(lambda: jnmf.fit(ones * 1e-100, 1)),
     "under a mask": told(lambda: enter_masked(np.where(keep, 1, 1e100).tolist(), mask=keep)),
     "quiet": [told(lambda: enter(0, A, 1)) for A in quiet],
@@ -490,7 +497,8 @@ def test_without_the_float64_switch():
     found = json.loads(done.stdout)
     switch = 'jax.config.update("jax_enable_x64", True) before anything else keeps float64'
     beyond = "X: expected entries in the range of float32, got"
-    assert found["huge"] == f"{beyond} 1e+100; {switch}, or pass it in other units"
+    assert found["huge"] == f"{beyond} 1e+100 at (0, 0); {switch}, or pass it in other units"
+    assert found["frame"].startswith(f"{beyond} 1e+100 at row 'a', column 'e'; {switch}")
     assert found["tiny"] == f"{beyond} only smaller ones; {switch}, or pass it in other units"
     assert found["under a mask"] == []
     assert found["quiet"] == [[]] * 9

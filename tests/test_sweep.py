@@ -1,6 +1,5 @@
 """Whole studies: members equal single fits, few programs, every rank and restart in its place."""
 
-import importlib
 import itertools
 
 import jax
@@ -21,19 +20,14 @@ from jnmf import (
     Momentum,
     Status,
     batches,
-    cross_validation,
     fit,
-    hoyer_sparsity,
     init,
     pivoting,
     run,
-    shuffle_columns,
-    svd_rmse,
     sweep,
 )
 from jnmf.init import as_key
 from jnmf.loops import zero_where_empty
-from jnmf.matrix.masked import Masked
 from jnmf.results import best_restart
 
 X, _ = problem()
@@ -240,43 +234,6 @@ def test_diverged_members_are_never_the_best():
 def test_bad_arguments(ranks, options, message):
     with pytest.raises(ValueError, match=message):
         sweep(X, ranks, **{"num_restarts": 2, **options})
-
-
-@pytest.fixture
-def single_precision():
-    """As users run it who have not switched float64 on: integers have 32 bits."""
-    jax.config.update("jax_enable_x64", False)
-    yield
-    jax.config.update("jax_enable_x64", True)
-
-
-@pytest.mark.usefixtures("single_precision")
-def test_matrices_of_more_entries_than_an_int32_counts():
-    """Shapes alone: a Python integer above 2³¹ in a traced program is an OverflowError."""
-    m, n, r = 2**16, 2**15 + 1, 2
-    real = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)
-    factors, key = Factors(real(m, r), real(r, n)), jax.random.key(0)
-    for A in (real(m, n), Masked(real(m, n), real(m, n))):
-        assert jax.eval_shape(batches.rmse, A, factors).shape == ()
-    assert jax.eval_shape(lambda A: svd_rmse(A, (1, 2)), real(m, n)).shape == (2,)
-    assert jax.eval_shape(lambda A: init.random(key, A, r), real(m, n)).H.shape == (r, n)
-    assert jax.eval_shape(lambda A: init.nndsvd(A, r), real(m, n)).H.shape == (r, n)
-    assert jax.eval_shape(shuffle_columns, real(m, n)).shape == (m, n)
-    assert jax.eval_shape(hoyer_sparsity, real(m, n)).shape == ()
-    masked = Masked(real(m, n), real(m, n))
-    last = jax.eval_shape(lambda A: cross_validation._last_draws(key[None], A, 2**31), masked)
-    assert (last.shape, last.dtype) == ((1,), jnp.uint32)
-    start = Factors(real(1, m, r), real(1, r, n))
-    found = jax.eval_shape(
-        lambda A, s: batches._batch(A, s, HALS(), 0.0, 1, 1, None, importlib.import_module("jnmf.sweep").SWEEP, 1, 1),
-        real(m, n),
-        start,
-    )
-    assert found.loss.shape == (1,)
-    assert batches.automatic_batch_size(masked, False, HALS(), r) == batches.members_at_a_time(masked, r) == 1
-    dense = real(100, 80)  # that each member sees by a mask of its own
-    sizes = [batches.automatic_batch_size(A, False, HALS(), 2) for A in (dense, Masked(dense, dense))]
-    assert sizes[0] == sizes[1]
 
 
 def test_unknown_members():

@@ -4,10 +4,11 @@ from functools import cache
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from support import R, problem
+from support import R, problem, rounding
 
 from jnmf import ALS, HALS, MU, fit, losses, nnls, transform
 from jnmf.factors import Factors
@@ -109,6 +110,44 @@ def test_is_the_minimum_that_scipy_finds(beta, penalties, masked):
     for x, w, weights in zip(X_new, np.asarray(W), M, strict=True):
         objective, lowest = least(x, H, weights, algorithm)
         assert objective(w)[0] <= lowest + 1e-9 * (1 + abs(lowest))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.NegativeBinomial(alpha=0.05),
+        losses.NegativeBinomial(alpha=30.0),
+        losses.itakura_saito,
+        losses.BetaDivergence(beta=-2.0),
+    ],
+    ids=repr,
+)
+def test_a_loss_that_is_not_convex_has_a_local_minimum_from_which_scipy_finds_no_way_down(loss):
+    """Counts that are far from any W H: d bends down at many of them, and K is not definite on the way."""
+    rng = np.random.default_rng(5)
+    H, X_new = rng.gamma(0.5, 1, (4, 12)), rng.poisson(rng.gamma(0.5, 20, (30, 12))) + 0.5
+    W = np.asarray(transform(X_new, H, MU(loss=loss)))
+    assert np.isfinite(W).all()
+    divergence, derivative = jax.jit(loss.divergence), jax.jit(loss.derivative)
+    for x, w in zip(X_new, W, strict=True):
+        value = lambda w, x=x: (float(np.sum(divergence(x, w @ H))), np.asarray(H @ derivative(x, w @ H)))
+        bounds, options = [(0, None)] * len(H), {"ftol": 1e-15, "gtol": 1e-12}
+        found = minimize(value, w, jac=True, bounds=bounds, options=options)
+        assert value(w)[0] <= found.fun * (1 + 1e-10)
+
+
+@pytest.mark.parametrize("alpha", [1e-9, 2.0, 1e9])
+def test_the_second_derivative_of_the_negative_binomial_does_not_cancel(alpha, dtype):
+    loss, z = losses.NegativeBinomial(alpha=jnp.asarray(alpha, dtype)), np.logspace(-6, 6, 25)
+    for ratio in (0.0, 0.5, 1.0, 3.0):
+        with mpmath.workdps(50):
+            exact = [
+                mpmath.mpf(ratio * b) / b**2 - (ratio * b + mpmath.mpf(alpha)) / (b + mpmath.mpf(alpha)) ** 2
+                for b in map(mpmath.mpf, z)
+            ]
+        scale = alpha / (z * (z + alpha))  # that of the least of d, at ratio 1
+        found = np.asarray(loss.second_derivative(jnp.asarray(ratio * z, dtype), jnp.asarray(z, dtype)), float)
+        np.testing.assert_allclose(found / scale, np.array(exact, float) / scale, rtol=0, atol=rounding(dtype))
 
 
 @pytest.mark.parametrize("penalties", [{}, PENALISED, {"l2_W": 5.0}], ids=repr)

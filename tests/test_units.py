@@ -23,9 +23,11 @@ from jnmf import (
     cross_validate,
     fit,
     init,
+    load,
     losses,
     nnls,
     run,
+    save,
     sweep,
     sweep_similarity,
     transform,
@@ -272,9 +274,63 @@ def test_what_has_a_unit_keeps_it():
     X, _ = problem("float32")
     entered = units.door.enter(X * np.float32(1e20))
     assert units.choose(entered, HALS()) is not None
-    for algorithm in (PGD(step_size=1e-3), MU(loss=losses.NegativeBinomial(alpha=1.0))):
-        assert units.choose(entered, algorithm) is None
+    assert units.choose(entered, MU(loss=losses.NegativeBinomial(alpha=1.0))) is None
     assert units.choose(units.door.enter(X), HALS()) is None
+
+
+def test_a_given_step_size_is_converted(dtype):
+    """Of a start that is not balanced, each block has its own."""
+    X, start = problem(dtype)
+    wanted = fit(X, 3, PGD(step_size=0.02), max_iters=6, tol=0)
+    of_start = run(X, start, PGD(step_size=(0.02, 0.01)), num_iters=4)[0]
+    for k in (-60, 60) if dtype == "float32" else (-400, 400):  # even: those of W are 2^(k/2), too
+        found = fit(jnp.ldexp(X, k), 3, PGD(step_size=0.02 * 2.0**-k), max_iters=6, tol=0)
+        same_bits(found.factors, wanted.factors, k)
+        assert found.status == wanted.status
+        k = k * 2 // 3  # 2^(−2k) is a step size
+        given, algorithm = Factors(start.W, jnp.ldexp(start.H, k)), PGD(step_size=(0.02, 0.01 * 2.0 ** (-2 * k)))
+        same_bits(run(jnp.ldexp(X, k), given, algorithm, num_iters=4)[0], of_start, k)
+    for step_size in (1e-39, (1.0, 1e39)):
+        with pytest.raises(ValueError, match="step_size: expected 0 or a number in the range of float32, got"):
+            fit(X.astype("float32"), 3, PGD(step_size=step_size))
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 2.0, None], ids=str)
+def test_the_negative_binomial_up_to_the_ends_of_its_range(alpha, dtype):
+    """Held against float64 and X of about 1, where c X and c α have c times the loss; None: α is as large as X."""
+    X, start = problem()
+    X = np.asarray(X) / X.max()
+    least, most = losses.NegativeBinomial(alpha=alpha or 1.0).range(dtype)
+    rounding = 1e-3 if dtype == "float32" else 1e-9
+    for c in (1.01 * least, 0.99 * (most if alpha else 1 / least)):
+        algorithm, of_one = (
+            MU(loss=losses.NegativeBinomial(alpha=a)) for a in ((c, 1.0) if alpha is None else (alpha, alpha / c))
+        )
+        scaled = [np.asarray(A * factor, dtype) for A, factor in ((X, c), (start.W, c**0.5), (start.H, c**0.5))]
+        found = fit(scaled[0], init=scaled[1:], algorithm=algorithm, max_iters=5)
+        wanted = fit(X, init=start, algorithm=of_one, max_iters=5)
+        np.testing.assert_allclose(float(found.loss) / c, wanted.loss, rtol=rounding)
+        loadings, expected = transform(scaled[0], scaled[2], algorithm), transform(X, start.H, of_one)
+        for a, b in ((found.W, wanted.W), (found.H, wanted.H), (loadings, expected)):
+            np.testing.assert_allclose(np.asarray(a, float) / c**0.5, b, rtol=rounding, atol=rounding)
+
+
+def test_a_loss_with_a_unit_refuses_what_is_beyond_its_range():
+    X, start = (jax.tree.map(lambda A: np.asarray(A, "float32"), both) for both in problem())
+    algorithm = MU(loss=losses.NegativeBinomial(alpha=1.0))
+    for far in (1e-36, 1e20):
+        calls = [
+            lambda A: fit(A, 2, algorithm),
+            lambda A: sweep(A, [2], num_restarts=1, algorithm=algorithm),
+            lambda A: transform(A, start.H, algorithm),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match=r"expected a largest entry from 1e-31 to 3e\+15, .* float32, got"):
+                call(X * np.float32(far))
+    for alpha in (1e-36, 1e36):
+        with pytest.raises(ValueError, match=r"NegativeBinomial\(alpha=…\): expected a number from 1e-31 to 4e\+31"):
+            fit(X, 2, MU(loss=losses.NegativeBinomial(alpha=alpha)))
+    assert fit(0 * X, 2, algorithm).loss == 0
 
 
 def test_the_projected_gradient_is_that_of_x(dtype):
@@ -293,3 +349,10 @@ def test_a_start_far_below_x_is_balanced_in_the_unit():
     wanted = run(X.astype(float), Factors(*(A.astype(float) for A in given)), MU(), num_iters=2)[0]
     for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(np.asarray(a, float), b, rtol=1e-4)
+
+
+def test_a_fit_that_was_kept_in_a_unit_goes_on(tmp_path):
+    X = jnp.ldexp(problem("float32")[0], 80)
+    half, whole = (fit(X, 3, HALS(), max_iters=count, tol=0) for count in (2, 4))
+    save(tmp_path / "half.npz", half)
+    np.testing.assert_array_equal(fit(X, resume=load(tmp_path / "half.npz"), max_iters=4, tol=0).W, whole.W)

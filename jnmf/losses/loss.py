@@ -55,6 +55,15 @@ class Loss(Pytree):
     def check(self) -> None:
         """Raises ValueError where a parameter has a value, and it is outside its domain; asked by `fit` and others."""
 
+    def range(self, dtype) -> tuple[float, float]:
+        """Between which the largest entry of X has to be in this dtype; asked of a loss without a degree.
+
+        Such a loss has a unit, and X is not computed with in another one. Here d goes with x at most, and is told from
+        0 while it is eps of that; sums of 1/eps entries stay in the range of the dtype.
+        """
+        limits = jnp.finfo(dtype)
+        return float(limits.tiny) / float(limits.eps), float(limits.eps) * float(limits.max)
+
     def parts(self, x, z, axis: int) -> tuple[Any, Any, Any]:
         """negative(x, z), positive(x, z) and a unit in which both are: of each column (axis 0) or row (axis 1) of z.
 

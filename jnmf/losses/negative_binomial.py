@@ -1,5 +1,6 @@
 """The negative binomial loss, for counts whose variance grows faster than their mean."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,7 +14,8 @@ class NegativeBinomial(Loss):
     r"""d(x, z) = x log(x/z) − (x + α) log((x + α)/(z + α)): counts of mean z and variance z + z²/α, up to constants.
 
     alpha: α > 0, the shape of the gamma distribution that the Poisson rates are drawn from; a leaf, and one for all
-        entries. With α → ∞ the loss becomes KL. It has a unit: c·X is not c times the counts.
+        entries. With α → ∞ the loss becomes KL. It has a unit: c·X goes with c·α. `fit` refuses X and α for which
+        the loss leaves the range of their dtype (`range`).
 
     ∂d/∂z = (x + α)/(z + α) − x/z, and the multiplicative half-step H ⊙ [Wᵀ(X ⊘ Z)] ⊘ [Wᵀ((X + α) ⊘ (Z + α))] descends
     (`proofs.negative_binomial_descent`). d is not convex in z: it has one minimum, z = x, and bends down beyond it.
@@ -51,10 +53,25 @@ class NegativeBinomial(Loss):
         return jnp.where(z > 0, quotient, self.positive(x, z))
 
     def second_derivative(self, x, z):
-        return divide(divide(x, z), z) - (x + self.alpha) / (z + self.alpha) ** 2
+        """x/z² − (x + α)/(z + α)² as α/(z (z + α)) ((1 + t) x/z − t), t = z/(z + α), which does not cancel at x = z."""
+        t = z / (z + self.alpha)
+        return divide(1, z) * (self.alpha / (z + self.alpha) * ((1 + t) * divide(x, z) - t))  # no product z (z + α)
 
     def exponent(self, ridge: bool) -> float:
         return 0.5 if ridge else 1.0
+
+    def range(self, dtype):
+        """d goes with α z/(z + α), its derivatives with that over z and over z²: α ≥ the least, z² ≤ α over it."""
+        least, most = super().range(dtype)
+        if checks.is_traced(self.alpha):
+            return least, most
+        alpha = float(self.alpha)
+        if not least <= alpha <= most:
+            raise ValueError(
+                f"NegativeBinomial(alpha=…): expected a number from {least:.0e} to {most:.0e}, the range in "
+                f"{jnp.dtype(dtype)}, got {alpha:g}; pass X and alpha in other units"
+            )
+        return least, min(most, math.sqrt(alpha / least))
 
     def check(self) -> None:
         checks.number(self.alpha, "NegativeBinomial(alpha=…)")

@@ -1,9 +1,11 @@
-"""Other packages behind one signature, for the race: run(X, W, H, num_iters) -> (W, H).
+"""Other packages behind one signature: run(X, W, H, num_iters) -> (W, H). Another one is another entry here.
 
 X (m, n), W (m, r), H (r, n) are NumPy arrays of one dtype; the run starts from W and H, leaves them as they are, makes
 `num_iters` iterations with no stopping rule, and returns new factors. Each adapter uses the public functions of its
 package as a user would, with two exceptions that the comments name. The order of the half-steps is the package's own.
 A package is imported when its adapter first runs, so that one that is not installed is missing and nothing else.
+
+An entry is an adapter under `peer`, which names it, the package, and the line-ups of `cases` that it joins.
 """
 
 import contextlib
@@ -19,10 +21,45 @@ Run = Callable[[np.ndarray, np.ndarray, np.ndarray, int], tuple[np.ndarray, np.n
 
 
 class Peer(NamedTuple):
-    """An adapter, and what to type after `pip install` to have its package."""
-
     run: Run
-    install: str
+    install: str  # what to type after `pip install` to have its package
+    lineups: tuple[str, ...]
+
+
+PEERS: dict[str, Peer] = {}
+LINEUPS = (  # which cases have them, `cases` says
+    "frobenius",
+    "frobenius, small",  # too slow for the large matrices
+    "kl",
+    "exact",
+    "exact, small",
+    "memory",
+    "products",
+)
+
+
+def peer(name: str, *, install: str, lineups: tuple[str, ...]) -> Callable[[Run], Run]:
+    """Enters the adapter that it decorates."""
+    unknown = set(lineups) - set(LINEUPS)
+    if unknown:
+        raise ValueError(f"{name}: expected line-ups of {LINEUPS}, got {sorted(unknown)}")
+
+    def enter(run: Run) -> Run:
+        PEERS[name] = Peer(run, install, lineups)
+        return run
+
+    return enter
+
+
+def lineup(name: str) -> tuple[str, ...]:
+    """The names of the peers that are in it."""
+    return tuple(of_peer for of_peer, entry in PEERS.items() if name in entry.lineups)
+
+
+def packages() -> list[str]:
+    """All that the peers are installed from, each once."""
+    every = (requirement for entry in PEERS.values() for requirement in entry.install.split())
+    return list(dict.fromkeys(requirement.partition("==")[0] for requirement in every))
 
 
 def scikit_learn(solver: str, beta_loss: str = "frobenius") -> Run:
@@ -40,6 +77,11 @@ def scikit_learn(solver: str, beta_loss: str = "frobenius") -> Run:
     return run
 
 
+peer("scikit-learn CD", install="scikit-learn", lineups=("frobenius", "memory"))(scikit_learn("cd"))
+peer("scikit-learn MU", install="scikit-learn", lineups=("frobenius, small",))(scikit_learn("mu"))
+peer("scikit-learn MU KL", install="scikit-learn", lineups=("kl",))(scikit_learn("mu", "kullback-leibler"))
+
+
 def torchnmf(beta: float) -> Run:
     """`torchnmf.nmf.NMF`: multiplicative updates by automatic differentiation. It evaluates the loss every 10 times."""
 
@@ -55,6 +97,11 @@ def torchnmf(beta: float) -> Run:
         return model.H.detach().numpy(), model.W.detach().numpy().T
 
     return run
+
+
+TORCH = "torch==2.13.0"
+peer("torchnmf MU", install=f"{TORCH} torchnmf", lineups=("frobenius, small",))(torchnmf(2))
+peer("torchnmf MU KL", install=f"{TORCH} torchnmf", lineups=("kl",))(torchnmf(1))
 
 
 def nmf_torch(model: str, **options) -> Run:
@@ -86,6 +133,15 @@ def nmf_torch(model: str, **options) -> Run:
     return run
 
 
+HALS, BPP = "NMFBatchHALS", "NMFBatchNnlsBpp"
+NMF_TORCH = f"{TORCH} nmf-torch"
+peer("nmf-torch HALS", install=NMF_TORCH, lineups=("frobenius", "memory"))(nmf_torch(HALS, hals_max_iter=1))
+peer("nmf-torch HALS variant", install=NMF_TORCH, lineups=("frobenius",))(nmf_torch(HALS))
+peer("nmf-torch BPP", install=NMF_TORCH, lineups=("frobenius", "exact"))(nmf_torch(BPP))
+peer("nmf-torch BPP, n_jobs=1", install=NMF_TORCH, lineups=("exact",))(nmf_torch(BPP, n_jobs=1))
+
+
+@peer("TensorLy HALS", install="tensorly", lineups=("frobenius", "memory"))
 def tensorly_hals(X, W, H, num_iters):
     """`non_negative_parafac_hals` of the matrix as a tensor of two modes. A half-step is up to five sweeps."""
     decomposition = importlib.import_module("tensorly.decomposition")
@@ -107,6 +163,11 @@ def nimfa(update: str) -> Run:
     return run
 
 
+peer("nimfa MU", install="nimfa", lineups=("frobenius, small",))(nimfa("euclidean"))
+peer("nimfa MU KL", install="nimfa", lineups=("kl",))(nimfa("divergence"))
+
+
+@peer("SciPy nnls", install="scipy", lineups=("exact, small",))
 def scipy_nnls(X, W, H, num_iters):
     """Exact alternating least squares as a loop over `scipy.optimize.nnls`, a column of H or a row of W at a time."""
     nnls = importlib.import_module("scipy.optimize").nnls
@@ -116,6 +177,7 @@ def scipy_nnls(X, W, H, num_iters):
     return W.astype(X.dtype), H.astype(X.dtype)
 
 
+@peer("NumPy products", install="numpy", lineups=("products",))
 def numpy_products(X, W, H, num_iters):
     """No factorisation: Wᵀ X and H Xᵀ, the floor of an iteration. Each product is of the one before, scaled."""
     for _ in range(num_iters):
@@ -124,27 +186,6 @@ def numpy_products(X, W, H, num_iters):
         HXt = H @ X.T
         W = (HXt / HXt.max()).T
     return W, H
-
-
-HALS, BPP = "NMFBatchHALS", "NMFBatchNnlsBpp"
-TORCH = "torch==2.13.0"
-
-PEERS = {
-    "scikit-learn CD": Peer(scikit_learn("cd"), "scikit-learn"),
-    "scikit-learn MU": Peer(scikit_learn("mu"), "scikit-learn"),
-    "scikit-learn MU KL": Peer(scikit_learn("mu", "kullback-leibler"), "scikit-learn"),
-    "torchnmf MU": Peer(torchnmf(2), f"{TORCH} torchnmf"),
-    "torchnmf MU KL": Peer(torchnmf(1), f"{TORCH} torchnmf"),
-    "nmf-torch HALS": Peer(nmf_torch(HALS, hals_max_iter=1), f"{TORCH} nmf-torch"),
-    "nmf-torch HALS variant": Peer(nmf_torch(HALS), f"{TORCH} nmf-torch"),
-    "nmf-torch BPP": Peer(nmf_torch(BPP), f"{TORCH} nmf-torch"),
-    "nmf-torch BPP, n_jobs=1": Peer(nmf_torch(BPP, n_jobs=1), f"{TORCH} nmf-torch"),
-    "TensorLy HALS": Peer(tensorly_hals, "tensorly"),
-    "nimfa MU": Peer(nimfa("euclidean"), "nimfa"),
-    "nimfa MU KL": Peer(nimfa("divergence"), "nimfa"),
-    "SciPy nnls": Peer(scipy_nnls, "scipy"),
-    "NumPy products": Peer(numpy_products, "numpy"),
-}
 
 
 def run(name: str, X, W, H, num_iters: int) -> tuple[np.ndarray, np.ndarray]:

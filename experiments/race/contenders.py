@@ -1,0 +1,124 @@
+"""Who takes part: jnmf's algorithms, `jnmf.fit` as users call it, the peers; each ready at the same start."""
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+import jnmf
+from experiments.race import clock, peers
+from experiments.race.warm import WARM, WARM_KL
+from jnmf.loops import last_factors
+
+ALGORITHMS = {
+    "HALS()": jnmf.HALS(),
+    "HALS(inner=3)": jnmf.HALS(inner=3),
+    "Extrapolated(HALS(inner=8))": jnmf.Extrapolated(jnmf.HALS(inner=8)),
+    "Extrapolated(Accelerated(HALS()))": jnmf.Extrapolated(jnmf.Accelerated(jnmf.HALS())),
+    "ANLS()": jnmf.ANLS(),
+    'ANLS(solver="projected_gradient")': jnmf.ANLS(solver="projected_gradient"),
+    "MU(beta=1.0)": jnmf.MU(beta=1.0),
+    "Momentum(MU(beta=1.0))": jnmf.Momentum(jnmf.MU(beta=1.0)),
+}
+FIT, FIT_NUMPY, PRODUCTS = "jnmf.fit", "jnmf.fit, NumPy X", "JAX products"
+OTHERS = (FIT, FIT_NUMPY, PRODUCTS, *WARM, *WARM_KL)  # of jnmf, beside its algorithms
+
+
+class Ready(NamedTuple):
+    """call(num_iters) -> factors, from the start, finished when it returns; what was compiled before is not in it."""
+
+    call: Callable[[int], Any]
+    compile_seconds: float | None = None
+    program_per_count: bool = False  # whether each new number of iterations compiles
+
+
+def is_jnmf(name: str) -> bool:
+    return name in ALGORITHMS or name.startswith("jnmf")
+
+
+def ready(name: str, X, W, H) -> Ready:
+    """A contender with X and the start at hand, compiled if it is jnmf's."""
+    if name in peers.PEERS:
+        return Ready(lambda num_iters: peers.run(name, X, W, H, num_iters))
+    start = jnmf.Factors(jnp.asarray(W), jnp.asarray(H))
+    if is_jnmf(name) and name not in ALGORITHMS:
+        return _fit(name, X if name == FIT_NUMPY else jnp.asarray(X), start)
+    inputs = [jnp.asarray(X), start, jnp.asarray(1)]
+    program = _products
+    if name in ALGORITHMS:
+        program = _iterations
+        inputs.append(jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), ALGORITHMS[name]))
+    begin = time.perf_counter()
+    compiled = program.lower(*inputs).compile()
+    seconds = time.perf_counter() - begin
+
+    def call(num_iters):
+        inputs[2] = jnp.asarray(num_iters)
+        return jax.block_until_ready(compiled(*inputs))
+
+    return Ready(call, seconds)
+
+
+@jax.jit
+def _iterations(X, factors, num_iters, algorithm):
+    """The factors after `num_iters` steps. That number is an argument, so that one program serves all."""
+    return last_factors(X, factors, algorithm, num_iters)
+
+
+@jax.jit
+def _products(X, factors, num_iters):
+    """The two products of an iteration and nothing else; each is of the one before, scaled, so that all are needed."""
+    scaled = lambda A: A / jnp.max(A)
+
+    def products(_, pair):
+        H = scaled(pair[0] @ X)
+        return scaled(H @ X.T), H
+
+    Wt, H = lax.fori_loop(0, num_iters, products, (factors.W.T, factors.H))
+    return jnmf.Factors(Wt.T, H)
+
+
+def _fit(name: str, X, start) -> Ready:
+    """`jnmf.fit` as a user calls it, with its default algorithm or the one for KL, but for the stopping rule."""
+    algorithm = ALGORITHMS["Momentum(MU(beta=1.0))"] if name in WARM_KL else None
+    warm = (WARM | WARM_KL).get(name, lambda start, num_iters: (start, num_iters))
+
+    def call(num_iters):
+        init, last = warm(start, num_iters)
+        fit = jnmf.fit(X, len(start.H), algorithm, init=init, tol=0, max_iters=last, check_every=max(last, 1))
+        return jax.block_until_ready(fit).factors
+
+    first, second = clock.elapsed(partial(call, 1)), clock.elapsed(partial(call, 1))
+    return Ready(call, max(0.0, first - second), program_per_count=True)
+
+
+def prepare(names: Iterable[str], X, W, H) -> tuple[dict[str, Ready], dict[str, str]]:
+    """The contenders that can take part, each run once, and why the others cannot."""
+    found: dict[str, Ready] = {}
+    absent: dict[str, str] = {}
+    for name in names:
+        reason = peers.missing(name, X.dtype) if name in peers.PEERS else None
+        if reason:
+            absent[name] = reason
+            continue
+        contender = ready(name, X, W, H)
+        try:
+            contender.call(1)
+        except Exception as error:
+            if name not in peers.PEERS:
+                raise
+            absent[name] = f"fails on this matrix: {type(error).__name__}: {error}"
+            continue
+        found[name] = contender
+    return found, absent
+
+
+def warm_up(contenders: dict[str, Ready], runs: dict[tuple[str, int], Callable[[], Any]]) -> None:
+    """Compile what compiles for each number of iterations."""
+    for (name, _), call in runs.items():
+        if contenders[name].program_per_count:
+            call()
