@@ -181,6 +181,7 @@ def fit(
         checks.number(tol, "tol")
     if max_iters is not None:
         checks.count(max_iters, "max_iters", 0)
+        max_iters = int(max_iters)
     if time_limit is not None:
         checks.number(time_limit, "time_limit")
     if resume is None:

