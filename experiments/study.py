@@ -1,6 +1,6 @@
 """What a study is, and how one is run, kept and reused.
 
-A study is a module of this folder with
+A study is a module of this folder, or a folder with a file a question (see `together`), that has
 
     TITLE, SOURCE           what it is called on the page, and where its questions come from
     Settings                a frozen dataclass; its defaults take seconds (`make demo`)
@@ -80,6 +80,23 @@ def load(name: str) -> Any:
     return importlib.import_module(f"experiments.{name}")
 
 
+def together(questions: Iterable[Any]) -> tuple[Any, Any]:
+    """`plot` and `sections` of a study from its questions, in their order: modules or objects of which each has
+
+    compute(settings, arrays) -> arrays     its own, from those of the questions before it
+    plot(arrays) -> {name: Figure}          where it has figures
+    sections(arrays) -> [Section, …]        mostly one
+    """
+
+    def plot(arrays: Arrays) -> dict[str, Any]:
+        return {k: f for q in questions if hasattr(q, "plot") for k, f in q.plot(arrays).items()}
+
+    def sections(arrays: Arrays) -> list[Section]:
+        return [section for question in questions for section in question.sections(arrays)]
+
+    return plot, sections
+
+
 def compiled(programs: list[tuple[Any, tuple, dict[str, Any]]]) -> list[Any]:
     """Of each (jitted function, arguments, keywords) the compiled program, as many at a time as there are cores."""
     lowered = [function.lower(*arguments, **keywords) for function, arguments, keywords in programs]
@@ -112,8 +129,9 @@ def perform(name: str, settings, out: Path, *, fresh: bool = False, progress: bo
 
 def fingerprint(name: str) -> str:
     """A checksum of the code that a study runs: its module, what all studies share, and the library."""
-    here, library = Path(__file__).parent, Path(jnmf.__file__).parent
-    sources = [Path(load(name).__file__), here / "data.py", here / "downloads.py", *sorted(library.rglob("*.py"))]
+    here, library, own = Path(__file__).parent, Path(jnmf.__file__).parent, Path(load(name).__file__)
+    of_study = sorted(own.parent.glob("*.py")) if own.name == "__init__.py" else [own]
+    sources = [*of_study, here / "data.py", here / "downloads.py", *sorted(library.rglob("*.py"))]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
