@@ -138,8 +138,8 @@ def fit(
         of its last step: MU rests on plateaus for hundreds of iterations. tol=0 never stops.
     max_iters: the most iterations, default 500.
     check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between), default 1.
-    kkt: record the projected-gradient norm also where it costs passes over X of its own, as for MU with β ≠ 2: without
-        it, it is NaN there, unless stop is "kkt". The loss is then that of `loss.quick`, which the half-steps have in
+    kkt: record the projected-gradient norm also where it costs a product with X of its own, as for MU with β ≠ 2: else
+        it is NaN there, unless stop is "kkt". The loss is there that of `loss.quick`, which the half-steps have in
         hand, to eps of the sums of X and W H; the last entry, as `Fit.loss`, is exact.
 
     mask: (m, n), booleans or weights in [0, 1]: entry (i, j) counts in the loss with its weight. The values under a
@@ -251,7 +251,7 @@ def _said(running: Running, p: Progress) -> str:
 
 def _found(running: Running, p: Progress, dtype, keep: bool, numpy) -> Fit:
     """The Fit of where the iterations are, in the units of X; with NumPy, its parts on the host."""
-    found = _finish(running.X, p, running.in_unit, dtype, running.rule)
+    found = _finish(running.X, p, running.in_unit, running.tol, dtype, running.rule)
     found = units.fit(running.unit, found, running.algorithm.loss.degree)
     if numpy is np:  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
         status, num_iters = Status(int(found.status)), int(found.num_iters)

@@ -159,7 +159,7 @@ class Late(WrongInfo):
 
 class LateByTwo(Late):
     def changed(self, info, X, old, new):
-        return info._replace(start_loss=info.loss)
+        return info._replace(start_loss=info.loss, start_kkt=info.kkt)
 
 
 class Still(WrongInfo):
@@ -309,8 +309,8 @@ WRONG_ALGORITHMS = [
     (Unpenalised(), algorithms.loss_is_the_objective),
     (Certain(), algorithms.rounding_is_told),
     (Unprojecting(), algorithms.kkt_is_the_projected_gradient),
-    (Late(), algorithms.start_loss_is_that_of_the_start),
-    (LateByTwo(), algorithms.start_loss_is_that_of_the_start),
+    (Late(), algorithms.start_is_told_by_what_is_late),
+    (LateByTwo(), algorithms.start_is_told_by_what_is_late),
     (Still(), algorithms.what_has_not_moved_is_as_it_was),
     (Floored(), algorithms.zero_components_stay_zero),
     (KeepingNothing(), algorithms.zeros_are_kept),
