@@ -152,8 +152,8 @@ def fit(
         the fit ends. `callback=lambda found: jnmf.save("found.npz", found)` keeps a long one.
     time_limit: end after so many seconds, with compilation and start, or one iteration.
         These two end with status STOPPED. So does Ctrl-C, which raises `jnmf.Interrupted`, whose `.fit` is where the
-        fit is, within half a second or one iteration; pressed twice, it interrupts at once. Of these nothing is for
-        jit and vmap, where a fit is one program, and among several processes there is no pause to end a fit at.
+        fit is, within half a second or one iteration; before the first, and pressed twice, it interrupts at once. Of
+        these nothing is for jit and vmap, where a fit is one program, nor for several processes, where none pauses.
     resume: a Fit to X and mask to be gone on with: the same bits, trace and counts as if it had not stopped, the
         momentum of its algorithm included. max_iters counts all iterations; it and tol may change, the rest is as it
         was and is left out: rank, algorithm (but one of your own after `jnmf.load`), stop, check_every, kkt. A fit that
@@ -211,8 +211,8 @@ def fit(
 
     so_far = lambda p: _found(running, p, entered.dtype, keep, np)
     deadline = math.inf if time_limit is None else begun + time_limit
-    p, pressed = _watched(running, p, progress, callback, deadline, so_far)
-    found = so_far(p)
+    with pausing.noted_interrupts() as pressed:  # also while the end is computed
+        found = so_far(_watched(running, p, progress, callback, deadline, so_far, pressed))
     if pressed:
         raise Interrupted(f"interrupted after {found.num_iters} iterations; the fit so far is its .fit", fit=found)
     if found.status == Status.NONFINITE:
@@ -222,7 +222,7 @@ def fit(
     return found
 
 
-def _watched(running: Running, p: Progress, progress: bool, callback, deadline: float, so_far):
+def _watched(running: Running, p: Progress, progress: bool, callback, deadline: float, so_far, pressed) -> Progress:
     """p at its end, with pauses, in which is shown and asked what there is to show and to ask."""
     X, _, in_unit, tol, max_iters, rule = running[:6]
     advance = lambda p, end: _advance_in_place(X, p, in_unit, tol, end, rule)
@@ -233,10 +233,10 @@ def _watched(running: Running, p: Progress, progress: bool, callback, deadline: 
                 show(int(p.num_iters), _said(running, p))
             return callback is not None and callback(so_far(jax.tree.map(jnp.copy, p)))
 
-        p, pressed = pausing.in_pieces(advance, p, max_iters, look, deadline)
+        p = pausing.in_pieces(advance, p, max_iters, look, deadline, pressed)
         if progress:
             show(int(p.num_iters), _said(running, p))
-    return p, pressed
+    return p
 
 
 def _said(running: Running, p: Progress) -> str:
