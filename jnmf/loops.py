@@ -226,7 +226,7 @@ def _watched(running: Running, p: Progress, progress: bool, callback, deadline: 
     """p at its end, with pauses, in which is shown and asked what there is to show and to ask."""
     X, _, in_unit, tol, max_iters, rule = running[:6]
     advance = lambda p, end: _advance_in_place(X, p, in_unit, tol, end, rule)
-    with display.progress(progress, max_iters, "iterations", int(p.num_iters)) as show:
+    with display.progress(progress, max_iters, "iterations", int(p.num_iters) if progress else 0) as show:
 
         def look(p):
             if progress:
@@ -254,10 +254,10 @@ def _found(running: Running, p: Progress, dtype, keep: bool, numpy) -> Fit:
     found = _finish(running.X, p, running.in_unit, running.tol, dtype, running.rule)
     found = units.fit(running.unit, found, running.algorithm.loss.degree)
     if numpy is np:  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
-        status, num_iters = Status(int(found.status)), int(found.num_iters)
+        num_iters, status, trace = jax.device_get((found.num_iters, found.status, found.trace))  # waits once
         if status == Status.MAX_ITERS and num_iters < running.max_iters:
             status = Status.STOPPED
-        found = found._replace(num_iters=num_iters, status=status, trace=jax.device_get(found.trace))
+        found = found._replace(num_iters=int(num_iters), status=Status(int(status)), trace=trace)
     trace = jax.tree.map(lambda column: column[: running.max_iters], found.trace)
     trace = _padded_with_nan(trace, found.num_iters, running.rule.check_every, numpy)
     return found._replace(trace=trace, state=running.keep(p) if keep else None)
