@@ -20,7 +20,7 @@ from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
 from jnmf.matrix import filled, occupied
 from jnmf.numerics import in_dtype
-from jnmf.pausing import Interrupted
+from jnmf.pausing import Interrupted, Pieces
 from jnmf.results import Fit, Status, Trace
 from jnmf.resuming import Running
 from jnmf.stopping import Progress, Rule
@@ -211,8 +211,10 @@ def fit(
 
     so_far = lambda p: _found(running, p, entered.dtype, keep, np)
     deadline = math.inf if time_limit is None else begun + time_limit
+    done = 0 if resume is None else int(p.num_iters)
+    pieces = Pieces(deadline, _seconds_at_most(X.shape, p.factors.H.shape[0]), done)
     with pausing.noted_interrupts() as pressed:  # also while the end is computed
-        found = so_far(_watched(running, p, progress, callback, deadline, so_far, pressed))
+        found = so_far(_watched(running, p, progress, callback, pieces, so_far, pressed))
     if pressed:
         raise Interrupted(f"interrupted after {found.num_iters} iterations; the fit so far is its .fit", fit=found)
     if found.status == Status.NONFINITE:
@@ -222,18 +224,24 @@ def fit(
     return found
 
 
-def _watched(running: Running, p: Progress, progress: bool, callback, deadline: float, so_far, pressed) -> Progress:
+def _seconds_at_most(shape, rank: int) -> float:
+    """What an iteration of any method takes at 100 million operations a second, with room for its loops."""
+    m, n = shape
+    return 1e-8 * (m * n * (4.0 * rank + 100) + 10.0 * (m + n) * rank**3)
+
+
+def _watched(running: Running, p: Progress, progress: bool, callback, pieces: Pieces, so_far, pressed) -> Progress:
     """p at its end, with pauses, in which is shown and asked what there is to show and to ask."""
     X, _, in_unit, tol, max_iters, rule = running[:6]
     advance = lambda p, end: _advance_in_place(X, p, in_unit, tol, end, rule)
-    with display.progress(progress, max_iters, "iterations", int(p.num_iters) if progress else 0) as show:
+    with display.progress(progress, max_iters, "iterations", pieces.done) as show:
 
         def look(p):
             if progress:
                 show(int(p.num_iters), _said(running, p))
             return callback is not None and callback(so_far(jax.tree.map(jnp.copy, p)))
 
-        p = pausing.in_pieces(advance, p, max_iters, look, deadline, pressed)
+        p = pausing.in_pieces(advance, p, max_iters, look, pieces, pressed)
         if progress:
             show(int(p.num_iters), _said(running, p))
     return p

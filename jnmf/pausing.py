@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -35,15 +35,27 @@ class Presses(list):
         self.append(number)
 
 
-def in_pieces(advance: Callable, p, last: int, look: Callable[[Any], Any], deadline: float, pressed: Presses):
+class Pieces(NamedTuple):
+    """How to cut: until when (`time.monotonic`), and how many seconds an iteration may take that was not timed yet."""
+
+    deadline: float
+    at_most: float
+    done: int = 0  # iterations made before
+
+
+def in_pieces(advance: Callable, p, last: int, look: Callable[[Any], Any], pieces: Pieces, pressed: Presses):
     """p = advance(p, end) for ever later ends.
 
-    Until p has stopped or made `last` iterations, `look(p)` is true, the clock (`time.monotonic`) is past the deadline,
-    or Ctrl-C was pressed. The first piece is one iteration, another as long as the last one says will take `PAUSE`
-    seconds. Among several processes there is a single piece: their clocks would not cut the same ones.
+    Until p has stopped or made `last` iterations, `look(p)` is true, the clock is past the deadline, or Ctrl-C was
+    pressed. A piece is as long as by the one before it takes `PAUSE` seconds, the first by what it may take at most; at
+    least one iteration. Among several processes there is a single piece: their clocks would not cut the same ones.
     """
-    length = 1 if jax.process_count() == 1 else last
-    done = int(p.num_iters)
+    done, deadline = pieces.done, pieces.deadline
+
+    def iterations_in_a_pause(seconds: float) -> int:
+        return max(1, int(max(min(PAUSE, deadline - time.monotonic()), 0) / max(seconds, 1e-9)))
+
+    length = iterations_in_a_pause(pieces.at_most) if jax.process_count() == 1 else last
     while True:
         begun = time.monotonic()
         p = advance(p, min(done + length, last))
@@ -57,9 +69,7 @@ def in_pieces(advance: Callable, p, last: int, look: Callable[[Any], Any], deadl
         except KeyboardInterrupt:  # pressed again, or in a fit of its own, or by another handler: p is whole
             pressed.append(signal.SIGINT)
             return p
-        seconds = max(min(PAUSE, deadline - ended), 0)
-        length = max(1, int((now - done) * seconds / max(ended - begun, 1e-9)))
-        done = now
+        length, done = iterations_in_a_pause((ended - begun) / max(now - done, 1)), now
 
 
 @contextmanager
