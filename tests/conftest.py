@@ -1,5 +1,6 @@
 """float64 is switched on here, never by the library; mixed ranks are errors."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+gc.set_threshold(100_000, 20, 20)  # what tracing makes is seldom garbage, and to look through it takes a tenth of all
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 2)  # sweeps are spread over them
 jax.config.update("jax_numpy_rank_promotion", "raise")
