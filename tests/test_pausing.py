@@ -45,6 +45,14 @@ def parts_and_whole(X=X, algorithm=None, cut=4, total=9, **options):
     return part, whole
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_is_pythons():
+    """It is ignored in what a shell starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def often(monkeypatch):
     """A pause after every iteration."""
