@@ -151,7 +151,8 @@ def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transpos
         return init.random(key, sample, rank)
 
     for size, rank in ((None, 2), (20, 2), (None, 5)):
-        start = warm_start.sampled(size=size, num_iters=1, init=spy)(jax.random.key(0), X.T if transposed else X, rank)
+        make = warm_start.sampled(HALS(), size=size, num_iters=1, init=spy)
+        start = make(jax.random.key(0), X.T if transposed else X, rank)
         assert (start.W.shape, start.H.shape) == (((40, rank), (rank, 60)) if transposed else ((60, rank), (rank, 40)))
     assert [len(sample) for sample in seen] == [32, 20, 60]
     for sample in seen:
@@ -159,7 +160,7 @@ def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transpos
         assert rows == sorted(set(rows))
 
 
-@pytest.mark.parametrize("transposed", [False, True], ids=["columns", "rows"])
+@pytest.mark.parametrize(("dtype", "transposed"), [("float32", False), ("float64", True)], ids=["columns", "rows"])
 def test_the_factor_of_the_sample_is_a_run_and_the_other_its_least_squares_answer(X, dtype, transposed):
     X, key = (X.T if transposed else X).astype(dtype), jax.random.key(3)
     found = warm_start.sampled(HALS(), size=60, num_iters=3)(key, X, 4)
