@@ -256,15 +256,16 @@ def _section(study: str, key: str) -> str:
 
 @cache
 def sections_of(study: str) -> list[tuple[str, frozenset[str]]]:
-    """For each section of a study its title, … where a number is put in, and the functions that write it.
+    """For each section of a study its title, … where a number is put in, and the file and the functions that write it.
 
     Read from the source: `Section(question, answer, …)`, the question there or under the name `question`.
     """
-    path = HERE / f"{study}.py"
-    if not path.is_file():
+    paths = sorted((HERE / study).glob("*.py")) or [HERE / f"{study}.py"]
+    if not paths[0].is_file():
         raise Missing(f"there is no study {study}")
     found = []
-    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    every = ((path, node) for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    for path, function in every:
         if not isinstance(function, ast.FunctionDef):
             continue
         own = [n for n in ast.walk(function) if isinstance(n, ast.Assign) and _is_name(n.targets[0], "question")]
@@ -272,7 +273,7 @@ def sections_of(study: str) -> list[tuple[str, frozenset[str]]]:
             if isinstance(call, ast.Call) and _is_name(call.func, "Section") and call.args:
                 title = own[0].value if _is_name(call.args[0], "question") and own else call.args[0]
                 names = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
-                found.append((_text(title), frozenset(names | {function.name})))
+                found.append((_text(title), frozenset(names | {function.name, path.stem})))
     return found
 
 

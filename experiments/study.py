@@ -1,6 +1,6 @@
 """What a study is, and how one is run, kept and reused.
 
-A study is a module of this folder, or a folder with a file a question (see `together`), that has
+A study is a folder with a file a question (see `together`), or a module where it has one question, that has
 
     TITLE, SOURCE           what it is called on the page, and where its questions come from
     Settings                a frozen dataclass; its defaults take seconds (`make demo`)
@@ -83,7 +83,7 @@ def load(name: str) -> Any:
 def together(questions: Iterable[Any]) -> tuple[Any, Any]:
     """`plot` and `sections` of a study from its questions, in their order: modules or objects of which each has
 
-    compute(settings, arrays) -> arrays     its own, from those of the questions before it
+    compute(settings, given) -> arrays      where it has its own work: from what the questions share (see `computed`)
     plot(arrays) -> {name: Figure}          where it has figures
     sections(arrays) -> [Section, …]        mostly one
     """
@@ -95,6 +95,11 @@ def together(questions: Iterable[Any]) -> tuple[Any, Any]:
         return [section for question in questions for section in question.sections(arrays)]
 
     return plot, sections
+
+
+def computed(questions: Iterable[Any], settings, given) -> dict[str, Any]:
+    """What each question computes from the settings and from what all are given, in their order."""
+    return {k: a for q in questions if hasattr(q, "compute") for k, a in q.compute(settings, given).items()}
 
 
 def compiled(programs: list[tuple[Any, tuple, dict[str, Any]]]) -> list[Any]:

@@ -9,6 +9,10 @@ import jax
 import numpy as np
 import pytest
 
+from experiments import data
+
+pytest.register_assert_rewrite("every_study")
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 2)  # sweeps are spread over them
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -79,3 +83,21 @@ def cbcl_book(data_folder):
     with np.load(os.path.join(data_folder, "cbcl_faces.npz")) as archive:
         pixels = archive[archive.files[0]]
     return (256 - pixels.astype(float)) / 256
+
+
+def missing():
+    raise data.DataMissing("no such file")
+
+
+@pytest.fixture(scope="module")
+def arrays(request):
+    """Of the file's `study` at TINY, computed once, without the data it calls MISSING."""
+    with pytest.MonkeyPatch.context() as patch:
+        for loader in getattr(request.module, "MISSING", ()):
+            patch.setattr(data, loader, missing)
+        return request.module.study.compute(request.module.study.TINY)
+
+
+@pytest.fixture(scope="module")
+def sections(request, arrays):
+    return request.module.study.sections(arrays)

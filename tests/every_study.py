@@ -1,0 +1,40 @@
+"""What the test file of a study shares with those of the others: it imports from here, names its `study`, and, where
+they are to be away, the loaders of its data:
+
+    from experiments import NAME as study
+    MISSING = ("mnist_train", "mnist_test")
+    DRAWN = ("convergence",)      figures that are also drawn (default: all)
+
+`arrays`, `sections` (conftest.py) are those of one compute at TINY for the whole file.
+"""
+
+import io
+import re
+
+import numpy as np
+
+
+def answer(sections, word: str) -> str:
+    """That of the one question with this word."""
+    (found,) = [section.answer for section in sections if word in section.question]
+    return found
+
+
+def test_the_arrays_can_be_kept(arrays):
+    for name, array in arrays.items():
+        assert isinstance(array, np.ndarray | np.generic), name
+        assert array.dtype.kind in "biufU", name
+
+
+def test_every_question_is_answered(sections):
+    for section in sections:
+        assert len(section.answer) > 100, section.question
+        for text in (section.answer, *(str(table.rows) for table in section.tables)):
+            assert not re.search(r"\bnan\b|[{}]", text), section.question
+
+
+def test_every_figure_belongs_to_a_question(request, arrays, sections):
+    figures = request.module.study.plot(arrays)
+    assert sorted(figures) == sorted(name for section in sections for name in section.figures)
+    for name in getattr(request.module, "DRAWN", figures):
+        figures[name].savefig(io.BytesIO(), dpi=20)
