@@ -104,7 +104,7 @@ LAB = (
     Ask("L34", "part 2", "relate them to features of the digit", "lab_mnist.activity"),
     Ask("L35", "part 2", "the same for random images", "lab_mnist.activity"),
     Ask("L36", "part 2", "the rank: reconstruction against interpretability", "lab_mnist.trade"),
-    Ask("L37", "part 2", "PCA by scikit-learn", "experiments.lab_mnist.fit_pca lab_mnist.beside_pca"),
+    Ask("L37", "part 2", "PCA by scikit-learn", "experiments.lab_mnist.pca.fit_pca lab_mnist.beside_pca"),
     Ask("L38", "part 2", "how do the components of PCA and NMF differ?", "lab_mnist.beside_pca"),
     Ask("L39", "part 2", "which is easier to interpret, and why?", "lab_mnist.interpretation"),
     Ask("L40", "part 2", "must a lower error mean a better interpretation?", "lab_mnist.lower_error"),

@@ -47,6 +47,8 @@ NAMES = (
 
 FIRST = "leukemia"  # the quickest, which `all` begins with: figures within seconds
 
+SHARED = ("data", "downloads", "measures")  # what the studies compute with
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -136,7 +138,7 @@ def fingerprint(name: str) -> str:
     """A checksum of the code that a study runs: its module, what all studies share, and the library."""
     here, library, own = Path(__file__).parent, Path(jnmf.__file__).parent, Path(load(name).__file__)
     of_study = sorted(own.parent.glob("*.py")) if own.name == "__init__.py" else [own]
-    sources = [*of_study, here / "data.py", here / "downloads.py", *sorted(library.rglob("*.py"))]
+    sources = [*of_study, *(here / f"{shared}.py" for shared in SHARED), *sorted(library.rglob("*.py"))]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 

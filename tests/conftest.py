@@ -85,13 +85,11 @@ def cbcl_book(data_folder):
     return (256 - pixels.astype(float)) / 256
 
 
-def missing():
-    raise data.DataMissing("no such file")
-
-
 @pytest.fixture(scope="module")
 def arrays(request):
     """Of the file's `study` at TINY, computed once, without the data it calls MISSING."""
+    from every_study import missing
+
     with pytest.MonkeyPatch.context() as patch:
         for loader in getattr(request.module, "MISSING", ()):
             patch.setattr(data, loader, missing)
