@@ -43,6 +43,7 @@ NAMES = (
     "faces",
     "leukemia",
     "swimmer",
+    "sparse_parts",
 )
 
 FIRST = "leukemia"  # the quickest, which `all` begins with: figures within seconds
@@ -102,6 +103,11 @@ def together(questions: Iterable[Any]) -> tuple[Any, Any]:
 def computed(questions: Iterable[Any], settings, given) -> dict[str, Any]:
     """What each question computes from the settings and from what all are given, in their order."""
     return {k: a for q in questions if hasattr(q, "compute") for k, a in q.compute(settings, given).items()}
+
+
+def notes(*texts: str) -> np.ndarray:
+    """For `arrays["notes"]`: those that say something."""
+    return np.array([text for text in texts if text], dtype=str)
 
 
 def compiled(programs: list[tuple[Any, tuple, dict[str, Any]]]) -> list[Any]:

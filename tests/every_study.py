@@ -1,6 +1,7 @@
-"""What the test file of a study shares with those of the others: it imports from here, names its `study`, and, where
-they are to be away, the loaders of its data:
+"""What the test file of a study shares with those of the others: the tests that are here. It names its `study` and,
+where they are to be away, the loaders of its data:
 
+    from every_study import *
     from experiments import NAME as study
     MISSING = ("mnist_train", "mnist_test")
     DRAWN = ("convergence",)      figures that are also drawn (default: all)
@@ -14,6 +15,14 @@ import re
 import numpy as np
 
 from experiments import data
+
+__all__ = [
+    "answer",
+    "missing",
+    "test_every_figure_belongs_to_a_question",
+    "test_every_question_is_answered",
+    "test_the_arrays_can_be_kept",
+]
 
 
 def missing():

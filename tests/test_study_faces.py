@@ -4,13 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from every_study import (  # noqa: F401
-    answer,
-    missing,
-    test_every_figure_belongs_to_a_question,
-    test_every_question_is_answered,
-    test_the_arrays_can_be_kept,
-)
+from every_study import *
 
 from experiments import data
 from experiments import faces as study

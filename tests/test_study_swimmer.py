@@ -5,12 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from every_study import (  # noqa: F401
-    answer,
-    test_every_figure_belongs_to_a_question,
-    test_every_question_is_answered,
-    test_the_arrays_can_be_kept,
-)
+from every_study import *
 
 import jnmf
 from experiments import data

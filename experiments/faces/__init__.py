@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments import data
-from experiments.study import Arrays, computed, together, tracked
+from experiments.study import Arrays, computed, notes, together, tracked
 from jnmf.plot import BLUE, GREEN, ORANGE, PINK
 
 TITLE = "Report: parts of faces, against PCA and k-means"
@@ -88,7 +88,7 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         for form, each in FORMS.items()
     }
     return {
-        "notes": np.array([f"{name}: {one.note}" for name, one in sets.items() if one.note], dtype=str),
+        "notes": notes(*(f"{name}: {one.note}" for name, one in sets.items() if one.note)),
         "names": np.array([f"drawn {name}" if one.note else name for name, one in sets.items()]),
         "sizes": np.array([[*one.X.shape, one.shape[0]] for one in forms.values()]),
         "num_iters": np.array(settings.num_iters),

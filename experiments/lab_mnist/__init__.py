@@ -16,7 +16,7 @@ import numpy as np
 import jnmf
 from experiments import data
 from experiments.lab_mnist import measures
-from experiments.study import Arrays, computed, together
+from experiments.study import Arrays, computed, notes, together
 from jnmf import Factors
 
 TITLE = "Lab, part 2: what NMF sees in digits, beside PCA"
@@ -100,7 +100,7 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
     widest = pca.fit_pca(digits.X, max(ranks))  # first, so that the next is timed warm
     own, pca_seconds = timed(lambda: pca.fit_pca(digits.X, settings.rank))
     given = Given(digits, sweep, start, fit, W, H, weights, own, widest, (nmf_seconds, pca_seconds))
-    return {"notes": np.array([digits.note] if digits.note else [], dtype=str), **computed(QUESTIONS, settings, given)}
+    return {"notes": notes(digits.note), **computed(QUESTIONS, settings, given)}
 
 
 class Digits(NamedTuple):

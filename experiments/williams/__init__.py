@@ -8,7 +8,7 @@ import numpy as np
 
 import jnmf
 from experiments import data
-from experiments.study import Arrays, computed, together
+from experiments.study import Arrays, computed, notes, together
 
 TITLE = "Homework: how many components?"
 SOURCE = "A. H. Williams, exercises on nonnegative matrix factorisation: scree plot, similarity plot, sorted heatmaps"
@@ -50,7 +50,7 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         "X": X,
         "ranks": given.fits.ranks,
         "rank": settings.rank,
-        "notes": [note] if note else [],
+        "notes": notes(note),
         **errors_of("fits", given.fits),
         **computed(QUESTIONS, settings, given),
     }
