@@ -99,3 +99,11 @@ def arrays(request):
 @pytest.fixture(scope="module")
 def sections(request, arrays):
     return request.module.study.sections(arrays)
+
+
+@pytest.fixture(scope="module")
+def told(request, arrays):
+    """(a word of the question, arrays that are other than computed) -> the answer."""
+    from every_study import answer
+
+    return lambda word, **changed: answer(request.module.study.sections({**arrays, **changed}), word)

@@ -5,14 +5,18 @@ where they are to be away, the loaders of its data:
     from experiments import NAME as study
     MISSING = ("mnist_train", "mnist_test")
     DRAWN = ("convergence",)      figures that are also drawn (default: all)
+    IMPOSSIBLE = [({"rank": 0}, "rank: expected 1 to")]      settings that are refused, and in what words
 
-`arrays`, `sections` (conftest.py) are those of one compute at TINY for the whole file.
+`arrays`, `sections` (conftest.py) are those of one compute at TINY for the whole file; `told` gives the answer that
+other arrays would have.
 """
 
+import dataclasses
 import io
 import re
 
 import numpy as np
+import pytest
 
 from experiments import data
 
@@ -21,6 +25,7 @@ __all__ = [
     "missing",
     "test_every_figure_belongs_to_a_question",
     "test_every_question_is_answered",
+    "test_impossible_settings_are_refused",
     "test_the_arrays_can_be_kept",
 ]
 
@@ -53,3 +58,14 @@ def test_every_figure_belongs_to_a_question(request, arrays, sections):
     assert sorted(figures) == sorted(name for section in sections for name in section.figures)
     for name in getattr(request.module, "DRAWN", figures):
         figures[name].savefig(io.BytesIO(), dpi=20)
+
+
+def test_impossible_settings_are_refused(request, monkeypatch):
+    study, table = request.module.study, getattr(request.module, "IMPOSSIBLE", ())
+    for loader in getattr(request.module, "MISSING", ()):
+        monkeypatch.setattr(data, loader, missing)
+    for changed, words in table:
+        with pytest.raises(ValueError, match=f"^{words}"):
+            study.compute(dataclasses.replace(study.TINY, **changed))
+    if not table:
+        pytest.skip("IMPOSSIBLE has none")

@@ -8,11 +8,16 @@ from every_study import *
 
 from experiments import data
 from experiments import lab_mnist as study
-from experiments.lab_mnist import activity, basis, build_up, convergence, interpretation, lower_error, ranks, rows
+from experiments.lab_mnist import activity, build_up
 from experiments.lab_mnist.measures import features, found_again, spread
 from experiments.lab_mnist.shared import kind_of
 
 MISSING, DRAWN = ("mnist_train", "mnist_test"), ()
+IMPOSSIBLE = [
+    *(({"given": given}, "given: expected") for given in ((0, 150), ())),
+    *(({name: value}, f"{name}: expected") for name, value in (("num_images", 5000), ("num_random", 41))),
+    ({"num_restarts": 1}, "num_restarts: expected at least 2"),
+]
 
 
 def test_the_page_says_what_stands_in(arrays):
@@ -94,53 +99,53 @@ def test_the_answers_are_those_of_the_arrays(arrays, sections):
     assert [row[1] for row in table.rows] == [f"{error:.4f}" for error in arrays["rank_error"].min(axis=1)]
 
 
-def test_the_answers_turn_with_the_numbers(arrays):
-    swapped = arrays | {"errors": np.array([[0.3, 0.2], [0.2, 0.3]]), "bound": np.array(0.25)}
-    assert "Here NMF has the lower error, 0.2000 against 0.3000 of PCA" in lower_error.lower_error(swapped)
-    assert "holds at each rank" in lower_error.lower_error(swapped)
-    assert "FAILS" in lower_error.lower_error(arrays | {"bound": np.array(2.0)})
-    wide = arrays | {"spread": np.full(len(arrays["ink"]), 2 * arrays["whole_spread"])}
-    narrow = arrays | {"spread": np.full(len(arrays["ink"]), 0.1 * arrays["whole_spread"])}
-    assert "mostly as wide as a digit" in basis.basis(wide)
-    assert "Parts of digits" in basis.basis(narrow)
-    assert basis.basis(narrow).count(f"{len(arrays['ink'])} of the {len(arrays['ink'])} components") == 1
+def test_the_answers_turn_with_the_numbers(arrays, told):
+    swapped = {"errors": np.array([[0.3, 0.2], [0.2, 0.3]]), "bound": np.array(0.25)}
+    assert "Here NMF has the lower error, 0.2000 against 0.3000 of PCA" in told("lower error", **swapped)
+    assert "holds at each rank" in told("lower error", **swapped)
+    assert "FAILS" in told("lower error", bound=np.array(2.0))
+    r, whole = len(arrays["ink"]), float(arrays["whole_spread"])
+    narrow = told("basis images", spread=np.full(r, 0.1 * whole))
+    assert narrow.startswith("Parts of digits")
+    assert narrow.count(f"{r} of the {r} components") == 1
+    assert "mostly as wide as a digit" in told("basis images", spread=np.full(r, 2 * whole))
+    labels = arrays["labels"]
+    assert told("Three rows", nearest=labels).startswith("2 of the 2 images are nearest")
+    assert told("Three rows", nearest=labels + 1).startswith("None of the 2 images are nearest")
 
 
-def test_the_last_question_is_answered_yes_or_no_by_the_numbers(arrays):
+def test_the_last_question_is_answered_yes_or_no_by_the_numbers(told):
     good = {
         "errors": np.array([[0.3, 0.3], [0.2, 0.2]]),
         "hoyer": np.array([0.8]), "pca_hoyer": np.array([0.4]),
         "spread": np.array([1.0]), "pca_spread": np.array([2.0]), "used": np.array([3.0, 4.0]),
     }  # fmt: skip
-    text = lower_error.lower_error(arrays | good)
+    text = told("lower error", **good)
     assert text.startswith("No. Here PCA has the lower error, 0.2000 against 0.3000")
     assert "ahead in sparsity, spread and number of components in an image" in text
-    assert interpretation.interpretation(arrays | good).startswith("NMF, for its signs and by all three")
+    assert told("easier", **good).startswith("NMF, for its signs and by all three")
     bad = good | {"hoyer": np.array([0.1]), "spread": np.array([3.0]), "used": np.array([4.0, 4.0])}
-    assert lower_error.lower_error(arrays | bad).startswith("These numbers are no example against it")
-    assert interpretation.interpretation(arrays | bad).startswith("NMF for its signs alone: by the three")
+    assert told("lower error", **bad).startswith("These numbers are no example against it")
+    assert told("easier", **bad).startswith("NMF for its signs alone: by the three")
     equal = good | {"errors": np.array([[0.2, 0.3], [0.2, 0.2]])}
-    assert lower_error.lower_error(arrays | equal).startswith("These numbers are no example")
+    assert told("lower error", **equal).startswith("These numbers are no example")
 
 
-def test_the_reason_for_the_rank_is_computed(arrays):
+def test_the_reason_for_the_rank_is_computed(arrays, told):
     tried, whole = arrays["ranks"], float(arrays["whole_spread"])
     own = np.where(tried >= study.TINY.rank, 0.5, 1.0) * whole
-    assert "The rank is 4: the lowest of the ranks 2, 3, 4 whose" in convergence.rank_reason(
-        arrays | {"rank_spread": own}
-    )
+    assert told("at which rank", rank_spread=own).startswith("The rank is 4: the lowest of the ranks 2, 3, 4 whose")
     own[-2] = 0.5 * whole
-    assert "set by hand" in convergence.rank_reason(arrays | {"rank_spread": own})
-    assert "it would be 3." in convergence.rank_reason(arrays | {"rank_spread": own})
-    assert "does not exist here" in convergence.rank_reason(arrays | {"rank_spread": 0 * own + whole})
+    for text in ("set by hand", "it would be 3."):
+        assert text in told("at which rank", rank_spread=own)
+    assert "does not exist here" in told("at which rank", rank_spread=0 * own + whole)
 
 
-def test_the_trade_off_turns_with_the_numbers(arrays):
-    error = np.repeat(np.array([[0.5], [0.4], [0.3]]), 2, axis=1)
-    falls = arrays | {"rank_error": error, "rank_spread": np.array([3.0, 2.0, 1.0])}
-    assert ranks.trade(falls).startswith("More components lower the error and make the parts smaller")
-    grows = arrays | {"rank_error": error[::-1], "rank_spread": np.array([1.0, 2.0, 3.0])}
-    assert ranks.trade(grows).startswith("More components do not lower the error at each step and do not make")
+def test_the_trade_off_turns_with_the_numbers(told):
+    error, spread = np.array([[0.5, 0.5], [0.4, 0.4], [0.3, 0.3]]), np.array([3.0, 2.0, 1.0])
+    falls, grows = (told("trade-off", rank_error=error[::k], rank_spread=spread[::k]) for k in (1, -1))
+    assert falls.startswith("More components lower the error and make the parts smaller")
+    assert grows.startswith("More components do not lower the error at each step and do not make")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -179,30 +184,6 @@ def test_active_components_are_related_to_the_image(arrays):
     assert [r.on for r in related] == [1, 0, 0]
     assert activity.activity(one).startswith("They lie on the strokes")
     assert activity.activity(one | {"drawn": np.eye(64)[:, 3:4]}).startswith("They do not lie on")
-
-
-def test_the_nearest_mean_image_is_compared_with_the_label(arrays):
-    agree = arrays | {"nearest": arrays["labels"]}
-    assert rows.pictures(agree).startswith("2 of the 2 images are nearest")
-    other = rows.pictures(arrays | {"nearest": arrays["labels"] + 1})
-    assert other.startswith("None of the 2 images are nearest")
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"given": (0, 150)}, "given"),
-        ({"given": ()}, "given"),
-        ({"num_images": 5000}, "num_images"),
-        ({"num_random": 41}, "num_random"),
-        ({"num_restarts": 1}, "num_restarts"),
-    ],
-)
-def test_settings_that_cannot_be(change, named, monkeypatch):
-    for loader in MISSING:
-        monkeypatch.setattr(data, loader, missing)
-    with pytest.raises(ValueError, match=named):
-        study.choose(replace(study.TINY, **change))
 
 
 def test_ranks_that_cannot_be():

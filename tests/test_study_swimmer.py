@@ -26,6 +26,7 @@ from experiments.swimmer import (
 )
 from experiments.swimmer.penalties import PENALTIES, PLACES
 
+IMPOSSIBLE = [({"ranks": (16,)}, "ranks: expected 16 and 17")]
 DRAWN = ("starts", "torso", "penalties")  # the others are jnmf.plot's, and slow
 
 
@@ -192,35 +193,34 @@ def test_the_text_has_the_numbers(arrays, sections):
     assert f"{arrays['path_clean'][at]} of {TORSO}, and with" in answer(sections, "sparsity penalty")
 
 
-def test_the_words_follow_the_numbers(arrays):
-    def text(word, **changes):
-        return answer(study.sections({**arrays, **changes}), word)
-
-    poor = np.ones_like(arrays["start_error"])
-    assert "0 of 3 random starts" in text("find the limbs", start_error=poor)
-    assert "no start was exact" in text("torso go", start_error=poor)
-    good, own = np.zeros_like(poor), np.full_like(arrays["start_own"], 0.999)
-    assert "Mostly into a component of its own" in text("torso go", start_error=good, start_own=own)
-    assert "3 of 3 starts find it" in text("torso go", start_error=good, start_own=own)
-    fewer = np.full_like(arrays["start_found"], 8)
-    assert "even exact fits miss limbs" in text("find the limbs", start_error=good, start_found=fewer)
+def test_the_words_follow_the_numbers(arrays, told):
+    poor, own = np.ones_like(arrays["start_error"]), np.full_like(arrays["start_own"], 0.999)
+    good, fewer = np.zeros_like(poor), np.full_like(arrays["start_found"], 8)
     half = np.where(np.arange(2)[:, None] == 1, good, poor)  # rank 17 exact from every start, rank 16 from none
-    assert "helps the fit out of local minima" in text("find the limbs", start_error=half)
-    assert "these starts do not show" in text("find the limbs", start_error=half[::-1])
-    assert "lose limb parts" in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO - 1))
-    assert "lose limb parts" not in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO))
+    lost, all_limbs = (np.full_like(arrays["fill_found"], found) for found in (TORSO - 1, TORSO))
+    complete = {"fill_found": all_limbs, "fill_clean": all_limbs, "fill_own": np.ones_like(arrays["fill_own"])}
+    for word, text, changed in (
+        ("find the limbs", "0 of 3 random starts", {"start_error": poor}),
+        ("torso go", "no start was exact", {"start_error": poor}),
+        ("torso go", "Mostly into a component of its own", {"start_error": good, "start_own": own}),
+        ("torso go", "3 of 3 starts find it", {"start_error": good, "start_own": own}),
+        ("find the limbs", "even exact fits miss limbs", {"start_error": good, "start_found": fewer}),
+        ("find the limbs", "helps the fit out of local minima", {"start_error": half}),
+        ("find the limbs", "these starts do not show", {"start_error": half[::-1]}),
+        ("start", "lose limb parts", {"fill_found": lost}),
+        ("start", "nndsvdar at rank 17 with λ = 0.02. NNDSVD starts", complete),
+        ("start", "None of them gives all", {"fill_found": 0 * all_limbs}),
+        ("What is in", "which should not be", {"fooling": np.ones((TORSO, TORSO))}),
+    ):
+        assert text in told(word, **changed), text
+    assert "lose limb parts" not in told("start", fill_found=all_limbs)
+    assert "certificate" not in told("What is in")
     kinds, levels, starts = arrays["path_found"].shape
+    fits, cheapest = kinds * (levels - 1) * starts, arrays["prices"].argmin(axis=1).tolist().count(0)
     alone = {"path_found": np.full_like(arrays["path_found"], TORSO), "path_own": np.ones((kinds, levels, starts))}
-    cheapest = arrays["prices"].argmin(axis=1).tolist().count(0) * (levels - 1) * starts
-    assert f"{cheapest} of {kinds * (levels - 1) * starts} fits end in" in text("sparsity penalty", **alone)
+    assert f"{cheapest * (levels - 1) * starts} of {fits} fits end in" in told("sparsity penalty", **alone)
     alone["path_found"] = 0 * alone["path_found"]
-    assert f" 0 of {kinds * (levels - 1) * starts} fits end in" in text("sparsity penalty", **alone)
-    all_limbs, whole = np.full_like(arrays["fill_found"], TORSO), np.full_like(arrays["fill_own"], 1)
-    complete = {"fill_found": all_limbs, "fill_clean": all_limbs, "fill_own": whole}
-    assert "nndsvdar at rank 17 with λ = 0.02. NNDSVD starts" in text("start", **complete)
-    assert "None of them gives all" in text("start", fill_found=0 * all_limbs)
-    assert "certificate" not in text("What is in")
-    assert "which should not be" in text("What is in", fooling=np.ones((TORSO, TORSO)))
+    assert f" 0 of {fits} fits end in" in told("sparsity penalty", **alone)
 
 
 def test_where_the_torso_is(arrays):
@@ -236,11 +236,6 @@ def test_where_the_torso_is(arrays):
     assert place(TORSO, 0, [0.5, 0.5, 0, 0]) == PLACES[2]
     assert place(TORSO - 1, 1, 0) == PLACES[3]
     assert WHOLE > 0.5
-
-
-def test_the_ranks_of_the_limbs_and_of_all_parts_are_needed():
-    with pytest.raises(ValueError, match="ranks: expected 16 and 17"):
-        study.compute(replace(study.TINY, ranks=(16,)))
 
 
 def test_what_is_left_over_has_a_place_only_if_there_is_something(arrays):
