@@ -3,7 +3,7 @@
 listed(texts)                     a, b and c
 span(values, spec)                the least to the largest
 counted(number, noun)             1 start, 2 starts
-percent(shares)                   12 %, or 12 to 30 %
+percent(shares, digits)           12 %, or 12 to 30 %
 paragraphs(*texts), flowing(text) an answer from its paragraphs; from text broken into lines
 decided(values, limit, …)         what all starts agree on, or that they do not
 sure(difference, error)           whether a difference is beyond what chance would give
@@ -31,9 +31,9 @@ def counted(number, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def percent(shares) -> str:
-    """12 %, or 12 to 30 %, without decimals."""
-    return f"{span(100 * np.asarray(shares), '.0f')} %"
+def percent(shares, digits: int = 0) -> str:
+    """12 %, or 12 to 30 %, with so many decimals."""
+    return f"{span(100 * np.asarray(shares), f'.{digits}f')} %"
 
 
 def paragraphs(*texts: str) -> str:

@@ -18,6 +18,7 @@ def test_numbers_read_as_words():
     assert [words.counted(k, "start") for k in (0, 1, 2)] == ["0 starts", "1 start", "2 starts"]
     assert words.percent(0.126) == "13 %"
     assert words.percent([0.3, 0.126]) == "13 to 30 %"
+    assert words.percent(0.126, 1) == "12.6 %"
 
 
 def test_paragraphs_are_apart_and_each_on_a_line():

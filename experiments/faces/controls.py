@@ -91,7 +91,7 @@ def control_figure(arrays: Arrays) -> Figure:
     rows = []
     for name, values, floor in zip(arrays["controls"], arrays["control_hoyer"], arrays["control_floor"], strict=True):
         style = (BLUE, "o") if name.startswith(CBCL) else (ORANGE, "^")
-        rows.append((f"{name} (floor {100 * floor:.0f} %)", values.ravel(), *style))
+        rows.append((f"{name} (floor {percent(floor)})", values.ravel(), *style))
     strips(ax, rows)
     ax.set(xlim=(0, 1), xlabel="Hoyer sparsity of a component (1: one pixel); bar: median")
     return figure
@@ -167,7 +167,7 @@ def holistic_answer(arrays: Arrays) -> str:
 
 def control_table(arrays: Arrays) -> Table:
     rows = [
-        (str(name), f"{100 * floor:.1f} %", f"{np.median(hoyer):.3f}", f"{100 * np.median(cover):.1f} %")
+        (str(name), percent(floor, 1), f"{np.median(hoyer):.3f}", percent(np.median(cover), 1))
         for name, floor, hoyer, cover in zip(
             *(arrays[name] for name in ("controls", "control_floor", "control_hoyer", "control_support")), strict=True
         )

@@ -23,7 +23,7 @@ def plot(arrays: Arrays) -> dict[str, Figure]:
         pair[1].set(xlim=(0, 100))
         pair[0].set_title(title_of(arrays, form), fontsize=10, loc="left")
     axes[-1, 0].set_xlabel("Hoyer sparsity of a component\n(0: all pixels alike, 1: a single pixel)")
-    axes[-1, 1].set_xlabel(f"support of a component, % of the pixels\n({100 * ENERGY:.0f} % of its sum of squares)")
+    axes[-1, 1].set_xlabel(f"support of a component, % of the pixels\n({percent(ENERGY)} of its sum of squares)")
     return {"sparsity": figure}
 
 
@@ -71,9 +71,9 @@ def parts_table(arrays: Arrays) -> Table:
         for i, method in enumerate(methods):
             numbers = (
                 f"{np.median(arrays[f'hoyer_{form}'][i]):.3f}",
-                f"{100 * np.median(arrays[f'support_{form}'][i]):.1f} %",
+                percent(np.median(arrays[f"support_{form}"][i]), 1),
                 f"{arrays[f'active_{form}'][i]:.1f}",
-                f"{100 * abs(arrays[f'cancelled_{form}'][i]):.1f} %",
+                percent(abs(arrays[f"cancelled_{form}"][i]), 1),
             )
             rows.append((title_of(arrays, form) if i == 0 else "", METHODS[method][0], *numbers))
     return Table(

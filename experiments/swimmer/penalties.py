@@ -8,7 +8,7 @@ from experiments.study import Arrays, Section, Table
 from experiments.swimmer import TORSO, WHOLE, WIDTH, Given, Job, Settings, projection
 from experiments.swimmer.identifiable import ANSWERS, exact_answers
 from experiments.swimmer.recovery import fields, parts_figure, shown
-from experiments.words import listed, span
+from experiments.words import listed, percent, span
 from jnmf import Factors
 from jnmf.plot import BLUE, GREEN, ORANGE, PINK
 
@@ -141,7 +141,7 @@ def penalty_answer(arrays: Arrays) -> str:
         f"row. At the largest λ, {levels[-1]:g}, a fit has {span(arrays['path_found'][:, -1])} limb parts. A small "
         "λ may not have chosen yet after this many iterations.\n\n"
         f"The second figure is the fit with the most limb parts without torso, {int(arrays['path_clean'][at])} of "
-        f"{TORSO}, and with {100 * arrays['path_own'][at]:.0f} % of the torso in a component of its own "
+        f"{TORSO}, and with {percent(arrays['path_own'][at])} of the torso in a component of its own "
         f"({names[at[0]]}, λ = {levels[at[1]]:g}).\n\n"
         "A sparsity that is demanded, not charged for, is another way. But at the lit pixels Hoyer's measure is "
         f"{limb:.2f} for a limb part, {torso:.2f} for the torso, {with_torso:.2f} for a limb with the whole torso and "

@@ -8,6 +8,7 @@ import jnmf
 from experiments.figures import panels
 from experiments.study import Arrays, Section, Table
 from experiments.williams import Given, Settings, errors_of, grouped, mean_pairs, near_best, place, swept
+from experiments.words import percent
 from jnmf.plot import BLUE, ORANGE
 
 
@@ -112,7 +113,7 @@ def errors(arrays: Arrays) -> Table:
     for i, rank in enumerate(arrays["ranks"]):
         rmse = arrays["fits.rmse"][i]
         numbers = (rmse.min(), rmse.max(), arrays["svd"][i], arrays["shuffled.rmse"][i].min())
-        above = f"{100 * (rmse.min() / arrays['svd'][i] - 1):.2f} %"
+        above = percent(rmse.min() / arrays["svd"][i] - 1, 2)
         rows.append((str(rank), *(f"{x:.6f}" for x in numbers), above, *(f"{x[i]:.3f}" for x in alike)))
     columns = ("r", "RMSE, best", "worst", "truncated SVD", "shuffled, best", "best above SVD", "alike: U", "V")
     return Table(columns, rows, "RMSE over the starts, and the mean similarity of two different starts.")
