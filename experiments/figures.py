@@ -11,12 +11,12 @@ marks(number, shift)              where the markers of a curve over log(iteratio
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 
 def blank(width: float, height: float) -> Any:
     """A figure of this size in inches, which pyplot does not know, so that nobody must close it."""
-    from matplotlib.figure import Figure
-
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -41,8 +41,6 @@ def legend_beneath(figure, ax, ncols: int, **keywords) -> None:
 
 def plain(axis) -> None:
     """Numbers on a logarithmic axis as 0.02, also where it has no power of ten."""
-    from matplotlib.ticker import LogLocator
-
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter("")
