@@ -1,11 +1,11 @@
 """What the figures of the studies share; the fits themselves are drawn by `jnmf.plot`.
 
-blank(width, height)              a figure that pyplot does not know
-panels(width, height, rows, columns)   one with axes: matplotlib's own array of them
-show_image(ax, column, shape, order)   a column as an image, without ticks
-legend_beneath(figure, ax, ncols) one legend for all panels
-plain(axis)                       0.02 on a logarithmic axis, not 2·10⁻²
-marks(number, shift)              where the markers of a curve over log(iteration) are
+blank(width, height)                    a figure that pyplot does not know
+panels(width, height, rows, columns)    one with axes: matplotlib's own array of them
+show_image(ax, column, shape, order)    a column as an image, without ticks
+legend_beneath(figure, ax, ncols)       one legend for all panels
+plain(axis)                             0.02 on a logarithmic axis, not 2·10⁻²
+marks(number, shift)                    where the markers of a curve over log(iteration) are
 """
 
 from typing import Any
