@@ -80,7 +80,7 @@ LAB = (
     Ask(
         "L12", "part 1", "least squares without a constraint: negative, unstable?", "lab_synthetic.about_least_squares"
     ),
-    Ask("L13", "part 1", "projected ALS: W, then H", "jnmf.ALS experiments.lab_synthetic.run_W_first"),
+    Ask("L13", "part 1", "projected ALS: W, then H", "jnmf.ALS experiments.lab_synthetic.methods.run_W_first"),
     Ask("L14", "part 1", "iterate it, watch the objective: what is seen?", "lab_synthetic.about_projecting"),
     Ask("L15", "part 1", "projected block coordinate descent", "jnmf.PGD lab_synthetic.about_steps 5"),
     Ask("L16", "part 1", "for which step sizes does it converge, typical values", "lab_synthetic.about_steps"),
