@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from every_study import *
-from every_study import test_every_figure_belongs_to_a_question, test_every_question_is_answered
+from every_study import missing, test_every_figure_belongs_to_a_question, test_every_question_is_answered
 
 import jnmf
 from experiments import data

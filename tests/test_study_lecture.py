@@ -13,7 +13,7 @@ from every_study import *
 import jnmf
 from experiments import data
 from experiments import lecture as study
-from experiments.lecture import delta, entropy, features, formulas, parts, scaling
+from experiments.lecture import delta, entropy, formulas, parts, scaling
 from experiments.lecture.algorithms import ANLS, NAMES, ONE, TWO, alternate
 
 MISSING = ("mnist_test",)
@@ -192,14 +192,6 @@ def test_the_parts_are_parts_of_the_image(arrays):
     assert images.shape == (2, 64, 2 + parts.PARTS)
     assert np.all(np.diff(images[:, :, 2:].sum(axis=1)) <= 0)
     assert np.all(images[:, :, 2:].sum(axis=2) <= images[:, :, 1] + 1e-12)
-
-
-def test_tiles_keep_every_pixel():
-    W = np.arange(1.0, 31.0).reshape(6, 5) / 30
-    sheet = features.tiles(W, (2, 3), "F")
-    assert sheet.shape == (2 * 2, 3 * 3)
-    np.testing.assert_array_equal(sheet[2:, 3:6], W[:, 4].reshape(2, 3, order="F"))
-    np.testing.assert_array_equal(sheet[2:, 6:], 0)
 
 
 def test_a_dip_is_found_only_where_delta_rises(arrays):

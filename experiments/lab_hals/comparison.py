@@ -10,6 +10,47 @@ from experiments.study import Arrays, Section, Table
 from experiments.words import listed, paragraphs, span
 from jnmf.plot import BLACK, BLUE, GREEN, GREY, ORANGE, PINK
 
+SKY = "#56B4E9"
+STYLES = {  # colour, dash, marker: a family has a colour, its members differ in dash and marker
+    "ALS": (BLACK, "-.", "x"),
+    "BCD (1/L)": (GREEN, "-", "D"),
+    "BCD (backtracking)": (GREEN, "--", "P"),
+    "MU": (BLUE, "-", "o"),
+    "HALS": (ORANGE, "-", "^"),
+    "HALS (3 sweeps)": (ORANGE, "--", "v"),
+    "HALS (5 sweeps)": (ORANGE, ":", "<"),
+    "ANLS": (PINK, "-", "*"),
+    "accelerated HALS": (SKY, "--", "s"),
+    "extrapolated HALS": (SKY, "-", ">"),
+}
+
+
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {runs.name: plot_runs(runs) for runs in all_runs(arrays)}
+
+
+def plot_runs(runs: Runs):
+    figure, (left, right) = panels(9, 4.6, 1, 2, sharey=True)
+    above = runs.bound > FLOOR
+    for a, label in enumerate(runs.labels):
+        n = runs.num_iters[a]
+        error = np.median(runs.curve[a, :, 1 : n + 1], axis=0)
+        color, dash, marker = STYLES.get(label, (GREY, ":", "+"))
+        style = {"color": color, "linestyle": dash, "marker": marker, "markersize": 5, "linewidth": 1.4}
+        time = 1e3 * np.median(runs.seconds[a])
+        for ax, x in ((left, np.arange(1, n + 1)), (right, np.arange(1, n + 1) * time)):
+            ax.plot(x, error / runs.bound - 1 if above else error, markevery=marks(n, a), label=label, **style)
+    for ax, name in ((left, "iteration"), (right, "time, ms")):
+        ax.set(xscale="log", yscale="log", xlabel=name)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.grid(alpha=0.3)
+    relative = r"relative error $\Vert V - WH\Vert\ /\ \Vert V\Vert$"
+    left.set_ylabel("error above that of the truncated SVD, relative" if above else relative)
+    plain(left.yaxis)
+    figure.suptitle(f"{runs.title}, medians over the starts", fontsize="medium")
+    figure.legend(handles=left.get_lines(), loc="outside lower center", ncols=5, frameon=False, fontsize="small")
+    return figure
+
 
 def sections(arrays: Arrays) -> list[Section]:
     return [
@@ -72,45 +113,3 @@ def run_table(runs: Runs) -> Table:
         rows.append((*row, *([f"{np.median(last[a]) / runs.bound - 1:.1%}"] if runs.bound > FLOOR else [])))
     caption = "Medians over the starts, with the range from the lowest to the highest."
     return Table(columns, rows, caption)
-
-
-SKY = "#56B4E9"
-STYLES = {  # colour, dash, marker: a family has a colour, its members differ in dash and marker
-    "ALS": (BLACK, "-.", "x"),
-    "BCD (1/L)": (GREEN, "-", "D"),
-    "BCD (backtracking)": (GREEN, "--", "P"),
-    "MU": (BLUE, "-", "o"),
-    "HALS": (ORANGE, "-", "^"),
-    "HALS (3 sweeps)": (ORANGE, "--", "v"),
-    "HALS (5 sweeps)": (ORANGE, ":", "<"),
-    "ANLS": (PINK, "-", "*"),
-    "accelerated HALS": (SKY, "--", "s"),
-    "extrapolated HALS": (SKY, "-", ">"),
-}
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {runs.name: plot_runs(runs) for runs in all_runs(arrays)}
-
-
-def plot_runs(runs: Runs):
-    figure, (left, right) = panels(9, 4.6, 1, 2, sharey=True)
-    above = runs.bound > FLOOR
-    for a, label in enumerate(runs.labels):
-        n = runs.num_iters[a]
-        error = np.median(runs.curve[a, :, 1 : n + 1], axis=0)
-        color, dash, marker = STYLES.get(label, (GREY, ":", "+"))
-        style = {"color": color, "linestyle": dash, "marker": marker, "markersize": 5, "linewidth": 1.4}
-        time = 1e3 * np.median(runs.seconds[a])
-        for ax, x in ((left, np.arange(1, n + 1)), (right, np.arange(1, n + 1) * time)):
-            ax.plot(x, error / runs.bound - 1 if above else error, markevery=marks(n, a), label=label, **style)
-    for ax, name in ((left, "iteration"), (right, "time, ms")):
-        ax.set(xscale="log", yscale="log", xlabel=name)
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.grid(alpha=0.3)
-    relative = r"relative error $\Vert V - WH\Vert\ /\ \Vert V\Vert$"
-    left.set_ylabel("error above that of the truncated SVD, relative" if above else relative)
-    plain(left.yaxis)
-    figure.suptitle(f"{runs.title}, medians over the starts", fontsize="medium")
-    figure.legend(handles=left.get_lines(), loc="outside lower center", ncols=5, frameon=False, fontsize="small")
-    return figure

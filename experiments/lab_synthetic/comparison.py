@@ -78,6 +78,54 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"convergence": plot_convergence(a), "starts": plot_starts(a)}
 
 
+def plot_convergence(a):
+    figure, both = panels(9, 4.2, 1, 2)
+    seconds = by_name(a, a.seconds)
+    lowest = a.bound[a.main] if a.bound[a.main] > FLOOR else a.final.min()
+    for i, name in enumerate(names(a)):
+        error = np.where(curves(a, name) < 2 * a.start_error.max(), curves(a, name), np.nan)
+        middle = np.median(curves(a, name), axis=0)
+        iterations = np.arange(1, error.shape[1] + 1)
+        for axes, x in zip(both, (iterations, 1e3 * seconds[name] * iterations), strict=True):
+            low, high = np.nanmin(error, axis=0, initial=np.inf), np.nanmax(error, axis=0, initial=0)
+            axes.fill_between(x, low, high, where=high > low, color=STYLES[name][0], alpha=0.12, linewidth=0)
+            axes.plot(x, middle, **styled(name), markevery=marks(len(x), i))
+    for axes, label in zip(both, ("iteration", "time, ms"), strict=True):
+        if a.bound[a.main] > FLOOR:  # below is rounding
+            axes.axhline(a.bound[a.main], color=GREY, linestyle=":", label="truncated SVD")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel=label,
+            ylabel=ERROR,
+            ylim=(0.8 * lowest, 1.5 * a.start_error.max()),
+        )
+        plain(axes.yaxis)
+        axes.grid(alpha=0.3)
+    handles = both[0].get_legend_handles_labels()[0]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    return figure
+
+
+def plot_starts(a):
+    figure, axes = panels(9, 3)
+    order = np.argsort(np.median(a.final, axis=1))[::-1]
+    for place, i in enumerate(order):
+        style = {**styled(names(a)[i]), "linestyle": "none", "alpha": 0.6}
+        shown = np.where(np.isfinite(a.final[i]), a.final[i], np.nan)
+        axes.plot(shown, place + np.linspace(-0.2, 0.2, len(shown)), **style)
+        axes.plot(np.median(shown), place, color="black", marker="|", markersize=16)
+    if a.bound[a.main] > FLOOR:
+        axes.axvline(a.bound[a.main], color=GREY, linestyle=":")
+    axes.set_yticks(range(len(order)), [names(a)[i] for i in order])
+    axes.set_xscale("log")
+    plain(axes.xaxis)
+    dotted = "; dotted: truncated SVD" if a.bound[a.main] > FLOOR else ""
+    axes.set(xlabel=f"final {ERROR}, {a.final.shape[1]} starts (bar: median{dotted})")
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_comparison(SimpleNamespace(**arrays))]
 
@@ -172,51 +220,3 @@ def first_below(error, level: float) -> float:
     below = error <= level * (1 + 1e-12)
     needed = np.where(below.any(axis=1), below.argmax(axis=1) + 1.0, np.inf)
     return float(np.sort(needed)[len(needed) // 2])
-
-
-def plot_convergence(a):
-    figure, both = panels(9, 4.2, 1, 2)
-    seconds = by_name(a, a.seconds)
-    lowest = a.bound[a.main] if a.bound[a.main] > FLOOR else a.final.min()
-    for i, name in enumerate(names(a)):
-        error = np.where(curves(a, name) < 2 * a.start_error.max(), curves(a, name), np.nan)
-        middle = np.median(curves(a, name), axis=0)
-        iterations = np.arange(1, error.shape[1] + 1)
-        for axes, x in zip(both, (iterations, 1e3 * seconds[name] * iterations), strict=True):
-            low, high = np.nanmin(error, axis=0, initial=np.inf), np.nanmax(error, axis=0, initial=0)
-            axes.fill_between(x, low, high, where=high > low, color=STYLES[name][0], alpha=0.12, linewidth=0)
-            axes.plot(x, middle, **styled(name), markevery=marks(len(x), i))
-    for axes, label in zip(both, ("iteration", "time, ms"), strict=True):
-        if a.bound[a.main] > FLOOR:  # below is rounding
-            axes.axhline(a.bound[a.main], color=GREY, linestyle=":", label="truncated SVD")
-        axes.set(
-            xscale="log",
-            yscale="log",
-            xlabel=label,
-            ylabel=ERROR,
-            ylim=(0.8 * lowest, 1.5 * a.start_error.max()),
-        )
-        plain(axes.yaxis)
-        axes.grid(alpha=0.3)
-    handles = both[0].get_legend_handles_labels()[0]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
-    return figure
-
-
-def plot_starts(a):
-    figure, axes = panels(9, 3)
-    order = np.argsort(np.median(a.final, axis=1))[::-1]
-    for place, i in enumerate(order):
-        style = {**styled(names(a)[i]), "linestyle": "none", "alpha": 0.6}
-        shown = np.where(np.isfinite(a.final[i]), a.final[i], np.nan)
-        axes.plot(shown, place + np.linspace(-0.2, 0.2, len(shown)), **style)
-        axes.plot(np.median(shown), place, color="black", marker="|", markersize=16)
-    if a.bound[a.main] > FLOOR:
-        axes.axvline(a.bound[a.main], color=GREY, linestyle=":")
-    axes.set_yticks(range(len(order)), [names(a)[i] for i in order])
-    axes.set_xscale("log")
-    plain(axes.xaxis)
-    dotted = "; dotted: truncated SVD" if a.bound[a.main] > FLOOR else ""
-    axes.set(xlabel=f"final {ERROR}, {a.final.shape[1]} starts (bar: median{dotted})")
-    axes.grid(alpha=0.3)
-    return figure

@@ -40,6 +40,26 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"convexity": plot_convexity(SimpleNamespace(**arrays))}
 
 
+def plot_convexity(a):
+    figure, (left, right) = panels(9, 3.2, 1, 2)
+    left.plot(a.convex_at, a.convex_example, color=BLACK, label=r"$\frac{1}{2}(1 - wh)^2$")
+    ends = a.convex_example[[0, -1]]
+    left.plot(a.convex_at[[0, -1]], ends, color=GREY, linestyle=":", marker="o", label="between the ends")
+    left.set(xlabel=r"from $(w, h) = (2, \frac{1}{2})$ to $(\frac{1}{2}, 2)$", ylabel="objective")
+    series = (
+        ("in both: $W_0, H_0$ to the same, reversed", BLACK, "-"),
+        ("in $W$ alone: a start to $W_0$", BLUE, "--"),
+        ("in $H$ alone: a start to $H_0$", ORANGE, "-."),
+    )
+    for (label, color, dash), values in zip(series, a.convex_values, strict=True):
+        right.plot(a.convex_at, values, color=color, linestyle=dash, label=label)
+    right.set(xlabel="place on the segment", ylabel=r"objective $\frac{1}{2}\Vert V - WH\Vert^2$")
+    for axes in (left, right):
+        axes.legend(frameon=False, fontsize=8)
+        axes.grid(alpha=0.3)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_convexity(SimpleNamespace(**arrays))]
 
@@ -66,23 +86,3 @@ def about_convexity(a) -> Section:
         where the means of the ends are {ends[1]:.4g} and {ends[2]:.4g}. That is why W and H are updated in turn.
     """
     return Section("Is the objective convex in W, in H, in both together?", flowing(text), ("convexity",))
-
-
-def plot_convexity(a):
-    figure, (left, right) = panels(9, 3.2, 1, 2)
-    left.plot(a.convex_at, a.convex_example, color=BLACK, label=r"$\frac{1}{2}(1 - wh)^2$")
-    ends = a.convex_example[[0, -1]]
-    left.plot(a.convex_at[[0, -1]], ends, color=GREY, linestyle=":", marker="o", label="between the ends")
-    left.set(xlabel=r"from $(w, h) = (2, \frac{1}{2})$ to $(\frac{1}{2}, 2)$", ylabel="objective")
-    series = (
-        ("in both: $W_0, H_0$ to the same, reversed", BLACK, "-"),
-        ("in $W$ alone: a start to $W_0$", BLUE, "--"),
-        ("in $H$ alone: a start to $H_0$", ORANGE, "-."),
-    )
-    for (label, color, dash), values in zip(series, a.convex_values, strict=True):
-        right.plot(a.convex_at, values, color=color, linestyle=dash, label=label)
-    right.set(xlabel="place on the segment", ylabel=r"objective $\frac{1}{2}\Vert V - WH\Vert^2$")
-    for axes in (left, right):
-        axes.legend(frameon=False, fontsize=8)
-        axes.grid(alpha=0.3)
-    return figure

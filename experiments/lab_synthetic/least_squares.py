@@ -110,6 +110,50 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"least_squares": plot_least_squares(SimpleNamespace(**arrays))}
 
 
+def plot_least_squares(a):
+    figure, (left, right) = panels(9, 3.6, 1, 2)
+    found = {
+        "planted W": (a.data_W, GREY, "-"),
+        "least squares": (a.ls_W, BLUE, "-"),
+        "HALS (3 sweeps)": (a.hals_W, ORANGE, "--"),
+    }
+    low, high = (edge([edge(W / W.std()) for W, _, _ in found.values()]) for edge in (np.min, np.max))
+    bins = np.arange(np.floor(low), np.ceil(high) + 0.125, 0.25)  # with an edge at 0
+    for label, (W, color, dash) in found.items():
+        filled = (
+            {"histtype": "stepfilled", "alpha": 0.4} if label == "planted W" else {"histtype": "step", "linewidth": 1.5}
+        )
+        left.hist((W / W.std()).ravel(), bins, color=color, linestyle=dash, label=label, **filled)
+    left.axvline(0, color="black", linewidth=0.8)
+    left.set(yscale="log", xlabel="entries of W, in units of their standard deviation", ylabel="number of entries")
+    left.legend(frameon=False, fontsize=8)
+
+    places = np.arange(len(a.levels))
+    series = (
+        ("clipped at the end", a.ls_clipped, BLUE, "v"),
+        ("clipped and scaled", a.ls_rescaled, GREEN, "s"),
+        ("least squares", a.ls_error[:, :, -1], BLACK, "x"),
+    )
+    for label, values, color, marker in series:
+        shown = np.where(values > FLOOR, values, np.nan)  # rounding, where the fit is exact
+        right.plot(places, np.median(shown, axis=1), color=color, marker=marker, linestyle="none", label=label)
+    right.plot(places, a.rank_one, color=GREY, linestyle="--", label="SVD of rank 1")
+    right.plot(
+        places,
+        np.where(a.bound > FLOOR, a.bound, np.nan),
+        color=GREY,
+        linestyle=":",
+        marker="_",
+        label=f"SVD of rank {RANK}",
+    )
+    right.set(yscale="log", ylabel=ERROR, xlabel="noise level (exact fits are not shown)")
+    right.set_xticks(places, [f"{level:g}" for level in a.levels])
+    right.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_least_squares(SimpleNamespace(**arrays))]
 
@@ -192,47 +236,3 @@ def instability(a) -> list[tuple[str, bool]]:
             apart,
         ),
     ]
-
-
-def plot_least_squares(a):
-    figure, (left, right) = panels(9, 3.6, 1, 2)
-    found = {
-        "planted W": (a.data_W, GREY, "-"),
-        "least squares": (a.ls_W, BLUE, "-"),
-        "HALS (3 sweeps)": (a.hals_W, ORANGE, "--"),
-    }
-    low, high = (edge([edge(W / W.std()) for W, _, _ in found.values()]) for edge in (np.min, np.max))
-    bins = np.arange(np.floor(low), np.ceil(high) + 0.125, 0.25)  # with an edge at 0
-    for label, (W, color, dash) in found.items():
-        filled = (
-            {"histtype": "stepfilled", "alpha": 0.4} if label == "planted W" else {"histtype": "step", "linewidth": 1.5}
-        )
-        left.hist((W / W.std()).ravel(), bins, color=color, linestyle=dash, label=label, **filled)
-    left.axvline(0, color="black", linewidth=0.8)
-    left.set(yscale="log", xlabel="entries of W, in units of their standard deviation", ylabel="number of entries")
-    left.legend(frameon=False, fontsize=8)
-
-    places = np.arange(len(a.levels))
-    series = (
-        ("clipped at the end", a.ls_clipped, BLUE, "v"),
-        ("clipped and scaled", a.ls_rescaled, GREEN, "s"),
-        ("least squares", a.ls_error[:, :, -1], BLACK, "x"),
-    )
-    for label, values, color, marker in series:
-        shown = np.where(values > FLOOR, values, np.nan)  # rounding, where the fit is exact
-        right.plot(places, np.median(shown, axis=1), color=color, marker=marker, linestyle="none", label=label)
-    right.plot(places, a.rank_one, color=GREY, linestyle="--", label="SVD of rank 1")
-    right.plot(
-        places,
-        np.where(a.bound > FLOOR, a.bound, np.nan),
-        color=GREY,
-        linestyle=":",
-        marker="_",
-        label=f"SVD of rank {RANK}",
-    )
-    right.set(yscale="log", ylabel=ERROR, xlabel="noise level (exact fits are not shown)")
-    right.set_xticks(places, [f"{level:g}" for level in a.levels])
-    right.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-    return figure

@@ -59,6 +59,29 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"entries": plot_entries(SimpleNamespace(**arrays))}
 
 
+def plot_entries(a):
+    figure, (left, right) = panels(9, 3.6, 1, 2)
+    iterations = np.arange(1, a.zeros_least.shape[1] + 1)
+    series = (("positive start", BLUE, "-", "o"), ("start with a tenth of H at 0", ORANGE, "--", "^"))
+    for i, (label, color, dash, marker) in enumerate(series):
+        style = {
+            "color": color,
+            "linestyle": dash,
+            "marker": marker,
+            "markevery": marks(len(iterations), 3 * i),
+            "label": label,
+        }
+        left.plot(iterations, a.zeros_least[i], **style)
+        right.plot(iterations, a.zeros_error[i], **style)
+    left.set(xscale="log", yscale="log", xlabel="iteration of MU", ylabel="least entry of W and H that is not 0")
+    right.set(xscale="log", yscale="log", xlabel="iteration of MU", ylabel=ERROR)
+    plain(right.yaxis)
+    for axes in (left, right):
+        axes.legend(frameon=False, fontsize=8)
+        axes.grid(alpha=0.3)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_multiplying(SimpleNamespace(**arrays))]
 
@@ -82,26 +105,3 @@ def about_multiplying(a) -> Section:
     """
     question = "Do the multiplicative updates keep W and H nonnegative without a projection?"
     return Section(question, flowing(text), ("entries",))
-
-
-def plot_entries(a):
-    figure, (left, right) = panels(9, 3.6, 1, 2)
-    iterations = np.arange(1, a.zeros_least.shape[1] + 1)
-    series = (("positive start", BLUE, "-", "o"), ("start with a tenth of H at 0", ORANGE, "--", "^"))
-    for i, (label, color, dash, marker) in enumerate(series):
-        style = {
-            "color": color,
-            "linestyle": dash,
-            "marker": marker,
-            "markevery": marks(len(iterations), 3 * i),
-            "label": label,
-        }
-        left.plot(iterations, a.zeros_least[i], **style)
-        right.plot(iterations, a.zeros_error[i], **style)
-    left.set(xscale="log", yscale="log", xlabel="iteration of MU", ylabel="least entry of W and H that is not 0")
-    right.set(xscale="log", yscale="log", xlabel="iteration of MU", ylabel=ERROR)
-    plain(right.yaxis)
-    for axes in (left, right):
-        axes.legend(frameon=False, fontsize=8)
-        axes.grid(alpha=0.3)
-    return figure

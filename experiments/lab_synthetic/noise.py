@@ -39,6 +39,46 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"noise": plot_noise(SimpleNamespace(**arrays))}
 
 
+def plot_noise(a):
+    figure, (left, right) = panels(9, 4.2, 1, 2)
+    places = np.arange(len(a.levels))
+    final, found = np.median(a.level_final, axis=2), np.median(a.level_recovery, axis=2)
+    aside = np.linspace(-0.25, 0.25, len(names(a)))
+    for i, name in enumerate(names(a)):
+        style = {**styled(name), "linestyle": "none"}
+        left.plot(places + aside[i], np.where(np.isfinite(final[:, i]), final[:, i], np.nan), **style)
+        right.plot(places + aside[i], found[:, i], **style)
+    for place, bound in zip(places, a.bound, strict=True):
+        if bound > FLOOR:
+            left.plot(
+                [place - 0.35, place + 0.35],
+                [bound, bound],
+                color=GREY,
+                linestyle=":",
+                label="truncated SVD" if place == places[-1] else None,
+            )
+    right.plot(
+        places,
+        a.planted_recovery,
+        color=GREY,
+        marker="_",
+        markersize=14,
+        linestyle="none",
+        label="HALS from the planted factors",
+    )
+    right.axhline(a.chance, color=GREY, linestyle="--", linewidth=1, label="random start")
+    left.set(yscale="log", ylabel=f"final {ERROR}")
+    plain(left.yaxis)
+    right.set(ylabel="recovery of the planted W")
+    for axes in (left, right):
+        axes.set_xticks(places, [f"{level:g}" for level in a.levels])
+        axes.set_xlabel("noise level")
+        axes.grid(alpha=0.3)
+    handles = {handle.get_label(): handle for axes in (left, right) for handle in axes.get_legend_handles_labels()[0]}
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_noise(SimpleNamespace(**arrays))]
 
@@ -88,43 +128,3 @@ def about_noise(a) -> Section:
     columns = ("noise", "SVD", *names(a), "from planted", "recovery")
     caption = f"Final errors, medians over {starts_of(a.level_final.shape[2])}, the first of those above."
     return Section("What is the impact of noise?", flowing(text), ("noise",), (Table(columns, rows, caption),))
-
-
-def plot_noise(a):
-    figure, (left, right) = panels(9, 4.2, 1, 2)
-    places = np.arange(len(a.levels))
-    final, found = np.median(a.level_final, axis=2), np.median(a.level_recovery, axis=2)
-    aside = np.linspace(-0.25, 0.25, len(names(a)))
-    for i, name in enumerate(names(a)):
-        style = {**styled(name), "linestyle": "none"}
-        left.plot(places + aside[i], np.where(np.isfinite(final[:, i]), final[:, i], np.nan), **style)
-        right.plot(places + aside[i], found[:, i], **style)
-    for place, bound in zip(places, a.bound, strict=True):
-        if bound > FLOOR:
-            left.plot(
-                [place - 0.35, place + 0.35],
-                [bound, bound],
-                color=GREY,
-                linestyle=":",
-                label="truncated SVD" if place == places[-1] else None,
-            )
-    right.plot(
-        places,
-        a.planted_recovery,
-        color=GREY,
-        marker="_",
-        markersize=14,
-        linestyle="none",
-        label="HALS from the planted factors",
-    )
-    right.axhline(a.chance, color=GREY, linestyle="--", linewidth=1, label="random start")
-    left.set(yscale="log", ylabel=f"final {ERROR}")
-    plain(left.yaxis)
-    right.set(ylabel="recovery of the planted W")
-    for axes in (left, right):
-        axes.set_xticks(places, [f"{level:g}" for level in a.levels])
-        axes.set_xlabel("noise level")
-        axes.grid(alpha=0.3)
-    handles = {handle.get_label(): handle for axes in (left, right) for handle in axes.get_legend_handles_labels()[0]}
-    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    return figure

@@ -56,6 +56,36 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"projected": plot_projected(SimpleNamespace(**arrays))}
 
 
+def plot_projected(a):
+    figure, (left, right) = panels(9, 3.6, 1, 2)
+    error, before = curves(a, "ALS")[0], preceding(a, "ALS")[0]
+    iterations = np.arange(1, len(error) + 1)
+    rising = rose(before, error)
+    left.plot(iterations, error, color=BLACK, linewidth=1, label="ALS, start 1")
+    left.plot(
+        iterations[rising],
+        error[rising],
+        color=ORANGE,
+        marker="^",
+        markersize=4,
+        linestyle="none",
+        label="here it rises",
+    )
+    scaled = a.als_half[1, 0, :, 1]
+    left.plot(iterations, scaled, color=BLUE, linestyle="--", linewidth=1, label="with scaled columns")
+    left.set(xscale="log", yscale="log", xlabel="iteration", ylabel=ERROR)
+    plain(left.yaxis)
+    for k, (label, color, dash) in enumerate((("ALS", BLACK, "-"), ("with scaled columns", BLUE, "--"))):
+        for s, stretch in enumerate(a.als_stretch[k]):
+            shown = np.where(np.isfinite(stretch), stretch, np.nan)
+            right.plot(iterations, shown, color=color, linestyle=dash, linewidth=1, label=label if s == 0 else None)
+    right.set(xscale="log", yscale="log", xlabel="iteration", ylabel="longest / shortest column of W")
+    for axes in (left, right):
+        axes.legend(frameon=False, fontsize=8)
+        axes.grid(alpha=0.3)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_projecting(SimpleNamespace(**arrays))]
 
@@ -136,33 +166,3 @@ def some(risen, most: int = 6) -> str:
     """The first iterations that rose, counted from 1."""
     places = [str(i + 1) for i in np.flatnonzero(risen)]
     return ", ".join(places[:most]) + (", …" if len(places) > most else "") if places else "none"
-
-
-def plot_projected(a):
-    figure, (left, right) = panels(9, 3.6, 1, 2)
-    error, before = curves(a, "ALS")[0], preceding(a, "ALS")[0]
-    iterations = np.arange(1, len(error) + 1)
-    rising = rose(before, error)
-    left.plot(iterations, error, color=BLACK, linewidth=1, label="ALS, start 1")
-    left.plot(
-        iterations[rising],
-        error[rising],
-        color=ORANGE,
-        marker="^",
-        markersize=4,
-        linestyle="none",
-        label="here it rises",
-    )
-    scaled = a.als_half[1, 0, :, 1]
-    left.plot(iterations, scaled, color=BLUE, linestyle="--", linewidth=1, label="with scaled columns")
-    left.set(xscale="log", yscale="log", xlabel="iteration", ylabel=ERROR)
-    plain(left.yaxis)
-    for k, (label, color, dash) in enumerate((("ALS", BLACK, "-"), ("with scaled columns", BLUE, "--"))):
-        for s, stretch in enumerate(a.als_stretch[k]):
-            shown = np.where(np.isfinite(stretch), stretch, np.nan)
-            right.plot(iterations, shown, color=color, linestyle=dash, linewidth=1, label=label if s == 0 else None)
-    right.set(xscale="log", yscale="log", xlabel="iteration", ylabel="longest / shortest column of W")
-    for axes in (left, right):
-        axes.legend(frameon=False, fontsize=8)
-        axes.grid(alpha=0.3)
-    return figure

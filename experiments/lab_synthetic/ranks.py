@@ -67,6 +67,34 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"ranks": plot_ranks(SimpleNamespace(**arrays))}
 
 
+def plot_ranks(a):
+    figure, (left, right) = panels(9, 4, 1, 2)
+    aside = np.linspace(-0.3, 0.3, len(a.rank_methods))
+    for i, name in enumerate(a.rank_methods.tolist()):
+        for axes, values in ((left, a.rank_error[i]), (right, a.rank_recovery[i])):
+            middle, x = np.median(values, axis=1), a.rank_ranks + aside[i]
+            bars = [middle - values.min(axis=1), values.max(axis=1) - middle]
+            axes.errorbar(x, middle, bars, **styled(name), capsize=2, elinewidth=1)
+    drawn = a.rank_svd > FLOOR
+    left.plot(a.rank_ranks[drawn], a.rank_svd[drawn], color=GREY, linestyle=":", marker="_", label="truncated SVD")
+    left.set(yscale="log", ylabel=ERROR)
+    plain(left.yaxis)
+    right.plot(a.rank_ranks, a.rank_chance, color=GREY, marker="+", linestyle="--", label="random start")
+    right.plot(a.rank_ranks, np.minimum(a.rank_ranks, RANK) / RANK, color=GREY, linestyle=":", label="possible")
+    right.set(ylabel="recovery of the planted $W_0$")
+    for axes in (left, right):
+        axes.axvline(RANK, color="0.85", linewidth=4, zorder=0)
+        axes.set_xticks(a.rank_ranks, [str(r) for r in a.rank_ranks], fontsize=8)
+        axes.set_xlabel("rank $r$ (bars: lowest and highest of the starts)")
+        axes.grid(alpha=0.3)
+    handles = {label: h for axes in (left, right) for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(
+        handles=list(handles.values()), labels=list(handles), loc="outside lower center", ncols=4, frameon=False,
+        fontsize=8,
+    )  # fmt: skip
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_ranks(SimpleNamespace(**arrays))]
 
@@ -145,31 +173,3 @@ def extra_parts(a, asked: list[int]) -> str:
         )
     return f"""{verdict}: recovery {span(np.median(at_most, axis=1), ".2f")} at r = {a.rank_ranks[most]} and
         {span(np.median(at_true, axis=1), ".2f")} at r = {RANK}."""
-
-
-def plot_ranks(a):
-    figure, (left, right) = panels(9, 4, 1, 2)
-    aside = np.linspace(-0.3, 0.3, len(a.rank_methods))
-    for i, name in enumerate(a.rank_methods.tolist()):
-        for axes, values in ((left, a.rank_error[i]), (right, a.rank_recovery[i])):
-            middle, x = np.median(values, axis=1), a.rank_ranks + aside[i]
-            bars = [middle - values.min(axis=1), values.max(axis=1) - middle]
-            axes.errorbar(x, middle, bars, **styled(name), capsize=2, elinewidth=1)
-    drawn = a.rank_svd > FLOOR
-    left.plot(a.rank_ranks[drawn], a.rank_svd[drawn], color=GREY, linestyle=":", marker="_", label="truncated SVD")
-    left.set(yscale="log", ylabel=ERROR)
-    plain(left.yaxis)
-    right.plot(a.rank_ranks, a.rank_chance, color=GREY, marker="+", linestyle="--", label="random start")
-    right.plot(a.rank_ranks, np.minimum(a.rank_ranks, RANK) / RANK, color=GREY, linestyle=":", label="possible")
-    right.set(ylabel="recovery of the planted $W_0$")
-    for axes in (left, right):
-        axes.axvline(RANK, color="0.85", linewidth=4, zorder=0)
-        axes.set_xticks(a.rank_ranks, [str(r) for r in a.rank_ranks], fontsize=8)
-        axes.set_xlabel("rank $r$ (bars: lowest and highest of the starts)")
-        axes.grid(alpha=0.3)
-    handles = {label: h for axes in (left, right) for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(
-        handles=list(handles.values()), labels=list(handles), loc="outside lower center", ncols=4, frameon=False,
-        fontsize=8,
-    )  # fmt: skip
-    return figure

@@ -106,6 +106,54 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"steps": plot_steps(SimpleNamespace(**arrays))}
 
 
+def plot_steps(a):
+    from matplotlib import colormaps
+
+    figure, (left, right) = panels(9, 4, 1, 2)
+    error, ceiling = a.step_error[0], 3 * a.step_first.max()
+    places = np.flatnonzero(a.step_wide & (a.step_ratio == 1))
+    places = places[np.argsort(a.step_W[places])]
+    shown = places[np.cumsum(a.step_diverged[0, places]) <= 1]  # one that diverges
+    best = np.flatnonzero((a.step_ratio == 1) & np.isclose(a.step_W, a.step_best / a.step_norm))[:1]
+    chosen = np.union1d(shown[::-1][:: max(1, round(len(shown) / 6))], best)
+    chosen = chosen[np.argsort(a.step_W[chosen])]
+    iterations = np.arange(1, error.shape[1] + 1)
+    for i, k in enumerate(chosen):
+        color = colormaps["cividis"](0.9 * i / max(len(chosen) - 1, 1))
+        left.plot(
+            iterations, np.minimum(error[k], 1e3 * ceiling), color=color, marker=MARKERS[i % len(MARKERS)],
+            markersize=5, linewidth=1.3, markevery=marks(error.shape[1], i), label=f"{a.step_W[k]:.1e}",
+        )  # fmt: skip
+    left.set(xscale="log", yscale="log", xlabel="iteration", ylabel=ERROR, ylim=(None, ceiling))
+    left.legend(frameon=False, fontsize=8, ncols=2, title=r"$\eta_W = \eta_H$", title_fontsize=8)
+
+    last = a.step_error[:, :, -1]
+    series = ((1.0, BLUE, "o", "-"), (max(RATIOS), ORANGE, "^", "--"), (min(RATIOS), GREEN, "s", "-."))
+    mean = np.sqrt(a.step_W * a.step_H)
+    for ratio, color, marker, dash in series:
+        own = np.flatnonzero(a.step_ratio == ratio)
+        own = own[np.argsort(mean[own])]
+        name = {1.0: r"$\eta_W = \eta_H$", max(RATIOS): rf"$\eta_W = {max(RATIOS):g}\,\eta_H$"}
+        label = name.get(ratio, rf"$\eta_H = {1 / min(RATIOS):g}\,\eta_W$")
+        drawn = np.where(a.step_diverged[:, own], ceiling / 1.3, last[:, own])
+        right.plot(mean[own], np.median(drawn, axis=0), color=color, linestyle=dash, linewidth=1, label=label)
+        for s in range(len(drawn)):
+            rises = (a.step_rises[s, own] > 0) | a.step_diverged[s, own]
+            for chosen, face in ((rises, "white"), (~rises, color)):
+                right.plot(
+                    mean[own][chosen], drawn[s, chosen], color=color, marker=marker, markersize=5,
+                    markerfacecolor=face, linestyle="none",
+                )  # fmt: skip
+    right.axvline(2 / float(a.step_norm), color=GREY, linestyle=":", linewidth=1, label=r"$2/\Vert V\Vert_2$")
+    right.set(xscale="log", yscale="log", ylabel="last relative error", ylim=(None, ceiling))
+    right.set_xlabel(r"$\sqrt{\eta_W \eta_H}$ (hollow: the objective rises; at the top: diverged)")
+    right.legend(frameon=False, fontsize=8, loc="lower left")
+    for axes in (left, right):
+        plain(axes.yaxis)
+        axes.grid(alpha=0.3)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_steps(SimpleNamespace(**arrays))]
 
@@ -195,51 +243,3 @@ def beyond(a, limit: float) -> str:
     if not ended.size:
         return "No step above it was tried."
     return f"Of {ended.size} runs above it {lost if lost < ended.size else 'all'} diverged, whatever η_W / η_H."
-
-
-def plot_steps(a):
-    from matplotlib import colormaps
-
-    figure, (left, right) = panels(9, 4, 1, 2)
-    error, ceiling = a.step_error[0], 3 * a.step_first.max()
-    places = np.flatnonzero(a.step_wide & (a.step_ratio == 1))
-    places = places[np.argsort(a.step_W[places])]
-    shown = places[np.cumsum(a.step_diverged[0, places]) <= 1]  # one that diverges
-    best = np.flatnonzero((a.step_ratio == 1) & np.isclose(a.step_W, a.step_best / a.step_norm))[:1]
-    chosen = np.union1d(shown[::-1][:: max(1, round(len(shown) / 6))], best)
-    chosen = chosen[np.argsort(a.step_W[chosen])]
-    iterations = np.arange(1, error.shape[1] + 1)
-    for i, k in enumerate(chosen):
-        color = colormaps["cividis"](0.9 * i / max(len(chosen) - 1, 1))
-        left.plot(
-            iterations, np.minimum(error[k], 1e3 * ceiling), color=color, marker=MARKERS[i % len(MARKERS)],
-            markersize=5, linewidth=1.3, markevery=marks(error.shape[1], i), label=f"{a.step_W[k]:.1e}",
-        )  # fmt: skip
-    left.set(xscale="log", yscale="log", xlabel="iteration", ylabel=ERROR, ylim=(None, ceiling))
-    left.legend(frameon=False, fontsize=8, ncols=2, title=r"$\eta_W = \eta_H$", title_fontsize=8)
-
-    last = a.step_error[:, :, -1]
-    series = ((1.0, BLUE, "o", "-"), (max(RATIOS), ORANGE, "^", "--"), (min(RATIOS), GREEN, "s", "-."))
-    mean = np.sqrt(a.step_W * a.step_H)
-    for ratio, color, marker, dash in series:
-        own = np.flatnonzero(a.step_ratio == ratio)
-        own = own[np.argsort(mean[own])]
-        name = {1.0: r"$\eta_W = \eta_H$", max(RATIOS): rf"$\eta_W = {max(RATIOS):g}\,\eta_H$"}
-        label = name.get(ratio, rf"$\eta_H = {1 / min(RATIOS):g}\,\eta_W$")
-        drawn = np.where(a.step_diverged[:, own], ceiling / 1.3, last[:, own])
-        right.plot(mean[own], np.median(drawn, axis=0), color=color, linestyle=dash, linewidth=1, label=label)
-        for s in range(len(drawn)):
-            rises = (a.step_rises[s, own] > 0) | a.step_diverged[s, own]
-            for chosen, face in ((rises, "white"), (~rises, color)):
-                right.plot(
-                    mean[own][chosen], drawn[s, chosen], color=color, marker=marker, markersize=5,
-                    markerfacecolor=face, linestyle="none",
-                )  # fmt: skip
-    right.axvline(2 / float(a.step_norm), color=GREY, linestyle=":", linewidth=1, label=r"$2/\Vert V\Vert_2$")
-    right.set(xscale="log", yscale="log", ylabel="last relative error", ylim=(None, ceiling))
-    right.set_xlabel(r"$\sqrt{\eta_W \eta_H}$ (hollow: the objective rises; at the top: diverged)")
-    right.legend(frameon=False, fontsize=8, loc="lower left")
-    for axes in (left, right):
-        plain(axes.yaxis)
-        axes.grid(alpha=0.3)
-    return figure

@@ -13,6 +13,23 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     return {"data": plot_data(SimpleNamespace(**arrays))}
 
 
+def plot_data(a):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.subplots(1, 3, width_ratios=(100, 60, 100))
+    shown = (
+        ("$V$", a.data_V, "feature", "sample"),
+        ("$W_0$", a.data_W, "component", "sample"),
+        ("$H_0$", a.data_H, "feature", "component"),
+    )
+    for one, (title, A, x, y) in zip(axes, shown, strict=True):
+        image = one.imshow(A, aspect="auto", cmap="viridis", interpolation="nearest")
+        one.set(title=f"{title}, {A.shape[0]} × {A.shape[1]}", xlabel=x, ylabel=y)
+        figure.colorbar(image, ax=one, label="entry")
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [about_data(SimpleNamespace(**arrays))]
 
@@ -30,20 +47,3 @@ def about_data(a) -> Section:
         component can get it down to {a.rank_one[a.main]:.3g}.
     """
     return Section("What do V and the factors W0 and H0 behind it look like?", flowing(text), ("data",))
-
-
-def plot_data(a):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    axes = figure.subplots(1, 3, width_ratios=(100, 60, 100))
-    shown = (
-        ("$V$", a.data_V, "feature", "sample"),
-        ("$W_0$", a.data_W, "component", "sample"),
-        ("$H_0$", a.data_H, "feature", "component"),
-    )
-    for one, (title, A, x, y) in zip(axes, shown, strict=True):
-        image = one.imshow(A, aspect="auto", cmap="viridis", interpolation="nearest")
-        one.set(title=f"{title}, {A.shape[0]} × {A.shape[1]}", xlabel=x, ylabel=y)
-        figure.colorbar(image, ax=one, label="entry")
-    return figure

@@ -12,6 +12,19 @@ from experiments.words import listed
 from jnmf.plot import BLUE, GREEN, GREY, ORANGE
 
 PLATEAU = 1.1  # times the last loss: where δ dips at a loss above it, the dip is told as a false end
+STYLES = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"))  # of METHODS
+
+
+class Dip(NamedTuple):
+    """Where δ is lowest before its largest rise: the iteration, δ, and the loss over the last loss."""
+
+    iteration: int
+    delta: float
+    loss_ratio: float
+
+
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"delta": draw_delta(arrays)}
 
 
 def draw_delta(arrays: Arrays):
@@ -25,8 +38,26 @@ def draw_delta(arrays: Arrays):
     return figure
 
 
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"delta": draw_delta(arrays)}
+def curves_by_rank(arrays: Arrays, values):
+    """A panel for each rank, and in it a curve for each algorithm against the iteration: values (K, A, iterations)."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, grid = figures.panels(4.2 * len(values), 3.6, 1, len(values), sharey=True, squeeze=False)
+    panels = grid[0]
+    for ax, k, curves in zip(panels, arrays["ranks"], values, strict=True):
+        for name, curve, (color, dash, marker) in zip(NAMES, curves, STYLES, strict=True):
+            shown = np.flatnonzero(np.isfinite(curve))
+            if not shown.size:
+                continue
+            style = {"color": color, "linestyle": dash, "marker": marker, "linewidth": 1.4, "markersize": 6}
+            ax.plot(shown + 1, curve[shown], markevery=[len(shown) - 1], label=name, **style)
+            end = (shown[-1] + 1, curve[shown[-1]])
+            ax.annotate(f"{end[0]}", end, xytext=(4, 5), textcoords="offset points", fontsize="small", color=color)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_title(f"k = {k}")
+        ax.grid(alpha=0.3)
+        ax.margins(x=0.1, y=0.08)
+    return figure, panels
 
 
 def sections(arrays: Arrays) -> list[Section]:
@@ -90,14 +121,6 @@ def on_quality(arrays: Arrays) -> str:
     return text
 
 
-class Dip(NamedTuple):
-    """Where δ is lowest before its largest rise: the iteration, δ, and the loss over the last loss."""
-
-    iteration: int
-    delta: float
-    loss_ratio: float
-
-
 def dip(arrays: Arrays, i: int, method: int) -> Dip | None:
     """None if δ never rises by half."""
     delta, loss = history(arrays, "delta", i, method), history(arrays, "loss", i, method)
@@ -130,28 +153,3 @@ def runs_table(arrays: Arrays) -> Table:
         "loss there / last",
     )
     return Table(columns, rows)
-
-
-STYLES = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"))  # of METHODS
-
-
-def curves_by_rank(arrays: Arrays, values):
-    """A panel for each rank, and in it a curve for each algorithm against the iteration: values (K, A, iterations)."""
-    from matplotlib.ticker import MaxNLocator
-
-    figure, grid = figures.panels(4.2 * len(values), 3.6, 1, len(values), sharey=True, squeeze=False)
-    panels = grid[0]
-    for ax, k, curves in zip(panels, arrays["ranks"], values, strict=True):
-        for name, curve, (color, dash, marker) in zip(NAMES, curves, STYLES, strict=True):
-            shown = np.flatnonzero(np.isfinite(curve))
-            if not shown.size:
-                continue
-            style = {"color": color, "linestyle": dash, "marker": marker, "linewidth": 1.4, "markersize": 6}
-            ax.plot(shown + 1, curve[shown], markevery=[len(shown) - 1], label=name, **style)
-            end = (shown[-1] + 1, curve[shown[-1]])
-            ax.annotate(f"{end[0]}", end, xytext=(4, 5), textcoords="offset points", fontsize="small", color=color)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_title(f"k = {k}")
-        ax.grid(alpha=0.3)
-        ax.margins(x=0.1, y=0.08)
-    return figure, panels

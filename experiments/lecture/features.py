@@ -9,7 +9,19 @@ from experiments.lecture import Given, Settings
 from experiments.lecture.algorithms import METHODS, NAMES
 from experiments.study import Arrays, Section
 from experiments.words import listed, span
-from jnmf.plot import BLUE, ORANGE
+from jnmf.plot import BLUE, ORANGE, tiles
+
+
+def compute(settings: Settings, given: Given) -> Arrays:
+    """features_k (A, m, k) of each rank k: the W of each algorithm as printed."""
+    return {
+        f"features_{k}": np.stack([printed.factors.W for printed, _ in of_rank])
+        for k, of_rank in zip(given.ranks, given.runs, strict=True)
+    }
+
+
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {f"features-{k}": draw_features(arrays, k) for k in arrays["ranks"]}
 
 
 def draw_features(arrays: Arrays, k: int):
@@ -18,7 +30,7 @@ def draw_features(arrays: Arrays, k: int):
     figure, panels = figures.panels(9.5, 3.6, 1, len(METHODS))
     for ax, name, W in zip(panels, NAMES, arrays[f"features_{k}"], strict=True):
         largest = W.max(axis=0)
-        sheet = tiles(divide_columns(W, largest), arrays["image_shape"], str(arrays["order"]))
+        sheet = tiles(divide_columns(W, largest), arrays["image_shape"].tolist(), order=str(arrays["order"]), gap=0)
         drawn = ax.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
         height, width = arrays["image_shape"]
         for line in range(1, sheet.shape[0] // height):
@@ -39,28 +51,6 @@ def draw_features(arrays: Arrays, k: int):
 
 def divide_columns(W, by) -> np.ndarray:
     return np.divide(W, by, out=np.zeros_like(W), where=by > 0)
-
-
-def tiles(W, shape, order) -> np.ndarray:
-    """The columns of W (m, k) as images on a sheet with about √k a row; what is left over is 0."""
-    across = int(np.ceil(np.sqrt(W.shape[1])))
-    down, (height, width) = -(-W.shape[1] // across), shape
-    sheet = np.zeros((down, height, across, width))
-    for k, column in enumerate(W.T):
-        sheet[k // across, :, k % across] = column.reshape(shape, order=order)
-    return sheet.reshape(down * height, across * width)
-
-
-def compute(settings: Settings, given: Given) -> Arrays:
-    """features_k (A, m, k) of each rank k: the W of each algorithm as printed."""
-    return {
-        f"features_{k}": np.stack([printed.factors.W for printed, _ in of_rank])
-        for k, of_rank in zip(given.ranks, given.runs, strict=True)
-    }
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {f"features-{k}": draw_features(arrays, k) for k in arrays["ranks"]}
 
 
 def sections(arrays: Arrays) -> list[Section]:

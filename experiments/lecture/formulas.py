@@ -29,6 +29,17 @@ FORMULAS = Table(
 )
 
 
+def compute(settings: Settings, given: Given) -> Arrays:
+    """undefined (2,): `first_undefined` of I and II; blank: the pixels that are 0 in all images; asymmetry (2,): D(1‖2)
+    and D(2‖1) of numbers."""
+    start = given.starts[given.ranks[0]]
+    return {
+        "undefined": np.array([first_undefined(given.X, start, method) for method in (ONE, TWO)]),
+        "blank": np.array(np.sum(~given.X.any(axis=1))),
+        "asymmetry": np.array([losses.kl(*np.reshape([a, b, 1.0], (3, 1, 1))) for a, b in ((1, 2), (2, 1))]),
+    }
+
+
 def first_undefined(X, start: Factors, method: int, num_iters: int = 3) -> int:
     """The t at which a formula as printed, with 0/0 left undefined, makes a factor NaN; −1 if it does not."""
     W, H = map(np.asarray, start)
@@ -45,17 +56,6 @@ def first_undefined(X, start: Factors, method: int, num_iters: int = 3) -> int:
                 return t
             W = W / (W.max(axis=0) if method == ONE else W.sum(axis=0))
     return -1
-
-
-def compute(settings: Settings, given: Given) -> Arrays:
-    """undefined (2,): `first_undefined` of I and II; blank: the pixels that are 0 in all images; asymmetry (2,): D(1‖2)
-    and D(2‖1) of numbers."""
-    start = given.starts[given.ranks[0]]
-    return {
-        "undefined": np.array([first_undefined(given.X, start, method) for method in (ONE, TWO)]),
-        "blank": np.array(np.sum(~given.X.any(axis=1))),
-        "asymmetry": np.array([losses.kl(*np.reshape([a, b, 1.0], (3, 1, 1))) for a, b in ((1, 2), (2, 1))]),
-    }
 
 
 def sections(arrays: Arrays) -> list[Section]:

@@ -14,6 +14,25 @@ from jnmf import Factors
 EXAMPLE, PARTS = 1, 6  # the image that is taken apart, and how many of its parts are drawn
 VISIBLE = 0.1  # of its largest pixel: what counts to the support of a feature
 ACTIVE = 0.01  # of the brightness of an image: a feature that adds as much is counted as used in it
+# What speaks for building blocks at the last rank: which way each trait goes, how it is written, and what it is.
+TRAITS = {
+    "support": (-1, ".0%", "the part of the pixels that a feature covers"),
+    "sparsity": (1, ".2f", "the Hoyer sparsity of a feature"),
+    "resemblance": (-1, ".2f", "the cosine of a feature with the mean image of the digit that it is most like"),
+    "active": (1, ".1f", "the number of features that an image uses"),
+}
+
+
+def compute(settings: Settings, given: Given) -> Arrays:
+    """The `traits` of the features as printed, each (K, A); parts (K, m, 2 + PARTS): `taken_apart` by ANLS."""
+    found = [
+        traits(Factors(run.factors.W, run.compensated_H), given.digits) for of_rank in given.runs for run, _ in of_rank
+    ]
+    shape = len(given.ranks), len(METHODS)
+    return {
+        **{name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]},
+        "parts": np.stack([taken_apart(given.X, of_rank[ANLS][1].factors) for of_rank in given.runs]),
+    }
 
 
 def traits(factors: Factors, digits) -> dict[str, Any]:
@@ -45,6 +64,10 @@ def taken_apart(X, factors: Factors) -> np.ndarray:
     return np.column_stack([X[:, EXAMPLE], parts.sum(axis=1), np.pad(parts[:, largest], ((0, 0), (0, missing)))])
 
 
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"parts": draw_parts(arrays)}
+
+
 def draw_parts(arrays: Arrays):
     """An image, what ANLS makes of it, and the largest parts that it makes it of: a row for each rank."""
     titles = []
@@ -61,31 +84,6 @@ def draw_parts(arrays: Arrays):
     )
     figure.axes[-1].set_ylabel("brightness")
     return figure
-
-
-# What speaks for building blocks at the last rank: which way each trait goes, how it is written, and what it is.
-TRAITS = {
-    "support": (-1, ".0%", "the part of the pixels that a feature covers"),
-    "sparsity": (1, ".2f", "the Hoyer sparsity of a feature"),
-    "resemblance": (-1, ".2f", "the cosine of a feature with the mean image of the digit that it is most like"),
-    "active": (1, ".1f", "the number of features that an image uses"),
-}
-
-
-def compute(settings: Settings, given: Given) -> Arrays:
-    """The `traits` of the features as printed, each (K, A); parts (K, m, 2 + PARTS): `taken_apart` by ANLS."""
-    found = [
-        traits(Factors(run.factors.W, run.compensated_H), given.digits) for of_rank in given.runs for run, _ in of_rank
-    ]
-    shape = len(given.ranks), len(METHODS)
-    return {
-        **{name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]},
-        "parts": np.stack([taken_apart(given.X, of_rank[ANLS][1].factors) for of_rank in given.runs]),
-    }
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"parts": draw_parts(arrays)}
 
 
 def sections(arrays: Arrays) -> list[Section]:

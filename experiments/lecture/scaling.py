@@ -12,6 +12,10 @@ from experiments.words import listed, span
 from jnmf.plot import GREY
 
 
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"scaling": draw_scaling(arrays)}
+
+
 def draw_scaling(arrays: Arrays):
     """How far the loss as printed is above that of the compensated run, while both run."""
     figure, panels = curves_by_rank(arrays, 100 * loss_gap(arrays))
@@ -28,21 +32,6 @@ def loss_gap(arrays: Arrays) -> np.ndarray:
     return arrays["loss"][:, :, 0] / arrays["loss"][:, :, 1] - 1
 
 
-def own_loss(arrays: Arrays) -> np.ndarray:
-    """(K, A, 3): the loss that each algorithm lowers, as in `examine`."""
-    return np.where(np.arange(len(METHODS))[:, None] == TWO, arrays["kl"], arrays["frobenius"])
-
-
-def last_common_gap(arrays: Arrays, i: int, method: int) -> tuple[int, float]:
-    """The last iteration that both runs have, and how far the loss as printed is above the other there."""
-    t = int(arrays["num_iters"][i, method].min())
-    return t, float(loss_gap(arrays)[i, method, t - 1])
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"scaling": draw_scaling(arrays)}
-
-
 def sections(arrays: Arrays) -> list[Section]:
     return [
         Section(
@@ -52,6 +41,17 @@ def sections(arrays: Arrays) -> list[Section]:
             (scaling_table(arrays),),
         )
     ]
+
+
+def own_loss(arrays: Arrays) -> np.ndarray:
+    """(K, A, 3): the loss that each algorithm lowers, as in `examine`."""
+    return np.where(np.arange(len(METHODS))[:, None] == TWO, arrays["kl"], arrays["frobenius"])
+
+
+def last_common_gap(arrays: Arrays, i: int, method: int) -> tuple[int, float]:
+    """The last iteration that both runs have, and how far the loss as printed is above the other there."""
+    t = int(arrays["num_iters"][i, method].min())
+    return t, float(loss_gap(arrays)[i, method, t - 1])
 
 
 def on_scaling(arrays: Arrays) -> str:

@@ -55,6 +55,45 @@ def compute(settings: Settings, given: Given) -> dict[str, Any]:
     }
 
 
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"clusters": draw_clusters(arrays)}
+
+
+def draw_clusters(arrays: Arrays) -> Any:
+    numbers, shape, order = arrays["num_clusters"], arrays["shape"], str(arrays["order"])
+    labels, k = arrays["cluster_labels"], arrays["means"].shape[0]
+    figure = blank(7.2, 5.4)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(2.6, 1 + 0.6 * (k > 10)))
+    curve, hard, soft = top.subplots(1, 3, width_ratios=(1.6, 1, 1))
+    curve.plot(numbers, arrays["inertia"], color=BLUE, label="k-means")
+    exact = {"color": BLACK, "marker": "x", "linestyle": "none"}
+    curve.plot(numbers, arrays["k_means_objective"], **exact, label=r"$\|A - GM\|^2$")
+    curve.plot(numbers, arrays["nmf_objective"], color=ORANGE, marker="^", linestyle="--", label="NMF from there")
+    curve.plot(numbers, arrays["svd_objective"], color=GREY, linestyle=":", label="truncated SVD")
+    curve.set(xlabel="clusters, components $k$", ylabel=r"squared error, in the unit of $A^2$", ylim=(0, None))
+    curve.xaxis.get_major_locator().set_params(integer=True)
+    curve.grid(alpha=0.3)
+    curve.legend(fontsize=8, loc="lower left")
+    rows, largest = np.argsort(labels, kind="stable"), max(arrays["G"].max(), arrays["nmf_W"].max())
+    for ax, matrix, title in ((hard, arrays["G"], "$G$ of k-means"), (soft, arrays["nmf_W"], "$W$ of the NMF")):
+        style = {"cmap": "gray_r", "aspect": "auto", "interpolation": "nearest"}
+        drawn = ax.imshow(matrix[rows], vmin=0, vmax=largest, **style)
+        ax.set(title=title, xlabel="component", xticks=[])
+    hard.set_ylabel("image, sorted by cluster")
+    soft.set_yticks([])
+    top.colorbar(drawn, ax=[hard, soft], label="entry, columns of length one", pad=0.02)
+    columns = min(k, 10)
+    for c, ax in enumerate(bottom.subplots(-(-k // columns), columns, squeeze=False).flat):
+        if c >= k:
+            ax.set_axis_off()
+            continue
+        drawn = show_image(ax, arrays["means"][c], shape, order, vmin=0, vmax=1)
+        ax.set_title(f"{np.sum(labels == c)}", fontsize=8)
+    bottom.suptitle("cluster means, and how many images they have", fontsize="medium")
+    bottom.colorbar(drawn, ax=bottom.axes, label="intensity", pad=0.01)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [
         Section(
@@ -96,42 +135,3 @@ def k_means(arrays: Arrays) -> str:
         f"this rank can be below the truncated SVD, {arrays['svd_objective'][-1]:.5g}. Below: the cluster means, which "
         f"are the rows of M divided by √n_c.{purity}"
     )
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"clusters": draw_clusters(arrays)}
-
-
-def draw_clusters(arrays: Arrays) -> Any:
-    numbers, shape, order = arrays["num_clusters"], arrays["shape"], str(arrays["order"])
-    labels, k = arrays["cluster_labels"], arrays["means"].shape[0]
-    figure = blank(7.2, 5.4)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(2.6, 1 + 0.6 * (k > 10)))
-    curve, hard, soft = top.subplots(1, 3, width_ratios=(1.6, 1, 1))
-    curve.plot(numbers, arrays["inertia"], color=BLUE, label="k-means")
-    exact = {"color": BLACK, "marker": "x", "linestyle": "none"}
-    curve.plot(numbers, arrays["k_means_objective"], **exact, label=r"$\|A - GM\|^2$")
-    curve.plot(numbers, arrays["nmf_objective"], color=ORANGE, marker="^", linestyle="--", label="NMF from there")
-    curve.plot(numbers, arrays["svd_objective"], color=GREY, linestyle=":", label="truncated SVD")
-    curve.set(xlabel="clusters, components $k$", ylabel=r"squared error, in the unit of $A^2$", ylim=(0, None))
-    curve.xaxis.get_major_locator().set_params(integer=True)
-    curve.grid(alpha=0.3)
-    curve.legend(fontsize=8, loc="lower left")
-    rows, largest = np.argsort(labels, kind="stable"), max(arrays["G"].max(), arrays["nmf_W"].max())
-    for ax, matrix, title in ((hard, arrays["G"], "$G$ of k-means"), (soft, arrays["nmf_W"], "$W$ of the NMF")):
-        style = {"cmap": "gray_r", "aspect": "auto", "interpolation": "nearest"}
-        drawn = ax.imshow(matrix[rows], vmin=0, vmax=largest, **style)
-        ax.set(title=title, xlabel="component", xticks=[])
-    hard.set_ylabel("image, sorted by cluster")
-    soft.set_yticks([])
-    top.colorbar(drawn, ax=[hard, soft], label="entry, columns of length one", pad=0.02)
-    columns = min(k, 10)
-    for c, ax in enumerate(bottom.subplots(-(-k // columns), columns, squeeze=False).flat):
-        if c >= k:
-            ax.set_axis_off()
-            continue
-        drawn = show_image(ax, arrays["means"][c], shape, order, vmin=0, vmax=1)
-        ax.set_title(f"{np.sum(labels == c)}", fontsize=8)
-    bottom.suptitle("cluster means, and how many images they have", fontsize="medium")
-    bottom.colorbar(drawn, ax=bottom.axes, label="intensity", pad=0.01)
-    return figure

@@ -16,19 +16,6 @@ from jnmf.plot import BLUE, ORANGE
 BINS = np.linspace(-3, 3, 61)  # of log₁₀ of a step size in units of 1/L
 
 
-@jax.jit
-def gradient_steps(X, Ws, Hs):
-    """For each pair of factors of a sequence: F(H), the step sizes ε = H ⊘ (WᵀWH), and H − ε ⊙ ∇F(H) by autodiff."""
-
-    def of_pair(pair):
-        W, H = pair
-        step_size = H / (W.T @ W @ H)
-        loss, gradient = jax.value_and_grad(losses.frobenius, argnums=2)(X, W, H)
-        return loss, step_size, H - step_size * gradient
-
-    return lax.map(of_pair, (Ws, Hs))
-
-
 def compute(settings: Settings, given: Given) -> dict[str, Any]:
     X = given.X
     start = jnmf.init.random(settings.seed, X, settings.rank)
@@ -52,6 +39,52 @@ def compute(settings: Settings, given: Given) -> dict[str, Any]:
         "MU.loss": loss,
         "PGD.loss": losses_of(X, projected),
     }
+
+
+@jax.jit
+def gradient_steps(X, Ws, Hs):
+    """For each pair of factors of a sequence: F(H), the step sizes ε = H ⊘ (WᵀWH), and H − ε ⊙ ∇F(H) by autodiff."""
+
+    def of_pair(pair):
+        W, H = pair
+        step_size = H / (W.T @ W @ H)
+        loss, gradient = jax.value_and_grad(losses.frobenius, argnums=2)(X, W, H)
+        return loss, step_size, H - step_size * gradient
+
+    return lax.map(of_pair, (Ws, Hs))
+
+
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"step_sizes": draw_steps(arrays)}
+
+
+def draw_steps(arrays: Arrays) -> Any:
+    from matplotlib.colors import PowerNorm
+
+    figure = blank(7.2, 6)
+    top, bottom = figure.subplots(2, 1, height_ratios=(1.6, 1))
+    histogram, quantiles = np.asarray(arrays["step_histogram"]), arrays["step_quantiles"]
+    iterations = np.arange(len(histogram))
+    style = {"cmap": "gray_r", "norm": PowerNorm(0.5, 0, histogram.max())}  # so that the few small steps show
+    mesh = top.pcolormesh(np.append(iterations, len(histogram)) - 0.5, BINS, histogram.T, **style)
+    figure.colorbar(mesh, ax=top, label="fraction of the entries of $H$", pad=0.01)
+    for values, label, dash in zip(quantiles, ("10 %", "median", "90 %"), (":", "-", "--"), strict=True):
+        with np.errstate(divide="ignore"):
+            top.plot(iterations, np.log10(values), color=ORANGE, linestyle=dash, label=label)
+    top.axhline(0, color=BLUE, linestyle="-.", label="$1/L$, projected gradient")
+    top.set(ylabel=r"$\log_{10}(\varepsilon_{ij}\,L)$", ylim=(BINS[0], BINS[-1]))
+    top.legend(fontsize=8, loc="upper left", ncols=2)
+    for name, color, dash, label in (
+        ("MU", ORANGE, "-", "MU: step sizes of their own"),
+        ("PGD", BLUE, "-.", "projected gradient: $1/L$ for all"),
+    ):
+        bottom.plot(arrays[f"{name}.loss"], color=color, linestyle=dash, label=label)
+    bottom.set(xlabel="iteration", ylabel=r"$\frac{1}{2}\|A - WH\|^2$", yscale="log")
+    bottom.grid(alpha=0.3, which="both")
+    bottom.legend(fontsize=8)
+    top.set_xlim(-0.5, len(histogram) - 0.5)
+    bottom.set_xlim(-0.5, len(histogram) - 0.5)
+    return figure
 
 
 def sections(arrays: Arrays) -> list[Section]:
@@ -92,36 +125,3 @@ def gradient(arrays: Arrays) -> str:
         f"From the same start and after {last} iterations, ½‖A − WH‖² is {mu:.1f} for MU and {pgd:.1f} for projected "
         f"gradient; {lower} is lower."
     )
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"step_sizes": draw_steps(arrays)}
-
-
-def draw_steps(arrays: Arrays) -> Any:
-    from matplotlib.colors import PowerNorm
-
-    figure = blank(7.2, 6)
-    top, bottom = figure.subplots(2, 1, height_ratios=(1.6, 1))
-    histogram, quantiles = np.asarray(arrays["step_histogram"]), arrays["step_quantiles"]
-    iterations = np.arange(len(histogram))
-    style = {"cmap": "gray_r", "norm": PowerNorm(0.5, 0, histogram.max())}  # so that the few small steps show
-    mesh = top.pcolormesh(np.append(iterations, len(histogram)) - 0.5, BINS, histogram.T, **style)
-    figure.colorbar(mesh, ax=top, label="fraction of the entries of $H$", pad=0.01)
-    for values, label, dash in zip(quantiles, ("10 %", "median", "90 %"), (":", "-", "--"), strict=True):
-        with np.errstate(divide="ignore"):
-            top.plot(iterations, np.log10(values), color=ORANGE, linestyle=dash, label=label)
-    top.axhline(0, color=BLUE, linestyle="-.", label="$1/L$, projected gradient")
-    top.set(ylabel=r"$\log_{10}(\varepsilon_{ij}\,L)$", ylim=(BINS[0], BINS[-1]))
-    top.legend(fontsize=8, loc="upper left", ncols=2)
-    for name, color, dash, label in (
-        ("MU", ORANGE, "-", "MU: step sizes of their own"),
-        ("PGD", BLUE, "-.", "projected gradient: $1/L$ for all"),
-    ):
-        bottom.plot(arrays[f"{name}.loss"], color=color, linestyle=dash, label=label)
-    bottom.set(xlabel="iteration", ylabel=r"$\frac{1}{2}\|A - WH\|^2$", yscale="log")
-    bottom.grid(alpha=0.3, which="both")
-    bottom.legend(fontsize=8)
-    top.set_xlim(-0.5, len(histogram) - 0.5)
-    bottom.set_xlim(-0.5, len(histogram) - 0.5)
-    return figure

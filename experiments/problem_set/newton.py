@@ -18,40 +18,6 @@ from jnmf.plot import BLACK, BLUE, GREEN, GREY, ORANGE
 HESSIAN_COLUMNS = 5
 
 
-def vec(A):
-    """The columns of A, one below the other."""
-    return A.T.ravel()
-
-
-def full_hessian(X, W, H):
-    """∇²F(H) from autodiff as a matrix (rn, rn), whose rows and columns run as vec(H) does."""
-    hessian = jax.hessian(losses.frobenius, argnums=2)(X, W, H)
-    return hessian.transpose(1, 0, 3, 2).reshape(H.size, H.size)
-
-
-@jax.jit
-def one_step(X, W, starts):
-    """From each H in `starts` one truncated Newton step and one projected gradient step; the ALS point; the Hessian."""
-    G, C = W.T @ W, W.T @ X
-
-    def newton(H):
-        gradient = jax.grad(losses.frobenius, argnums=2)(X, W, H)
-        return H - jnp.linalg.solve(full_hessian(X, W, H), vec(gradient)).reshape(H.shape[::-1]).T
-
-    return (
-        jnmf.project_nonnegative(lax.map(newton, starts)),
-        lax.map(lambda H: jnmf.solvers.projected_gradient(H, G, C), starts),
-        jnmf.solvers.least_squares(starts[0], G, C),
-        full_hessian(X, W, starts[0]),
-    )
-
-
-def truncated_newton(X, W, H):
-    """[H − (∇²F)⁻¹∇F]₊: ∇²F is WᵀW once for each column of H, so that the columns are solved together."""
-    gradient = jax.grad(losses.frobenius, argnums=2)(X, W, H)
-    return jnmf.project_nonnegative(H - jnp.linalg.solve(W.T @ W, gradient))
-
-
 class TruncatedNewton(jnmf.Algorithm):
     """Truncated Newton for both factors by turns, as an algorithm of the library: its state are the factors."""
 
@@ -97,6 +63,40 @@ def compute(settings: Settings, given: Given) -> dict[str, Any]:
     } | plane(X, settings)
 
 
+def vec(A):
+    """The columns of A, one below the other."""
+    return A.T.ravel()
+
+
+def full_hessian(X, W, H):
+    """∇²F(H) from autodiff as a matrix (rn, rn), whose rows and columns run as vec(H) does."""
+    hessian = jax.hessian(losses.frobenius, argnums=2)(X, W, H)
+    return hessian.transpose(1, 0, 3, 2).reshape(H.size, H.size)
+
+
+@jax.jit
+def one_step(X, W, starts):
+    """From each H in `starts` one truncated Newton step and one projected gradient step; the ALS point; the Hessian."""
+    G, C = W.T @ W, W.T @ X
+
+    def newton(H):
+        gradient = jax.grad(losses.frobenius, argnums=2)(X, W, H)
+        return H - jnp.linalg.solve(full_hessian(X, W, H), vec(gradient)).reshape(H.shape[::-1]).T
+
+    return (
+        jnmf.project_nonnegative(lax.map(newton, starts)),
+        lax.map(lambda H: jnmf.solvers.projected_gradient(H, G, C), starts),
+        jnmf.solvers.least_squares(starts[0], G, C),
+        full_hessian(X, W, starts[0]),
+    )
+
+
+def truncated_newton(X, W, H):
+    """[H − (∇²F)⁻¹∇F]₊: ∇²F is WᵀW once for each column of H, so that the columns are solved together."""
+    gradient = jax.grad(losses.frobenius, argnums=2)(X, W, H)
+    return jnmf.project_nonnegative(H - jnp.linalg.solve(W.T @ W, gradient))
+
+
 def plane(X, settings: Settings) -> dict[str, Any]:
     """The smallest example, to be drawn: the image x that is worst as a mixture w₁h₁ + w₂h₂ of the first two."""
     W = X[:, :2]
@@ -118,6 +118,50 @@ def plane(X, settings: Settings) -> dict[str, Any]:
         "plane_truncated": np.maximum(minimum, 0),
         "plane_best": jnmf.nnls(W, x)[:, 0],
     }
+
+
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"newton": draw_newton(arrays)}
+
+
+def draw_newton(arrays: Arrays) -> Any:
+    figure = blank(7.2, 6.4)
+    (hessian, landing), (small, path) = figure.subplots(2, 2)
+    drawn = hessian.imshow(arrays["hessian"], cmap="gray_r", interpolation="nearest")
+    figure.colorbar(drawn, ax=hessian, label="entry")
+    hessian.set(title=r"$\nabla^2 F$ by autodiff", xlabel=r"entry of vec $H$", ylabel=r"entry of vec $H$")
+
+    before = arrays["distance_before"]
+    for key, color, marker, label in (
+        ("distance_gradient", ORANGE, "^", "projected gradient step"),
+        ("distance_after", BLUE, "o", "truncated Newton step"),
+    ):
+        landing.plot(before, arrays[key], color=color, marker=marker, linestyle="none", label=label)
+    landing.set(xscale="log", yscale="log", title=f"one step from {len(before)} starts")
+    landing.set(xlabel="distance to the ALS point before", ylabel="and after the step")
+    landing.legend(fontsize=8, loc="center right")
+    landing.grid(alpha=0.3)
+
+    axes, ends, truncated = arrays["plane_axes"], arrays["plane_ends"], arrays["plane_truncated"]
+    small.contour(*axes, arrays["plane_loss"], levels=12, colors=GREY, linewidths=0.6)
+    small.axhline(0, color=BLACK, linewidth=0.8)
+    small.axvline(0, color=BLACK, linewidth=0.8)
+    for start, end in zip(arrays["plane_starts"], ends, strict=True):
+        small.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": BLUE})
+    small.plot(*arrays["plane_starts"].T, "o", color=BLUE, markersize=4, label="starts")
+    small.plot(*ends[0], "s", color=BLACK, markersize=6, label="Newton, from each")
+    small.plot(*truncated, "X", color=ORANGE, markersize=8, label="truncated: ALS")
+    small.plot(*arrays["plane_best"], "*", color=GREEN, markersize=11, label="best $h ≥ 0$")
+    small.set(xlabel="$h_1$", ylabel="$h_2$", title="two components, one column")
+    small.set(xlim=axes[0, [0, -1]], ylim=axes[1, [0, -1]])
+    small.legend(fontsize=8, loc="lower left")
+
+    path.plot(arrays["ALS.loss"], color=BLUE, linewidth=3, alpha=0.5, label="projected ALS")
+    path.plot(arrays["newton.loss"], color=BLACK, linestyle=":", marker="x", label="truncated Newton")
+    path.set(xlabel="iteration", ylabel=r"$\frac{1}{2}\|A - WH\|^2$", title="iterates overlaid", yscale="log")
+    path.grid(alpha=0.3, which="both")
+    path.legend(fontsize=8)
+    return figure
 
 
 def sections(arrays: Arrays) -> list[Section]:
@@ -167,47 +211,3 @@ def newtons(arrays: Arrays) -> str:
         f"Lower right: truncated Newton and projected ALS for both factors by turns, {num_iters} iterations from one "
         f"start, {overlaid}. Truncating can raise the loss; here it rises in {rises} of these iterations."
     )
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"newton": draw_newton(arrays)}
-
-
-def draw_newton(arrays: Arrays) -> Any:
-    figure = blank(7.2, 6.4)
-    (hessian, landing), (small, path) = figure.subplots(2, 2)
-    drawn = hessian.imshow(arrays["hessian"], cmap="gray_r", interpolation="nearest")
-    figure.colorbar(drawn, ax=hessian, label="entry")
-    hessian.set(title=r"$\nabla^2 F$ by autodiff", xlabel=r"entry of vec $H$", ylabel=r"entry of vec $H$")
-
-    before = arrays["distance_before"]
-    for key, color, marker, label in (
-        ("distance_gradient", ORANGE, "^", "projected gradient step"),
-        ("distance_after", BLUE, "o", "truncated Newton step"),
-    ):
-        landing.plot(before, arrays[key], color=color, marker=marker, linestyle="none", label=label)
-    landing.set(xscale="log", yscale="log", title=f"one step from {len(before)} starts")
-    landing.set(xlabel="distance to the ALS point before", ylabel="and after the step")
-    landing.legend(fontsize=8, loc="center right")
-    landing.grid(alpha=0.3)
-
-    axes, ends, truncated = arrays["plane_axes"], arrays["plane_ends"], arrays["plane_truncated"]
-    small.contour(*axes, arrays["plane_loss"], levels=12, colors=GREY, linewidths=0.6)
-    small.axhline(0, color=BLACK, linewidth=0.8)
-    small.axvline(0, color=BLACK, linewidth=0.8)
-    for start, end in zip(arrays["plane_starts"], ends, strict=True):
-        small.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": BLUE})
-    small.plot(*arrays["plane_starts"].T, "o", color=BLUE, markersize=4, label="starts")
-    small.plot(*ends[0], "s", color=BLACK, markersize=6, label="Newton, from each")
-    small.plot(*truncated, "X", color=ORANGE, markersize=8, label="truncated: ALS")
-    small.plot(*arrays["plane_best"], "*", color=GREEN, markersize=11, label="best $h ≥ 0$")
-    small.set(xlabel="$h_1$", ylabel="$h_2$", title="two components, one column")
-    small.set(xlim=axes[0, [0, -1]], ylim=axes[1, [0, -1]])
-    small.legend(fontsize=8, loc="lower left")
-
-    path.plot(arrays["ALS.loss"], color=BLUE, linewidth=3, alpha=0.5, label="projected ALS")
-    path.plot(arrays["newton.loss"], color=BLACK, linestyle=":", marker="x", label="truncated Newton")
-    path.set(xlabel="iteration", ylabel=r"$\frac{1}{2}\|A - WH\|^2$", title="iterates overlaid", yscale="log")
-    path.grid(alpha=0.3, which="both")
-    path.legend(fontsize=8)
-    return figure

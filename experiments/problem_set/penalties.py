@@ -15,6 +15,8 @@ from jnmf.plot import BLUE, GREY, ORANGE
 
 METHODS = ("ALS", "HALS")
 GONE = 1e-6  # a component whose ‖w‖‖h‖ is below this times ‖X‖ has left the model
+PENALTIES = {"l1": r"l1: $\alpha\,(\sum W + \sum H)$", "l2": r"l2: $\alpha\,(\|W\|^2 + \|H\|^2)$"}
+STYLES = {"ALS": {"color": BLUE, "marker": "o"}, "HALS": {"color": ORANGE, "marker": "^", "linestyle": "--"}}
 
 
 def compute(settings: Settings, given: Given) -> dict[str, Any]:
@@ -62,6 +64,80 @@ def shown_parts(W, H, num_alive) -> dict[str, Any]:
     return {"shown_alphas": shown, "parts": parts}
 
 
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"penalty_paths": draw_paths(arrays), "penalty_parts": draw_parts(arrays)}
+
+
+def mean_sparsity(arrays: Arrays, method: str) -> np.ndarray:
+    """(2, α): the mean over the components that are left; NaN where none is."""
+    sparsity = arrays[f"{method}.sparsity"]
+    left = np.isfinite(sparsity).sum(axis=2)
+    return np.divide(np.nansum(sparsity, axis=2), left, out=np.full(left.shape, np.nan), where=left > 0)
+
+
+def draw_paths(arrays: Arrays) -> Any:
+    alphas = arrays["alphas"]
+    rows = {
+        "relative error": lambda method: arrays[f"{method}.error"],
+        "sparsity of $W$,\nmean of columns": lambda method: mean_sparsity(arrays, method),
+        "components left": lambda method: arrays[f"{method}.alive"],
+    }
+    figure = blank(7.2, 6.2)
+    grid = figure.subplots(3, 2, sharex=True, sharey="row")
+    for axes, (label, values) in zip(grid, rows.items(), strict=True):
+        axes[0].set_ylabel(label)
+        for i, ax in enumerate(axes):
+            for method, style in STYLES.items():
+                curve = values(method)[i]
+                ax.plot(alphas[1:], curve[1:], **{"markersize": 4, "label": method, **style})
+                ax.axhline(curve[0], color=style["color"], linestyle=":", linewidth=1, label=f"{method}, α = 0")
+            if i == 1:
+                ax.axvline(arrays["alpha_of_zero"], color=GREY, linewidth=0.8, label=r"$\alpha = \sigma_1/2$")
+            ax.set_xscale("log")
+            ax.grid(alpha=0.3)
+    for ax, form in zip(grid[0], FORMS, strict=True):
+        ax.set_title(PENALTIES[form], fontsize="medium")
+    for ax in grid[2]:
+        ax.set_xlabel(r"penalty $\alpha$")
+    grid[0, 1].legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def draw_parts(arrays: Arrays) -> Any:
+    parts, shown, alphas = arrays["parts"], arrays["shown_alphas"], arrays["alphas"]
+    shape, order, num_parts = arrays["shape"], str(arrays["order"]), parts.shape[-1]
+    figure = blank(7.2, 1.5 + 4.6 * 9 / max(num_parts, 9))
+    for block, form, images, places in zip(figure.subfigures(2, 1), FORMS, parts, shown, strict=True):
+        block.suptitle(PENALTIES[form], fontsize="medium")
+        for axes, W, place in zip(block.subplots(len(places), num_parts), images, places, strict=True):
+            axes[0].set_ylabel(f"α = {alphas[place]:.2g}", fontsize=8)
+            for ax, w in zip(axes, W.T, strict=True):
+                drawn = show_image(ax, w, shape, order, vmin=0, vmax=1)
+        block.colorbar(drawn, ax=block.axes, label="entry of $W$, largest is 1", pad=0.01)
+    return figure
+
+
+def sections(arrays: Arrays) -> list[Section]:
+    deviation = arrays["rule_deviation"]
+    return [
+        Section(
+            "Problem 1. Regularised ALS: which rules for W follow for a) ‖W‖² and b) ΣW?",
+            regularised(arrays),
+            ("penalty_paths", "penalty_parts"),
+            (
+                DICTIONARY,
+                path_table(arrays),
+                checks(
+                    (
+                        f"the last W of ALS, {np.isfinite(deviation).sum()} runs, from the rule for its H",
+                        deviation[np.isfinite(deviation)],
+                    )
+                ),
+            ),
+        )
+    ]
+
+
 def path_table(arrays: Arrays) -> Table:
     sparsity = mean_sparsity(arrays, "ALS")
     cell = lambda value: "none left" if np.isnan(value) else f"{value:.3f}"
@@ -91,27 +167,6 @@ def mean_cosine(W) -> float:
     """The mean cosine of the angle between two different columns."""
     directions = W / np.linalg.norm(W, axis=0)
     return float(np.mean((directions.T @ directions)[~np.eye(W.shape[1], dtype=bool)]))
-
-
-def sections(arrays: Arrays) -> list[Section]:
-    deviation = arrays["rule_deviation"]
-    return [
-        Section(
-            "Problem 1. Regularised ALS: which rules for W follow for a) ‖W‖² and b) ΣW?",
-            regularised(arrays),
-            ("penalty_paths", "penalty_parts"),
-            (
-                DICTIONARY,
-                path_table(arrays),
-                checks(
-                    (
-                        f"the last W of ALS, {np.isfinite(deviation).sum()} runs, from the rule for its H",
-                        deviation[np.isfinite(deviation)],
-                    )
-                ),
-            ),
-        )
-    ]
 
 
 def regularised(arrays: Arrays) -> str:
@@ -157,60 +212,3 @@ def regularised(arrays: Arrays) -> str:
         f"{INVERTIBLE:,.0f}. With α in place of 2α the rule for ‖W‖² would be off by up to "
         f"{np.nanmax(arrays['rule_deviation_without_2']):.0%}."
     )
-
-
-PENALTIES = {"l1": r"l1: $\alpha\,(\sum W + \sum H)$", "l2": r"l2: $\alpha\,(\|W\|^2 + \|H\|^2)$"}
-STYLES = {"ALS": {"color": BLUE, "marker": "o"}, "HALS": {"color": ORANGE, "marker": "^", "linestyle": "--"}}
-
-
-def mean_sparsity(arrays: Arrays, method: str) -> np.ndarray:
-    """(2, α): the mean over the components that are left; NaN where none is."""
-    sparsity = arrays[f"{method}.sparsity"]
-    left = np.isfinite(sparsity).sum(axis=2)
-    return np.divide(np.nansum(sparsity, axis=2), left, out=np.full(left.shape, np.nan), where=left > 0)
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"penalty_paths": draw_paths(arrays), "penalty_parts": draw_parts(arrays)}
-
-
-def draw_paths(arrays: Arrays) -> Any:
-    alphas = arrays["alphas"]
-    rows = {
-        "relative error": lambda method: arrays[f"{method}.error"],
-        "sparsity of $W$,\nmean of columns": lambda method: mean_sparsity(arrays, method),
-        "components left": lambda method: arrays[f"{method}.alive"],
-    }
-    figure = blank(7.2, 6.2)
-    grid = figure.subplots(3, 2, sharex=True, sharey="row")
-    for axes, (label, values) in zip(grid, rows.items(), strict=True):
-        axes[0].set_ylabel(label)
-        for i, ax in enumerate(axes):
-            for method, style in STYLES.items():
-                curve = values(method)[i]
-                ax.plot(alphas[1:], curve[1:], **{"markersize": 4, "label": method, **style})
-                ax.axhline(curve[0], color=style["color"], linestyle=":", linewidth=1, label=f"{method}, α = 0")
-            if i == 1:
-                ax.axvline(arrays["alpha_of_zero"], color=GREY, linewidth=0.8, label=r"$\alpha = \sigma_1/2$")
-            ax.set_xscale("log")
-            ax.grid(alpha=0.3)
-    for ax, form in zip(grid[0], FORMS, strict=True):
-        ax.set_title(PENALTIES[form], fontsize="medium")
-    for ax in grid[2]:
-        ax.set_xlabel(r"penalty $\alpha$")
-    grid[0, 1].legend(fontsize=8, loc="upper left")
-    return figure
-
-
-def draw_parts(arrays: Arrays) -> Any:
-    parts, shown, alphas = arrays["parts"], arrays["shown_alphas"], arrays["alphas"]
-    shape, order, num_parts = arrays["shape"], str(arrays["order"]), parts.shape[-1]
-    figure = blank(7.2, 1.5 + 4.6 * 9 / max(num_parts, 9))
-    for block, form, images, places in zip(figure.subfigures(2, 1), FORMS, parts, shown, strict=True):
-        block.suptitle(PENALTIES[form], fontsize="medium")
-        for axes, W, place in zip(block.subplots(len(places), num_parts), images, places, strict=True):
-            axes[0].set_ylabel(f"α = {alphas[place]:.2g}", fontsize=8)
-            for ax, w in zip(axes, W.T, strict=True):
-                drawn = show_image(ax, w, shape, order, vmin=0, vmax=1)
-        block.colorbar(drawn, ax=block.axes, label="entry of $W$, largest is 1", pad=0.01)
-    return figure

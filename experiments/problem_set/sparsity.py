@@ -42,6 +42,26 @@ def compute(settings: Settings, given: Given) -> dict[str, Any]:
     }
 
 
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"sparsity": draw_sparsities(arrays)}
+
+
+def draw_sparsities(arrays: Arrays) -> Any:
+    shape, order = arrays["shape"], str(arrays["order"])
+    figure = blank(7.2, 3.4)
+    bars, images = figure.subplots(2, len(LEVELS), height_ratios=(1, 1.4))
+    for i, (ax, level) in enumerate(zip(bars, LEVELS, strict=True)):
+        ax.bar(np.arange(1, 1 + arrays["vectors"].shape[1]), arrays["vectors"][i], color=BLUE)
+        ax.set(title=f"s = {level:g}", ylim=(0, 1.05 * arrays["vectors"].max()), xticks=[])
+        if i:
+            ax.set_yticklabels([])
+        show_image(images[i], arrays["images"][i], shape, order, vmin=0)
+        images[i].set_xlabel(f"largest\nentry {arrays['images'][i].max():.2g}", fontsize=8)
+    bars[0].set_ylabel("entry")
+    images[0].set_ylabel("image")
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     single, alike = arrays["single_sparsity"], arrays["alike_sparsity"]
     return [
@@ -81,23 +101,3 @@ def bounds(arrays: Arrays) -> str:
         f"vectors of other kinds the sparsities go from {drawn.min():.4f} to {drawn.max():.4f}; outside [0, 1] are "
         f"{outside} of them and of the columns of W."
     )
-
-
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"sparsity": draw_sparsities(arrays)}
-
-
-def draw_sparsities(arrays: Arrays) -> Any:
-    shape, order = arrays["shape"], str(arrays["order"])
-    figure = blank(7.2, 3.4)
-    bars, images = figure.subplots(2, len(LEVELS), height_ratios=(1, 1.4))
-    for i, (ax, level) in enumerate(zip(bars, LEVELS, strict=True)):
-        ax.bar(np.arange(1, 1 + arrays["vectors"].shape[1]), arrays["vectors"][i], color=BLUE)
-        ax.set(title=f"s = {level:g}", ylim=(0, 1.05 * arrays["vectors"].max()), xticks=[])
-        if i:
-            ax.set_yticklabels([])
-        show_image(images[i], arrays["images"][i], shape, order, vmin=0)
-        images[i].set_xlabel(f"largest\nentry {arrays['images'][i].max():.2g}", fontsize=8)
-    bars[0].set_ylabel("entry")
-    images[0].set_ylabel("image")
-    return figure

@@ -93,6 +93,46 @@ def measures(P, dense, path: Factors) -> np.ndarray:
     return np.array([divergence, log_likelihood, weight_sum])
 
 
+def plot(arrays: Arrays) -> dict[str, Any]:
+    return {"topics": draw_topics(arrays), "likelihood": draw_likelihood(arrays)}
+
+
+def draw_topics(arrays: Arrays) -> Any:
+    share, collections = arrays["topic_collections"], arrays["collections"]
+    figure = blank(6.5, 0.6 * len(collections) + 1.6)
+    ax = figure.subplots()
+    drawn = ax.imshow(share, cmap="gray_r", vmin=0, vmax=1, aspect="auto")
+    for (i, j), value in np.ndenumerate(share):
+        ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.5 else "black")
+    names = [f"{k + 1}\n" + "\n".join(terms[:3]) for k, terms in enumerate(arrays["topic_terms"])]
+    ax.set(xticks=range(share.shape[1]), yticks=range(len(collections)), xlabel="topic and its first terms")
+    ax.set_xticklabels(names, fontsize=8)
+    ax.set_yticklabels(collections)
+    figure.colorbar(drawn, ax=ax, label="share of the topic's words")
+    return figure
+
+
+def draw_likelihood(arrays: Arrays) -> Any:
+    iterations, best = arrays["record_iters"], int(arrays["best_start"])
+    figure = blank(8.4, 3)
+    divergence, likelihood, both = figure.subplots(1, 3)
+    for i in range(len(arrays["divergence"])):
+        width = {"linewidth": 2.2 if i == best else 0.9}
+        divergence.plot(iterations, arrays["divergence"][i], color=ORANGE, **width)
+        likelihood.plot(iterations, arrays["log_likelihood"][i], color=BLUE, **width)
+        both.plot(arrays["divergence"][i], arrays["log_likelihood"][i], "o", color=BLACK, markersize=3)
+    ends = np.array([arrays["divergence"].min(), arrays["divergence"].max()])
+    line = r"$\sum A\log A - D_{GKL}$"
+    both.plot(ends, arrays["entropy_term"] - ends, color=GREY, linewidth=0.8, label=line)
+    divergence.set(xlabel="iteration", ylabel=r"$D_{GKL}(A \Vert W\Sigma H)$", title="divergence")
+    likelihood.set(xlabel="iteration", ylabel=r"$\sum A \log W\Sigma H$", title="log-likelihood of a word")
+    both.set(xlabel="divergence", ylabel="log-likelihood", title="one against the other")
+    both.legend(fontsize=8)
+    for ax in (divergence, likelihood, both):
+        ax.grid(alpha=0.3)
+    return figure
+
+
 def sections(arrays: Arrays) -> list[Section]:
     return [
         Section(
@@ -168,47 +208,7 @@ def member_table(arrays: Arrays) -> Table:
     return Table(columns, rows, "Documents by their largest P(topic | document)")
 
 
-def plot(arrays: Arrays) -> dict[str, Any]:
-    return {"topics": draw_topics(arrays), "likelihood": draw_likelihood(arrays)}
-
-
-def draw_topics(arrays: Arrays) -> Any:
-    share, collections = arrays["topic_collections"], arrays["collections"]
-    figure = blank(6.5, 0.6 * len(collections) + 1.6)
-    ax = figure.subplots()
-    drawn = ax.imshow(share, cmap="gray_r", vmin=0, vmax=1, aspect="auto")
-    for (i, j), value in np.ndenumerate(share):
-        ax.text(j, i, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.5 else "black")
-    names = [f"{k + 1}\n" + "\n".join(terms[:3]) for k, terms in enumerate(arrays["topic_terms"])]
-    ax.set(xticks=range(share.shape[1]), yticks=range(len(collections)), xlabel="topic and its first terms")
-    ax.set_xticklabels(names, fontsize=8)
-    ax.set_yticklabels(collections)
-    figure.colorbar(drawn, ax=ax, label="share of the topic's words")
-    return figure
-
-
 def lockstep(arrays: Arrays) -> np.ndarray:
     """(start, record): how far divergence + log-likelihood is from Σ A log A, relative to that."""
     total = arrays["divergence"] + arrays["log_likelihood"]
     return np.abs(total / arrays["entropy_term"] - 1)
-
-
-def draw_likelihood(arrays: Arrays) -> Any:
-    iterations, best = arrays["record_iters"], int(arrays["best_start"])
-    figure = blank(8.4, 3)
-    divergence, likelihood, both = figure.subplots(1, 3)
-    for i in range(len(arrays["divergence"])):
-        width = {"linewidth": 2.2 if i == best else 0.9}
-        divergence.plot(iterations, arrays["divergence"][i], color=ORANGE, **width)
-        likelihood.plot(iterations, arrays["log_likelihood"][i], color=BLUE, **width)
-        both.plot(arrays["divergence"][i], arrays["log_likelihood"][i], "o", color=BLACK, markersize=3)
-    ends = np.array([arrays["divergence"].min(), arrays["divergence"].max()])
-    line = r"$\sum A\log A - D_{GKL}$"
-    both.plot(ends, arrays["entropy_term"] - ends, color=GREY, linewidth=0.8, label=line)
-    divergence.set(xlabel="iteration", ylabel=r"$D_{GKL}(A \Vert W\Sigma H)$", title="divergence")
-    likelihood.set(xlabel="iteration", ylabel=r"$\sum A \log W\Sigma H$", title="log-likelihood of a word")
-    both.set(xlabel="divergence", ylabel="log-likelihood", title="one against the other")
-    both.legend(fontsize=8)
-    for ax in (divergence, likelihood, both):
-        ax.grid(alpha=0.3)
-    return figure
