@@ -7,7 +7,6 @@ import jax
 import numpy as np
 import pytest
 from every_study import *
-from every_study import missing, test_every_figure_belongs_to_a_question, test_every_question_is_answered
 
 import jnmf
 from experiments import data
@@ -129,27 +128,18 @@ def test_where_hals_is_behind():
     assert "from every start: no other method after 1 iteration" in text
 
 
-def test_ahead_counts_the_starts():
+def test_ahead_counts_the_starts_and_more_sweeps_pay_or_not():
     runs = made_up(HALS3=(9, 2), MU=(9, 3), ALS=(9, 1), BCD=(9, 3), BCD2=(9, 3))
     runs.curve[3, 0, 1] = 1.5  # BCD ends lower from the first start
     text = comparison.ahead(runs, study.REFERENCE)
     assert "below BCD (backtracking) and MU from every one of 2 starts" in text
     assert "below BCD (1/L) (1 of 2) from some" in text
     assert "not below ALS from any start" in text
-
-
-def test_more_sweeps_pay_or_not():
     told = lambda *seconds: sweeps.sweeps_on(made_up(list(seconds), HALS=(9, 4, 2), HALS3=(9, 2), HALS5=(9, 2)))
     text = told([1.0, 1.0], [1.5, 1.5], [1.0, 4.0])
     assert "HALS (3 sweeps): yes, 1.3 times" in text
     assert "HALS (5 sweeps): not decided by these starts, 0.5 to 2 times" in text
     assert "HALS (3 sweeps): no, 0.67 times" in told([1.0, 1.0], [3.0, 3.0], [4.0, 4.0])
-
-
-def test_no_two_curves_look_alike():
-    assert set(comparison.STYLES) == set(study.ALGORITHMS)
-    assert len({(color, dash) for color, dash, _ in comparison.STYLES.values()}) == len(comparison.STYLES)
-    assert len({marker for *_, marker in comparison.STYLES.values()}) == len(comparison.STYLES)
 
 
 def test_the_answers_are_those_of_the_arrays(sections, runs):
@@ -164,7 +154,7 @@ def test_the_answers_are_those_of_the_arrays(sections, runs):
     assert "the synthetic data" in where.answer
 
 
-def test_one_more_method_is_everywhere(arrays):
+def test_one_more_method_is_everywhere_and_no_two_curves_look_alike(arrays):
     more = dict(arrays)
     for key in ("labels", "num_iters", "curve", "seconds"):
         values = arrays[f"synthetic.{key}"]
@@ -173,6 +163,9 @@ def test_one_more_method_is_everywhere(arrays):
     texts = [section.answer + str(section.tables) for section in study.sections(more)]
     assert all("another" in text for text in texts[1:3])
     assert study.plot(more)["synthetic"].axes[0].get_lines()[-1].get_label() == "another"
+    assert set(comparison.STYLES) == set(study.ALGORITHMS)
+    assert len({(color, dash) for color, dash, _ in comparison.STYLES.values()}) == len(comparison.STYLES)
+    assert len({marker for *_, marker in comparison.STYLES.values()}) == len(comparison.STYLES)
 
 
 def test_the_digits_and_what_stands_in(monkeypatch):

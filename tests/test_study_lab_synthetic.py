@@ -3,7 +3,6 @@
 import dataclasses
 from types import SimpleNamespace
 
-import every_study
 import jax
 import numpy as np
 import pytest
@@ -28,7 +27,7 @@ def a(arrays):
 @pytest.fixture(scope="module")
 def told(arrays):
     """The one answer whose question contains `part`, with some of the arrays others."""
-    return lambda part, **values: every_study.answer(study.sections(changed(arrays, **values)), part)
+    return lambda part, **values: answer(study.sections(changed(arrays, **values)), part)
 
 
 def changed(arrays, **values):
@@ -46,9 +45,6 @@ def first_start(rank: int = methods.RANK):
     return methods.members(methods.random_starts(key, V, rank=rank))[0]
 
 
-# The page
-
-
 @pytest.mark.parametrize("wrong", [{"few_restarts": 3}, {"few_restarts": 0}, {"num_iters": 10}, {"ranks": (20,)}])
 def test_settings_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
@@ -61,14 +57,11 @@ def test_page_can_be_written_for_every_noise_level(request, arrays, level):
     assert len(sections) == 12
     assert all(section.question.endswith("?") and "  " not in section.answer for section in sections)
     if level != arrays["main"]:
-        every_study.test_every_question_is_answered(sections)
+        test_every_question_is_answered(sections)
         study.plot(changed(arrays, main=level))
 
 
-# Least squares
-
-
-def test_least_squares_reaches_the_svd_with_negative_ill_conditioned_factors(a):
+def test_least_squares_is_that_of_numpy_and_reaches_the_svd_with_negative_ill_conditioned_factors(a):
     noisy = a.levels > 0
     np.testing.assert_allclose(a.ls_error[noisy, :, -1], a.bound[noisy, None], rtol=1e-3)
     assert np.all(a.ls_error[~noisy, :, -1] < 1e-12)
@@ -76,9 +69,6 @@ def test_least_squares_reaches_the_svd_with_negative_ill_conditioned_factors(a):
     assert np.all(a.ls_first_negative > 0.1)
     assert np.all(a.ls_least < 0)
     assert np.all(a.ls_condition[a.main, :, 0] > 5 * a.planted_condition[0])
-
-
-def test_least_squares_is_that_of_numpy(a):
     H = first_start().H
     for _ in range(least_squares.LEAST_SQUARES):
         W = np.linalg.lstsq(H.T, V.T, rcond=None)[0].T
@@ -97,9 +87,6 @@ def test_clipping_at_the_end_is_worse_than_one_component(told, a):
     assert f"less than the {a.rank_one[a.main]:.3g}" in told("Without a constraint", ls_rescaled=better)
 
 
-# Projected least squares
-
-
 def test_projected_least_squares_rises_and_the_text_says_where_or_that_it_does_not(told, arrays, a):
     rises, question = methods.rose(study.preceding(a, "ALS"), study.curves(a, "ALS")), "Projected ALS, iterated"
     assert rises.any()
@@ -111,15 +98,9 @@ def test_projected_least_squares_rises_and_the_text_says_where_or_that_it_does_n
     assert "it did not rise, from any start" in text
     assert "rises" not in text
     assert row(arrays, "main differences", "ALS", error=error)[3] == "never"
-
-
-def test_half_steps_are_those_of_the_algorithm(a):
     ours = a.als_half[0, :, :, 1]
     np.testing.assert_allclose(ours, study.curves(a, "ALS")[: len(ours)], rtol=1e-5)
     assert np.all(a.als_stretch[1].max(axis=1) < a.als_stretch[0].max(axis=1))
-
-
-# Step sizes
 
 
 def test_small_steps_descend_and_the_largest_diverge(a):
@@ -133,9 +114,6 @@ def test_small_steps_descend_and_the_largest_diverge(a):
     for ratio in steps.RATIOS:
         largest = np.flatnonzero(a.step_ratio == ratio)[a.step_W[a.step_ratio == ratio].argmax()]
         assert a.step_diverged[:, largest].all()
-
-
-def test_the_limits_of_the_steps_are_those_of_numpy(a):
     norm = lambda A: np.linalg.svd(A, compute_uv=False)[0]
     assert a.step_norm == pytest.approx(norm(V))
     np.testing.assert_allclose(a.step_safe[0], [2 / norm(A) ** 2 for A in reversed(first_start())])
@@ -182,9 +160,6 @@ def test_border_lies_between_descent_and_divergence(rises, diverged, expected):
     assert steps.border(np.array([1, 2, 4, 8]), tried) == expected
 
 
-# Multiplicative updates
-
-
 def test_multiplicative_updates_stay_positive_and_keep_zeros(told, a):
     assert np.all(a.zeros_least > 0)
     assert np.all(a.zeros_count[0] == 0)
@@ -202,17 +177,7 @@ def test_multiplicative_updates_stay_positive_and_keep_zeros(told, a):
     assert zeros["HALS (3 sweeps)"].min() > 0
 
 
-# All methods
-
-
-def test_only_projected_least_squares_rises(arrays, a):
-    for name in DESCENDING:
-        assert not methods.rose(study.preceding(a, name), study.curves(a, name)).any()
-        assert row(arrays, "main differences", name)[3] == "never"
-    assert row(arrays, "main differences", "ALS")[3].startswith("in ")
-
-
-def test_errors_respect_the_bound_and_agree_with_the_trace(a):
+def test_the_numbers_of_all_methods(a, arrays):
     assert np.all(a.final >= a.bound[a.main])
     np.testing.assert_allclose(a.final, a.error[:, :, -1], rtol=1e-6)
     assert np.all(a.level_final >= a.bound[:, None, None] * (1 - 1e-12))
@@ -220,9 +185,10 @@ def test_errors_respect_the_bound_and_agree_with_the_trace(a):
     assert np.all(a.seconds > 0)
     final = study.by_name(a, a.final)
     assert final["HALS (3 sweeps)"] < min(final["MU"], final["BCD (1/L)"], final["BCD (fixed step)"])
-
-
-def test_table_holds_the_numbers_of_the_arrays(arrays, a):
+    for name in DESCENDING:
+        assert not methods.rose(study.preceding(a, name), study.curves(a, name)).any()
+        assert row(arrays, "main differences", name)[3] == "never"
+    assert row(arrays, "main differences", "ALS")[3].startswith("in ")
     for i, name in enumerate(study.names(a)):
         cells = row(arrays, "how do trajectory", name)
         assert cells[1] == f"{1e3 * np.median(a.seconds[i]):.3f}"
@@ -230,10 +196,22 @@ def test_table_holds_the_numbers_of_the_arrays(arrays, a):
         assert row(arrays, "main differences", name)[5] == f"{np.median(a.final[i]):.5f}"
 
 
-def test_first_below_counts_iterations_until_most_starts_have_it():
+def test_small_measures():
     error = np.array([[0.5, 0.2, 0.1], [0.5, 0.1, 0.3], [0.5, 0.4, 0.1]])
     assert comparison.first_below(error, 0.1) == 3
     assert comparison.first_below(error, 0.01) == np.inf
+    V = np.diag([4.0, 1.0])
+    algorithm = methods.with_fixed_step(methods.METHODS["BCD (fixed step)"], 0.5, V)
+    assert algorithm.step_size == pytest.approx(0.5 / 4)
+    assert methods.with_fixed_step(methods.METHODS["MU"], 0.5, V) is methods.METHODS["MU"]
+    W = np.random.default_rng(0).uniform(size=(30, 4))
+    assert methods.recovery(3 * W[:, ::-1], W, 5) == pytest.approx(1)
+    assert methods.recovery(np.eye(30)[:, :2], np.eye(30)[:, :4], 5) == pytest.approx(0.5)
+    assert methods.recovery(np.full((30, 4), np.nan), W, 5) == 0
+    assert not methods.rose(np.array(0.1), np.array(0.1 + 1e-13))
+    assert methods.rose(np.array(0.1), np.array(0.1 + 1e-9))
+    assert not methods.rose(np.array(np.inf), np.array(np.inf))
+    assert steps.count_rises(np.array([[0.5, 0.6, 0.4]]), np.array([0.45])).tolist() == [2]
 
 
 def test_the_comparison_turns_with_the_errors(told, a):
@@ -271,16 +249,6 @@ def test_a_diverged_start_does_not_stop_the_page(arrays, a):
     study.plot(changed(arrays, final=final, error=error))
 
 
-def test_fixed_step_is_set_for_each_matrix():
-    V = np.diag([4.0, 1.0])
-    algorithm = methods.with_fixed_step(methods.METHODS["BCD (fixed step)"], 0.5, V)
-    assert algorithm.step_size == pytest.approx(0.5 / 4)
-    assert methods.with_fixed_step(methods.METHODS["MU"], 0.5, V) is methods.METHODS["MU"]
-
-
-# The objective
-
-
 def test_convex_in_one_factor_and_not_in_both(told, a):
     half, values, (W, H) = len(a.convex_at) // 2, a.convex_values, (a.data_W, a.data_H)
     assert a.convex_at[half] == 0.5
@@ -294,21 +262,15 @@ def test_convex_in_one_factor_and_not_in_both(told, a):
     assert "not refuted here" in flat
 
 
-def test_the_preliminary_answers_are_those_that_are_proved(sections):
+def test_the_preliminary_answers_are_those_that_are_proved_and_the_functions_deviate_by_rounding(sections, told, a):
     (text,) = (str(section.tables[0].rows) for section in sections if "objective in traces" in section.question)
     assert statements()[1].title.replace("X", "V") in text
     for number, module in (1, "frobenius_in_traces"), (2, "frobenius_gradients"), (3, "least_squares_solutions"):
         assert f"statement {number}, {module}.py" in text
         assert statements()[number].source == "lab, objective and gradients"
-
-
-def test_the_functions_deviate_by_rounding_and_the_text_sees_when_not(told, a):
     assert max(a.function_traces, a.function_W, a.function_H, *a.function_stationary) < 1e-9
     assert told("grad_W").startswith("Yes")
     assert told("grad_W", function_W=0.1).startswith("NO")
-
-
-# Noise and ranks
 
 
 def test_planted_factors_are_a_fit_that_random_starts_do_not_find(told, a):
@@ -329,12 +291,9 @@ def test_planted_factors_are_a_fit_that_random_starts_do_not_find(told, a):
     assert "above it" not in told("noise", bound=0 * a.bound)
 
 
-def test_ranks_respect_the_bound_and_what_can_be_recovered(a):
+def test_a_rank_runs_as_if_it_were_alone_and_respects_the_bound(a):
     assert np.all(a.rank_error >= a.rank_svd[:, None] * (1 - 1e-12))
     assert np.all(a.rank_recovery <= np.minimum(a.rank_ranks, methods.RANK)[:, None] / methods.RANK + 1e-12)
-
-
-def test_a_rank_runs_as_if_it_were_alone(a):
     """The zero components that fill a rank up to the widest change nothing."""
     place = a.rank_ranks.tolist().index(20)
     for name in ("BCD (1/L)", "MU"):
@@ -353,20 +312,6 @@ def test_the_verdict_on_ranks_turns_and_knows_when_the_starts_overlap(told, a):
     for share, words in ((0, "found less well"), (1, "found better")):
         recovery[:, -1] = share
         assert words in told("wrong rank", rank_recovery=recovery)
-
-
-def test_recovery_is_blind_to_order_and_scale_and_counts_what_is_missing():
-    W = np.random.default_rng(0).uniform(size=(30, 4))
-    assert methods.recovery(3 * W[:, ::-1], W, 5) == pytest.approx(1)
-    assert methods.recovery(np.eye(30)[:, :2], np.eye(30)[:, :4], 5) == pytest.approx(0.5)
-    assert methods.recovery(np.full((30, 4), np.nan), W, 5) == 0
-
-
-def test_a_rise_is_more_than_rounding():
-    assert not methods.rose(np.array(0.1), np.array(0.1 + 1e-13))
-    assert methods.rose(np.array(0.1), np.array(0.1 + 1e-9))
-    assert not methods.rose(np.array(np.inf), np.array(np.inf))
-    assert steps.count_rises(np.array([[0.5, 0.6, 0.4]]), np.array([0.45])).tolist() == [2]
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_algorithm_two_keeps_the_sum_of_the_data():
     np.testing.assert_allclose(np.sum(W, axis=0), 1, rtol=1e-12)
 
 
-def test_ranks_are_below_both_sides_of_x():
+def test_the_maxima_and_the_ranks_must_fit():
     assert study.ranks_for((784, 1000), (81, 9)) == ([9, 81], "")
     ranks, note = study.ranks_for((64, 1000), (9, 81))
     assert ranks == [9, 25]
@@ -120,6 +120,8 @@ def test_ranks_are_below_both_sides_of_x():
     assert study.ranks_for((64, 1000), (49, 64))[0] == [49]
     with pytest.raises(ValueError, match=r"ranks: expected some below min\(m, n\) = 1"):
         study.ranks_for((1, 9), (2,))
+    with pytest.raises(ValueError, match="one for each of ANLS"):
+        study.compute(replace(study.TINY, max_iters=(5, 5)))
 
 
 def test_with_compensation_it_is_the_algorithm_of_the_library():
@@ -131,16 +133,13 @@ def test_with_compensation_it_is_the_algorithm_of_the_library():
     np.testing.assert_allclose(run.loss, trace.loss, rtol=1e-8)
 
 
-def test_a_run_ends_at_the_first_delta_below_the_tolerance(arrays):
+def test_runs_end_at_the_first_delta_below_the_tolerance_with_scaled_columns(arrays):
     for i, method, way in np.ndindex(arrays["num_iters"].shape):
         count, delta = arrays["num_iters"][i, method, way], arrays["delta"][i, method, way]
         assert np.all(delta[: count - 1] > study.TINY.tol)
         assert delta[count - 1] <= study.TINY.tol or count == study.TINY.max_iters[method]
         assert np.all(np.isnan(delta[count:]))
     assert np.all(arrays["num_iters"][:, [ONE, TWO]] < study.TINY.max_iters[ONE])
-
-
-def test_the_columns_of_w_are_scaled_as_printed_or_zero(arrays):
     for i, k in enumerate(study.TINY.ranks):
         W = arrays[f"features_{k}"]
         size = np.array([W[ANLS].max(axis=0), W[ONE].max(axis=0), W[TWO].sum(axis=0)])
@@ -170,13 +169,17 @@ def test_the_losses_are_those_of_the_histories_and_with_compensation_never_rise(
             np.testing.assert_allclose(own[i, method, column], last, rtol=1e-9)
 
 
-def test_more_features_are_smaller_parts_and_each_loss_is_lower_with_the_algorithm_that_lowers_it(arrays):
+def test_more_features_are_smaller_parts_of_the_image(arrays):
     for trait, (sign, *_) in parts.TRAITS.items():
         assert np.all(sign * np.diff(arrays[trait], axis=0) > 0), trait
     frobenius, kl = arrays["frobenius"][:, :, 1], arrays["kl"][:, :, 1]
     assert np.all(frobenius[:, ONE] < frobenius[:, TWO])
     assert np.all(kl[:, TWO] < kl[:, ONE])
     assert np.all(arrays["sparsity"][:, TWO] > arrays["sparsity"][:, ONE])
+    images = arrays["parts"]
+    assert images.shape == (2, 64, 2 + parts.PARTS)
+    assert np.all(np.diff(images[:, :, 2:].sum(axis=1)) <= 0)
+    assert np.all(images[:, :, 2:].sum(axis=2) <= images[:, :, 1] + 1e-12)
 
 
 def test_traits_of_features_that_are_known():
@@ -185,13 +188,6 @@ def test_traits_of_features_that_are_known():
     found = parts.traits(jnmf.Factors(W, H), np.eye(4))
     expected = {"dead": 1, "sparsity": (1 + 0) / 2, "support": (1 / 4 + 1) / 2, "resemblance": (1 + 1 / 2) / 2}
     assert found == pytest.approx(expected | {"active": (2 + 1) / 2})
-
-
-def test_the_parts_are_parts_of_the_image(arrays):
-    images = arrays["parts"]
-    assert images.shape == (2, 64, 2 + parts.PARTS)
-    assert np.all(np.diff(images[:, :, 2:].sum(axis=1)) <= 0)
-    assert np.all(images[:, :, 2:].sum(axis=2) <= images[:, :, 1] + 1e-12)
 
 
 def test_a_dip_is_found_only_where_delta_rises(arrays):
@@ -212,7 +208,7 @@ def test_a_dip_is_found_only_where_delta_rises(arrays):
     assert "dips" not in delta.on_delta(falling)
 
 
-def test_the_numbers_of_the_tables_are_those_of_the_arrays(arrays, sections):
+def test_the_numbers_of_the_page_are_those_of_the_arrays(arrays, sections):
     bounds, _, runs, traits, losses, scaled = (section.tables[0] for section in sections if section.tables)
     assert bounds.rows[0][1:3] == (f"{arrays['svd'][0]:.6g}", f"{arrays['frobenius'][0, ANLS, 1]:.6g}")
     for row, (i, method) in enumerate(np.ndindex(2, 3)):
@@ -224,9 +220,6 @@ def test_the_numbers_of_the_tables_are_those_of_the_arrays(arrays, sections):
     assert f"after {arrays['num_iters'][0, ONE, PRINTED]} iterations" in sections[2].answer
     assert len(sections) == 7
     assert "no such file" in arrays["notes"][0]
-
-
-def test_the_lectures_example_has_a_negative_entry_and_the_divergence_two_values(arrays, sections):
     assert arrays["new_W"].min() > 0
     assert arrays["new_H"].min() < 0
     np.testing.assert_allclose(arrays["new_W"] @ arrays["new_H"], np.eye(2), atol=1e-15)
@@ -244,11 +237,13 @@ def test_the_words_about_building_blocks_follow_the_numbers(arrays):
     assert "nothing to compare" in parts.on_building_blocks({**arrays, "ranks": arrays["ranks"][:1]})
 
 
-def test_the_words_about_sparsity_follow_the_numbers(arrays):
+def test_the_words_about_sparsity_and_0_over_0_follow_the_numbers(arrays):
     sparsity = arrays["sparsity"].copy()
     for more, words in ((0.1, "are more sparse than"), (-0.1, "are less sparse than"), (0.001, "about as sparse")):
         sparsity[:, TWO] = sparsity[:, ONE] + more
         assert words in entropy.on_entropy(arrays | {"sparsity": sparsity})
+    for t, words in ((1, "(at t = 1) and algorithm II (at t = 1) would have"), (-1, "does not happen")):
+        assert words in formulas.on_formulas(arrays | {"undefined": np.array([t, t])})
 
 
 def test_the_words_about_tau_follow_the_numbers(arrays):
@@ -276,13 +271,3 @@ def test_the_words_about_scaling_follow_the_numbers(arrays):
     for factor, words in ((1.5, "50.00% above"), (0.75, "25.00% below")):
         loss[0, TWO, PRINTED, t - 1] = factor * loss[0, TWO, COMPENSATED, t - 1]
         assert words in scaling.on_scaling(arrays | {"loss": loss})
-
-
-def test_the_words_about_0_over_0_follow_the_numbers(arrays):
-    for t, words in ((1, "(at t = 1) and algorithm II (at t = 1) would have"), (-1, "does not happen")):
-        assert words in formulas.on_formulas(arrays | {"undefined": np.array([t, t])})
-
-
-def test_each_algorithm_needs_a_most_of_iterations():
-    with pytest.raises(ValueError, match="one for each of ANLS"):
-        study.compute(replace(study.TINY, max_iters=(5, 5)))

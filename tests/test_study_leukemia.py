@@ -31,12 +31,6 @@ def test_the_numbers_of_the_page_are_those_of_the_arrays(arrays, sections):
     assert len(consistency.measures_table({**arrays, "notes": arrays["notes"][:0]}).columns) == 8
 
 
-def test_the_figures_call_the_rank_as_the_text_does(arrays):
-    texts = [text for ax in consistency.draw_consensus(arrays).axes for text in (ax.get_title(), ax.get_xlabel())]
-    assert {"k = 3", "k = 4", "number of clusters k"} <= set(texts)
-    assert "rank" not in " ".join(texts)
-
-
 def test_the_planted_clusters_are_found_by_every_restart_and_one_more_is_less_consistent(arrays):
     assert scale.same_partition(arrays["labels"][0], arrays["subtypes"])
     same = arrays["subtypes"][:, None] == arrays["subtypes"]
@@ -44,6 +38,9 @@ def test_the_planted_clusters_are_found_by_every_restart_and_one_more_is_less_co
     assert all(arrays[measure][1] < arrays[measure][0] == 1 for measure in study.MEASURES)
     assert not subtypes.misplaced(arrays["labels"][0], arrays["subtypes"]).any()
     assert "All three speak for k = 3." in rank.on_rank(arrays)
+    kl, frobenius = arrays["memory"]
+    assert kl >= 8 * arrays["X_shape"].prod()
+    assert frobenius < kl
 
 
 def test_the_watched_restarts_are_those_of_the_sweep(arrays):
@@ -55,21 +52,12 @@ def test_the_watched_restarts_are_those_of_the_sweep(arrays):
         np.testing.assert_array_equal(of_rank[:, -1], np.argmax(members.H[: tiny.watched], axis=1))
 
 
-def test_the_divergence_needs_room_for_a_matrix_like_x(arrays):
-    kl, frobenius = arrays["memory"]
-    assert kl >= 8 * arrays["X_shape"].prod()
-    assert frobenius < kl
-
-
-def test_the_last_change_is_the_first_look_after_which_all_stays():
+def test_clusters_that_are_known():
     assigned = np.zeros((1, 3, 4, 2), int)
     assigned[0, 1, 2:, 1] = 1  # changes between the second look and the third
     assigned[0, 2, 0, 0] = 1
     found = settling.last_changes({"assigned": assigned, "looks": np.array([10, 20, 30, 40])})
     np.testing.assert_array_equal(found, [[10, 30, 20]])
-
-
-def test_clusters_are_written_with_their_most_frequent_subtype_first_and_may_be_called_anything():
     labels, names = np.array([0, 0, 0, 1, 1, 2]), np.array(["A", "B", "B", "A", "A", "C"])
     assert subtypes.written(labels, names) == "{2 B + 1 A}, {2 A} and {1 C}"
     np.testing.assert_array_equal(subtypes.misplaced(labels, names), [True, False, False, False, False, False])
@@ -77,7 +65,7 @@ def test_clusters_are_written_with_their_most_frequent_subtype_first_and_may_be_
         assert scale.same_partition(np.array([0, 0, 1]), np.array(other)) == same
 
 
-def test_the_words_follow_the_numbers(arrays):
+def test_the_words_and_figures_follow_the_numbers(arrays):
     given = lambda **changed: arrays | {name: np.asarray(value) for name, value in changed.items()}
     rising = dict.fromkeys(study.MEASURES, (0.9, 1.0))
     assert "Nothing falls here, and every k" in rank.on_rank(given(**rising))
@@ -101,6 +89,9 @@ def test_the_words_follow_the_numbers(arrays):
     late[:, :, -1] = -1
     assert "No run still changed" in settling.on_settling(given(assigned=np.zeros_like(late)))
     assert "4 of 4 runs still changed" in settling.on_settling(given(assigned=late))
+    texts = [text for ax in consistency.draw_consensus(arrays).axes for text in (ax.get_title(), ax.get_xlabel())]
+    assert {"k = 3", "k = 4", "number of clusters k"} <= set(texts)
+    assert "rank" not in " ".join(texts)
 
 
 def test_looks_must_be_within_the_run():

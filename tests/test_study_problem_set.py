@@ -15,10 +15,6 @@ from experiments.problem_set import clusters, penalties, topics
 MISSING = ("mnist_train", "classic4")
 
 
-def test_the_arrays_say_what_stood_in(arrays):
-    assert [note.startswith("These are") for note in arrays["notes"]] == [True, True]
-
-
 def test_als_obeys_the_rule_with_the_factor_2_and_not_without(arrays):
     deviation, without_2 = arrays["rule_deviation"], arrays["rule_deviation_without_2"]
     compared = np.isfinite(deviation)
@@ -31,10 +27,12 @@ def test_als_obeys_the_rule_with_the_factor_2_and_not_without(arrays):
     assert with_the_norm.max() < 1e-5
 
 
-def test_a_deviation_of_nothing_is_not_called_rounding():
+def test_small_measures():
     assert study.size_of([0.0]) == "0, without rounding"
     assert "which is rounding" in study.size_of([0, 1e-14])
     assert "more than rounding" in study.size_of([1e-3, 0])
+    np.testing.assert_allclose(penalties.mean_cosine(np.outer([1.0, 2, 3], [1, 5])), 1, rtol=1e-12)
+    assert penalties.mean_cosine(np.eye(3)) == 0
 
 
 def test_paths_start_without_a_penalty_and_end_without_components(arrays):
@@ -59,31 +57,25 @@ def test_sparsity_is_in_its_bounds_and_met_at_the_ends_alone(arrays):
     np.testing.assert_allclose(np.ptp(arrays["images"][0]), 0, atol=1e-12)
 
 
-def test_the_multiplicative_update_is_the_gradient_step(arrays):
+def test_the_multiplicative_update_is_the_gradient_step_with_steps_on_both_sides_of_projected_gradient(arrays):
     assert arrays["step_deviation"].max() < 1e-12
     assert len(arrays["step_deviation"]) == study.TINY.num_iters
     for method in ("MU", "PGD"):
         assert np.all(np.diff(arrays[f"{method}.loss"]) <= 1e-9 * arrays[f"{method}.loss"][0])
     np.testing.assert_allclose(arrays["MU.loss"][0], arrays["PGD.loss"][0], rtol=1e-12)
-
-
-def test_each_column_has_steps_on_both_sides_of_projected_gradient(arrays):
     assert arrays["step_column_smallest"].max() <= 1 + 1e-9
     assert arrays["step_column_largest"].min() >= 1 - 1e-9
     counted = arrays["step_histogram"].sum(axis=1) + arrays["step_below_bins"]
     np.testing.assert_allclose(counted, 1, rtol=1e-12)  # none is above the bins
 
 
-def test_a_newton_step_lands_at_als_from_anywhere_and_a_gradient_step_does_not(arrays):
+def test_a_newton_step_lands_at_als_from_anywhere_which_is_not_the_best(arrays):
     assert max(arrays["hessian_deviation"], arrays["pseudo_inverse_deviation"]) < 1e-12
     assert arrays["landing_deviation"].max() < 1e-10
     assert arrays["distance_gradient"].min() > 1e-3
     assert arrays["distance_before"].max() > 50
     assert arrays["iterate_deviation"].max() < 1e-9
     np.testing.assert_allclose(arrays["newton.loss"], arrays["ALS.loss"], rtol=1e-9)
-
-
-def test_the_smallest_example_ends_at_one_point_which_is_not_the_best(arrays):
     ends = arrays["plane_ends"]
     np.testing.assert_allclose(ends, np.broadcast_to(ends[0], ends.shape), atol=1e-9)
     np.testing.assert_allclose(arrays["plane_truncated"], np.maximum(ends[0], 0), atol=1e-9)
@@ -104,15 +96,12 @@ def test_k_means_is_the_semi_orthogonal_factorisation(arrays):
     np.testing.assert_allclose(arrays["means"], means, atol=1e-12)
 
 
-def test_divergence_and_likelihood_move_in_lockstep(arrays):
+def test_divergence_and_likelihood_move_in_lockstep_and_topics_are_those_that_were_planted(arrays):
     assert topics.lockstep(arrays).max() < 1e-12
     assert np.all(np.diff(arrays["divergence"], axis=1) < 0)
     np.testing.assert_allclose(arrays["weight_sum"][:, 1:], 1, rtol=1e-12)
     assert np.abs(arrays["weight_sum"][:, 0] - 1).min() > 1e-4  # it is the update that makes it one
     assert arrays["divergence"][arrays["best_start"], -1] == arrays["divergence"][:, -1].min()
-
-
-def test_topics_are_those_that_were_planted(arrays):
     members = arrays["topic_members"]
     assert members.sum() == arrays["documents_terms"][0]
     assert members.max(axis=0).sum() / members.sum() > 0.8
@@ -145,10 +134,7 @@ def test_records_must_fit_into_the_iterations():
         study.compute(replace(study.TINY, topic_iters=25))
 
 
-# The page
-
-
-def test_every_question_is_answered_with_its_statement_and_its_deviation(sections):
+def test_every_question_has_its_statement_and_its_deviation(sections):
     assert len(sections) == 6
     for i, section in enumerate(sections):
         assert section.question.startswith(f"Problem {i + 1}. ")
@@ -156,16 +142,13 @@ def test_every_question_is_answered_with_its_statement_and_its_deviation(section
         assert study.PROOFS[15 + i][1] in section.answer
         (checked,) = (table for table in section.tables if table.columns[0] == "checked on these data")
         assert not any("more than rounding" in cell for row in checked.rows for cell in row)
-
-
-def test_statements_are_where_the_text_says():
     for number, (name, _) in study.PROOFS.items():
         module = importlib.import_module(f"proofs.{name}")
         assert [s.number for s in module.STATEMENTS] == [number]
         assert f"problem {number - 14}" in module.STATEMENTS[0].source
 
 
-def test_numbers_in_the_text_are_those_of_the_arrays(arrays, sections):
+def test_numbers_in_the_text_and_in_the_tables_are_those_of_the_arrays(arrays, sections):
     answers = [f"{section.answer} {section.tables}" for section in sections]
     assert f"{np.nanmax(arrays['rule_deviation']):.1e}" in answers[0]
     assert f"{arrays['ALS.error'][0, 0]:.3f} without a penalty" in answers[0]
@@ -177,14 +160,12 @@ def test_numbers_in_the_text_are_those_of_the_arrays(arrays, sections):
     assert objectives in answers[4]
     assert f"{topics.lockstep(arrays).max():.1e}" in answers[5]
     assert "150 documents × 60 terms" in answers[5]
-
-
-def test_tables_hold_the_numbers_of_the_arrays(arrays, sections):
     tables = [table for section in sections for table in section.tables]
     assert len(tables) == 10
     terms, members = tables[-2:]
     assert [row[2].split(", ")[0] for row in terms.rows] == arrays["topic_terms"][:, 0].tolist()
     assert [list(map(int, row[1:])) for row in members.rows] == arrays["topic_members"].tolist()
+    assert [note.startswith("These are") for note in arrays["notes"]] == [True, True]
 
 
 def test_the_text_follows_the_numbers_where_they_come_out_otherwise(arrays):
@@ -209,8 +190,3 @@ def test_the_text_follows_the_numbers_where_they_come_out_otherwise(arrays):
     assert f"{arrays['collections'][3]} is the largest of no topic" in answers[5]
     assert "both are nonnegative" in clusters.k_means(arrays)
     assert "not both are nonnegative" in clusters.k_means(arrays | {"least_entry": np.array([[0, -0.1], [0, 1]])})
-
-
-def test_mean_cosine_is_one_for_columns_that_are_alike_and_zero_for_those_that_share_nothing():
-    np.testing.assert_allclose(penalties.mean_cosine(np.outer([1.0, 2, 3], [1, 5])), 1, rtol=1e-12)
-    assert penalties.mean_cosine(np.eye(3)) == 0
