@@ -1,6 +1,5 @@
 """The first lab study: what its source implies holds for the arrays, and the text says what the arrays hold."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import jax
@@ -15,6 +14,12 @@ from experiments.words import span
 from jnmf import PGD, losses
 from proofs.statements import statements
 
+IMPOSSIBLE = [
+    ({"few_restarts": 3}, "few_restarts: expected"),
+    ({"few_restarts": 0}, "few_restarts: expected"),
+    ({"num_iters": 10}, "num_iters: expected"),
+    ({"ranks": (20,)}, "ranks: expected"),
+]
 V = data.generate_dataset_NMF(study.TINY.noise_level).V
 DESCENDING = ("MU", "HALS (3 sweeps)", "BCD (1/L)")
 
@@ -22,12 +27,6 @@ DESCENDING = ("MU", "HALS (3 sweeps)", "BCD (1/L)")
 @pytest.fixture(scope="module")
 def a(arrays):
     return SimpleNamespace(**arrays)
-
-
-@pytest.fixture(scope="module")
-def told(arrays):
-    """The one answer whose question contains `part`, with some of the arrays others."""
-    return lambda part, **values: answer(study.sections(changed(arrays, **values)), part)
 
 
 def changed(arrays, **values):
@@ -43,12 +42,6 @@ def row(arrays, part: str, first: str, **values) -> tuple[str, ...]:
 def first_start(rank: int = methods.RANK):
     key = jax.random.split(jax.random.key(study.TINY.seed), study.TINY.num_restarts)[:1]
     return methods.members(methods.random_starts(key, V, rank=rank))[0]
-
-
-@pytest.mark.parametrize("wrong", [{"few_restarts": 3}, {"few_restarts": 0}, {"num_iters": 10}, {"ranks": (20,)}])
-def test_settings_that_do_not_fit_are_refused(wrong):
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
-        study.compute(dataclasses.replace(study.TINY, **wrong))
 
 
 @pytest.mark.parametrize("level", [0, 1])
@@ -168,7 +161,7 @@ def test_multiplicative_updates_stay_positive_and_keep_zeros(told, a):
     assert np.all(a.zeros_count[1] == put)
     assert told("multiplicative").startswith("Yes")
     assert "no entry is 0" in told("multiplicative")
-    fewer = told("multiplicative", zeros_kept=[240, 250], zeros_count=a.zeros_count + 7)
+    fewer = told("multiplicative", zeros_kept=np.array([240, 250]), zeros_count=a.zeros_count + 7)
     assert "7 entries are 0" in fewer
     assert "240 are 0 at the end" in fewer
     assert told("multiplicative", zeros_lowest=a.zeros_lowest - 1).startswith("NO")
@@ -270,7 +263,7 @@ def test_the_preliminary_answers_are_those_that_are_proved_and_the_functions_dev
         assert statements()[number].source == "lab, objective and gradients"
     assert max(a.function_traces, a.function_W, a.function_H, *a.function_stationary) < 1e-9
     assert told("grad_W").startswith("Yes")
-    assert told("grad_W", function_W=0.1).startswith("NO")
+    assert told("grad_W", function_W=np.array(0.1)).startswith("NO")
 
 
 def test_planted_factors_are_a_fit_that_random_starts_do_not_find(told, a):
