@@ -80,7 +80,7 @@ LAB = (
     Ask(
         "L12", "part 1", "least squares without a constraint: negative, unstable?", "lab_synthetic.about_least_squares"
     ),
-    Ask("L13", "part 1", "projected ALS: W, then H", "jnmf.ALS experiments.lab_synthetic.run_W_first"),
+    Ask("L13", "part 1", "projected ALS: W, then H", "jnmf.ALS experiments.lab_synthetic.methods.run_W_first"),
     Ask("L14", "part 1", "iterate it, watch the objective: what is seen?", "lab_synthetic.about_projecting"),
     Ask("L15", "part 1", "projected block coordinate descent", "jnmf.PGD lab_synthetic.about_steps 5"),
     Ask("L16", "part 1", "for which step sizes does it converge, typical values", "lab_synthetic.about_steps"),
@@ -104,7 +104,7 @@ LAB = (
     Ask("L34", "part 2", "relate them to features of the digit", "lab_mnist.activity"),
     Ask("L35", "part 2", "the same for random images", "lab_mnist.activity"),
     Ask("L36", "part 2", "the rank: reconstruction against interpretability", "lab_mnist.trade"),
-    Ask("L37", "part 2", "PCA by scikit-learn", "experiments.lab_mnist.fit_pca lab_mnist.beside_pca"),
+    Ask("L37", "part 2", "PCA by scikit-learn", "experiments.lab_mnist.pca.fit_pca lab_mnist.beside_pca"),
     Ask("L38", "part 2", "how do the components of PCA and NMF differ?", "lab_mnist.beside_pca"),
     Ask("L39", "part 2", "which is easier to interpret, and why?", "lab_mnist.interpretation"),
     Ask("L40", "part 2", "must a lower error mean a better interpretation?", "lab_mnist.lower_error"),
@@ -256,15 +256,16 @@ def _section(study: str, key: str) -> str:
 
 @cache
 def sections_of(study: str) -> list[tuple[str, frozenset[str]]]:
-    """For each section of a study its title, … where a number is put in, and the functions that write it.
+    """For each section of a study its title, … where a number is put in, and the file and the functions that write it.
 
     Read from the source: `Section(question, answer, …)`, the question there or under the name `question`.
     """
-    path = HERE / f"{study}.py"
-    if not path.is_file():
+    paths = sorted((HERE / study).glob("*.py")) or [HERE / f"{study}.py"]
+    if not paths[0].is_file():
         raise Missing(f"there is no study {study}")
     found = []
-    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    every = ((path, node) for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    for path, function in every:
         if not isinstance(function, ast.FunctionDef):
             continue
         own = [n for n in ast.walk(function) if isinstance(n, ast.Assign) and _is_name(n.targets[0], "question")]
@@ -272,7 +273,7 @@ def sections_of(study: str) -> list[tuple[str, frozenset[str]]]:
             if isinstance(call, ast.Call) and _is_name(call.func, "Section") and call.args:
                 title = own[0].value if _is_name(call.args[0], "question") and own else call.args[0]
                 names = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
-                found.append((_text(title), frozenset(names | {function.name})))
+                found.append((_text(title), frozenset(names | {function.name, path.stem})))
     return found
 
 

@@ -1,6 +1,6 @@
 """What a study is, and how one is run, kept and reused.
 
-A study is a module of this folder, or a folder with a file a question (see `together`), that has
+A study is a folder with a file a question (see `together`), or a module where it has one question, that has
 
     TITLE, SOURCE           what it is called on the page, and where its questions come from
     Settings                a frozen dataclass; its defaults take seconds (`make demo`)
@@ -43,9 +43,12 @@ NAMES = (
     "faces",
     "leukemia",
     "swimmer",
+    "sparse_parts",
 )
 
 FIRST = "leukemia"  # the quickest, which `all` begins with: figures within seconds
+
+SHARED = ("data", "downloads", "measures")  # what the studies compute with
 
 Arrays = dict[str, np.ndarray]
 
@@ -83,7 +86,7 @@ def load(name: str) -> Any:
 def together(questions: Iterable[Any]) -> tuple[Any, Any]:
     """`plot` and `sections` of a study from its questions, in their order: modules or objects of which each has
 
-    compute(settings, arrays) -> arrays     its own, from those of the questions before it
+    compute(settings, given) -> arrays      where it has its own work: from what the questions share (see `computed`)
     plot(arrays) -> {name: Figure}          where it has figures
     sections(arrays) -> [Section, …]        mostly one
     """
@@ -95,6 +98,16 @@ def together(questions: Iterable[Any]) -> tuple[Any, Any]:
         return [section for question in questions for section in question.sections(arrays)]
 
     return plot, sections
+
+
+def computed(questions: Iterable[Any], settings, given) -> dict[str, Any]:
+    """What each question computes from the settings and from what all are given, in their order."""
+    return {k: a for q in questions if hasattr(q, "compute") for k, a in q.compute(settings, given).items()}
+
+
+def notes(*texts: str) -> np.ndarray:
+    """For `arrays["notes"]`: those that say something."""
+    return np.array([text for text in texts if text], dtype=str)
 
 
 def compiled(programs: list[tuple[Any, tuple, dict[str, Any]]]) -> list[Any]:
@@ -131,7 +144,7 @@ def fingerprint(name: str) -> str:
     """A checksum of the code that a study runs: its module, what all studies share, and the library."""
     here, library, own = Path(__file__).parent, Path(jnmf.__file__).parent, Path(load(name).__file__)
     of_study = sorted(own.parent.glob("*.py")) if own.name == "__init__.py" else [own]
-    sources = [*of_study, here / "data.py", here / "downloads.py", *sorted(library.rglob("*.py"))]
+    sources = [*of_study, *(here / f"{shared}.py" for shared in SHARED), *sorted(library.rglob("*.py"))]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 

@@ -271,10 +271,7 @@ def components(W, shape, *, order: str = "C", num_columns: int | None = None, ti
     r = len(images)
     if titles is not None and len(titles) != r:
         raise ValueError(f"titles: expected one for each of the {r} columns of W, got {len(titles)}")
-    if num_columns is None:
-        num_columns = int(np.ceil(np.sqrt(r)))
-    checks.count(num_columns, "num_columns", 1)
-    num_rows = -(-r // num_columns)
+    num_columns, num_rows = _columns_and_rows(r, num_columns)
     figure, grid = _image_grid(num_rows, num_columns, shape, lines_of_title=0 if titles is None else num_rows)
     style = {"vmin": 0, "vmax": W.max(), "cmap": "gray", "interpolation": "nearest", **keywords}
     for k, ax in enumerate(grid.flat):
@@ -286,6 +283,25 @@ def components(W, shape, *, order: str = "C", num_columns: int | None = None, ti
             ax.set_title(titles[k], fontsize="small")
     figure.colorbar(drawn, ax=grid, label="entry of $W$", shrink=min(1, BAR_HEIGHT / figure.get_figheight()))
     return figure
+
+
+def tiles(W, shape, *, order: str = "C", num_columns: int | None = None, gap: int = 1) -> np.ndarray:
+    """The columns of W as images on one sheet, for an `imshow` among other panels.
+
+    W: (m, r). shape, order, num_columns: as in `components`.
+    gap: pixels of NaN, which are not drawn, between two images; NaN, too, is what is left over of the last row.
+
+    Raises TypeError or ValueError for arguments of other shapes.
+    """
+    images = _images(_array(W, "W"), shape, order, "W")
+    num_columns, num_rows = _columns_and_rows(len(images), num_columns)
+    checks.count(gap, "gap", 0)
+    height, width = shape[0] + gap, shape[1] + gap
+    sheet = np.full((num_rows * height - gap, num_columns * width - gap), np.nan)
+    for k, image in enumerate(images):
+        top, left = k // num_columns * height, k % num_columns * width
+        sheet[top : top + shape[0], left : left + shape[1]] = image
+    return sheet
 
 
 def heatmaps(X, factors, *, rows=None, columns=None, **keywords) -> "Figure":
@@ -415,6 +431,14 @@ def _label_ranks(ax, ylabel: str) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set(xlabel="rank $r$", ylabel=ylabel)
     ax.grid(alpha=0.3)
+
+
+def _columns_and_rows(count: int, num_columns: int | None) -> tuple[int, int]:
+    """Images in a row, if not given about as many as there are rows, and the rows that so many images need."""
+    if num_columns is None:
+        num_columns = int(np.ceil(np.sqrt(count)))
+    checks.count(num_columns, "num_columns", 1)
+    return num_columns, -(-count // num_columns)
 
 
 def _image_grid(num_rows: int, num_columns: int, shape, *, lines_of_title: int):

@@ -10,6 +10,10 @@ import jax
 import numpy as np
 import pytest
 
+from experiments import data
+
+pytest.register_assert_rewrite("every_study")
+
 gc.set_threshold(100_000, 20, 20)  # what tracing makes is seldom garbage, and to look through it takes a tenth of all
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 2)  # sweeps are spread over them
@@ -82,3 +86,27 @@ def cbcl_book(data_folder):
     with np.load(os.path.join(data_folder, "cbcl_faces.npz")) as archive:
         pixels = archive[archive.files[0]]
     return (256 - pixels.astype(float)) / 256
+
+
+@pytest.fixture(scope="module")
+def arrays(request):
+    """Of the file's `study` at TINY, computed once, without the data it calls MISSING."""
+    from every_study import missing
+
+    with pytest.MonkeyPatch.context() as patch:
+        for loader in getattr(request.module, "MISSING", ()):
+            patch.setattr(data, loader, missing)
+        return request.module.study.compute(request.module.study.TINY)
+
+
+@pytest.fixture(scope="module")
+def sections(request, arrays):
+    return request.module.study.sections(arrays)
+
+
+@pytest.fixture(scope="module")
+def told(request, arrays):
+    """(a word of the question, arrays that are other than computed) -> the answer."""
+    from every_study import answer
+
+    return lambda word, **changed: answer(request.module.study.sections({**arrays, **changed}), word)

@@ -449,6 +449,20 @@ def test_components_that_are_all_zero_are_drawn():
     assert_drawn(plot.components(np.zeros((6, 2)), SHAPE))
 
 
+def test_tiles_are_the_images_side_by_side_with_gaps_that_are_not_drawn():
+    W, N = np.arange(18.0).reshape(6, 3), [np.nan] * 2
+    first, second, third = ([[w[0], w[2], w[4]], [w[1], w[3], w[5]]] for w in W.T)  # column by column
+    rows = [[*a, np.nan, *b] for a, b in zip(first, second, strict=True)]
+    expected = [*rows, [np.nan] * 7, *([*c, np.nan, np.nan, *N] for c in third)]
+    np.testing.assert_array_equal(plot.tiles(W, SHAPE, order="F"), expected)
+    sheet = plot.tiles(W, SHAPE, num_columns=3, gap=0)
+    np.testing.assert_array_equal(sheet, np.hstack([w.reshape(SHAPE) for w in W.T]))
+    with pytest.raises(ValueError, match="shape: expected"):
+        plot.tiles(W, (2, 2))
+    with pytest.raises((TypeError, ValueError), match="gap: expected"):
+        plot.tiles(W, SHAPE, gap=-1)
+
+
 # heatmaps
 
 

@@ -88,7 +88,7 @@ def test_the_words_of_the_first_study_follow_the_numbers(ran):
     arrays = study.read(ran / "williams.npz").arrays
     svd = arrays["svd"][:, None]
     at = lambda *factors: arrays | {"fits.rmse": svd * np.array(factors)}
-    beyond, within = (williams.against_svd(at(1.01, 1.011, worst)) for worst in (1.015, 1.05))
+    beyond, within = (williams.svd.against_svd(at(1.01, 1.011, worst)) for worst in (1.015, 1.05))
     assert beyond.startswith("Unfavourable, by more than the starts differ: at r = 3 the RMSE of the best of 3 NMFs")
     assert "and the worst NMF 0.50% above the best, half of them at most 0.10%. " in beyond
     assert "within the spread of the starts at no r." in beyond
@@ -99,37 +99,39 @@ def test_the_words_of_the_first_study_follow_the_numbers(ran):
         "and the worst NMF 3.96% above the best, half of them at most 0.10%, so that an unlucky start costs" in within
     )
     assert "within the spread of the starts at r = 2, 3, 4." in within
-    assert williams.against_svd(at(1, 1, 1)).startswith("Neither: at r = 3")
+    assert williams.svd.against_svd(at(1, 1, 1)).startswith("Neither: at r = 3")
     alone = arrays | {"fits.rmse": 1.01 * svd}
-    assert williams.against_svd(alone).startswith("Unfavourable: at r = 3 the RMSE of the NMF is 1.00%")
+    assert williams.svd.against_svd(alone).startswith("Unfavourable: at r = 3 the RMSE of the NMF is 1.00%")
     alike = lambda *scores: np.array([np.full((3, 3), score) for score in scores])
-    words = williams.similarity(
+    words = williams.similarity.agreement(
         arrays | {"similarity.U_pairs": alike(0.9, 0.5, 0.7), "similarity.V_pairs": alike(0.9, 0.8, 0.6)}
     )
     assert "0.500 for U at r = 3 and 0.600 for V at r = 4" in words
     assert "above 0.99 at no r" in words
-    assert williams.sensitivity(at(1.1, 1.1001, 1.1002)).startswith("No: at r = 3 3 of 3")
-    some = williams.sensitivity(at(1.1, 1.1, 1.3))
+    assert williams.scree.sensitivity(at(1.1, 1.1001, 1.1002)).startswith("No: at r = 3 3 of 3")
+    some = williams.scree.sensitivity(at(1.1, 1.1, 1.3))
     assert some.startswith("Yes, for some starts: at r = 3 2 of 3")
     assert "Of the other 1, " in some
-    assert williams.sensitivity(at(1.1, 1.2, 1.3)).startswith("Yes: at r = 3 1 of 3")
+    assert williams.scree.sensitivity(at(1.1, 1.2, 1.3)).startswith("Yes: at r = 3 1 of 3")
 
     falls = {"fits.rmse": np.array([[0.5], [0.2], [0.199]]), "shuffled.rmse": np.array([[0.9], [0.8], [0.7]])}
-    assert "nothing that noise would not give" in williams.scree(arrays | falls)
+    assert "nothing that noise would not give" in williams.scree.falls(arrays | falls)
     falls["shuffled.rmse"] = np.array([[0.9], [0.8], [0.7999]])
-    assert "more than noise would give" in williams.scree(arrays | falls)
+    assert "more than noise would give" in williams.scree.falls(arrays | falls)
 
-    assert williams.blocks(arrays).startswith("The raw order shows most of it already")
+    assert williams.heatmaps.blocks(arrays).startswith("The raw order shows most of it already")
     mixed = np.random.default_rng(0).permutation(300) % 3
-    assert williams.blocks(arrays | {"row_clusters": mixed, "column_clusters": mixed}).startswith("Yes. The raw order")
+    assert williams.heatmaps.blocks(arrays | {"row_clusters": mixed, "column_clusters": mixed}).startswith(
+        "Yes. The raw order"
+    )
 
-    assert "they can be noise" in williams.negative_entries(arrays | {"X": arrays["U"] @ arrays["V"].T - 0.1})
+    assert "they can be noise" in williams.signs.negative_entries(arrays | {"X": arrays["U"] @ arrays["V"].T - 0.1})
     X = np.where(np.arange(arrays["X"].size).reshape(arrays["X"].shape) % 50 == 0, -9, arrays["X"])
-    assert "larger than what is left" in williams.negative_entries(arrays | {"X": X})
+    assert "larger than what is left" in williams.signs.negative_entries(arrays | {"X": X})
     test = np.array([[0.5, 0.5, 0.5], [0.2, 0.21, 0.2], [0.3, 0.31, 0.3]])
-    assert "it rises again" in williams.chosen(arrays | {"held_out.test": test})
+    assert "it rises again" in williams.held_out.chosen(arrays | {"held_out.test": test})
     test = np.array([[0.5, 0.5, 0.5], [0.2, 0.21, 0.2], [0.2, 0.21, 0.9]])
-    assert "no sure rise" in williams.chosen(arrays | {"held_out.test": test})
+    assert "no sure rise" in williams.held_out.chosen(arrays | {"held_out.test": test})
 
 
 def test_a_finished_study_is_not_run_again(ran, monkeypatch, capsys):

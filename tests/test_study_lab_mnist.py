@@ -4,42 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from every_study import *
 
 from experiments import data
 from experiments import lab_mnist as study
+from experiments.lab_mnist import activity, build_up
+from experiments.lab_mnist.measures import features, found_again, spread
+from experiments.lab_mnist.shared import kind_of
 
-
-def missing():
-    raise data.DataMissing("no such file")
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "mnist_train", missing)
-        patch.setattr(data, "mnist_test", missing)
-        return study.compute(study.TINY)
-
-
-@pytest.fixture(scope="module")
-def sections(arrays):
-    return study.sections(arrays)
-
-
-def answer(sections, word: str) -> str:
-    (found,) = [section.answer for section in sections if word in section.question]
-    return found
+MISSING, DRAWN = ("mnist_train", "mnist_test"), ()
+IMPOSSIBLE = [
+    *(({"given": given}, "given: expected") for given in ((0, 150), ())),
+    *(({name: value}, f"{name}: expected") for name, value in (("num_images", 5000), ("num_random", 41))),
+    ({"num_restarts": 1}, "num_restarts: expected at least 2"),
+]
 
 
 def test_the_page_says_what_stands_in(arrays):
     assert "no such file" in arrays["notes"][0]
     np.testing.assert_array_equal(arrays["shape"], (8, 8))
-
-
-def test_the_arrays_can_be_kept(arrays):
-    for name, array in arrays.items():
-        assert isinstance(array, np.ndarray | np.generic), name
-        assert array.dtype != object, name
 
 
 def test_pca_is_below_the_svd_is_below_nmf(arrays):
@@ -65,12 +48,12 @@ def test_components_are_images_in_order_of_their_ink(arrays):
 
 
 def test_each_component_brings_an_image_nearer(arrays):
-    path = study.errors_of_build_up(arrays)
+    path = build_up.errors_of_build_up(arrays)
     np.testing.assert_allclose(path[:, 0], 1)
     assert np.all(np.diff(path, axis=1) <= 1e-12)
     x, rebuilt = arrays["drawn"], arrays["W"] @ arrays["weights"]
     np.testing.assert_allclose(path[:, -1], np.linalg.norm(x - rebuilt, axis=0) / np.linalg.norm(x, axis=0))
-    for image, whole, sums in zip(x.T, rebuilt.T, study.built_up(arrays), strict=True):
+    for image, whole, sums in zip(x.T, rebuilt.T, build_up.built_up(arrays), strict=True):
         squares = np.sum((image - whole) ** 2) + np.sum((whole - sums) ** 2, axis=1)
         np.testing.assert_allclose(np.sum((image - sums) ** 2, axis=1), squares)
 
@@ -93,23 +76,17 @@ def test_spread(order):
     images[3] = 1
     W = np.stack([image.ravel(order=order) for image in images], axis=1)
     widths = [0, 1, np.sqrt((1.5**2 + 3 * 0.5**2) / 4), np.sqrt((4**2 - 1 + 7**2 - 1) / 12), np.nan]
-    np.testing.assert_allclose(study.spread(W, (4, 7), order), widths, atol=1e-7)
+    np.testing.assert_allclose(spread(W, (4, 7), order), widths, atol=1e-7)
 
 
 def test_found_again_knows_neither_order_nor_scale():
     A = np.random.default_rng(0).uniform(size=(6, 4))
-    np.testing.assert_allclose(study.found_again(A[:, :3], -2 * A[:, ::-1]), 1)
-    np.testing.assert_allclose(study.found_again(np.eye(4)[:, :1], np.full((4, 1), 1.0)), 0.5)
-
-
-def test_every_figure_belongs_to_a_question(arrays, sections):
-    figures = study.plot(arrays)
-    assert sorted(figures) == sorted(name for section in sections for name in section.figures)
+    np.testing.assert_allclose(found_again(A[:, :3], -2 * A[:, ::-1]), 1)
+    np.testing.assert_allclose(found_again(np.eye(4)[:, :1], np.full((4, 1), 1.0)), 0.5)
 
 
 def test_the_answers_are_those_of_the_arrays(arrays, sections):
     (m, n), (errors, unseen) = arrays["size"], arrays["errors"].T
-    assert all(section.answer and "nan" not in section.answer for section in sections)
     assert answer(sections, "dimensions").startswith(f"V_mnist is {n} × {m}: each row is an image")
     assert f"{arrays['error'][-1]:.4f} after {len(arrays['error'])} iterations" in answer(sections, "converge")
     assert f"error of NMF, here {errors[1]:.4f}, {float(arrays['bound']):.4f}, {errors[0]:.4f}" in answer(
@@ -122,51 +99,53 @@ def test_the_answers_are_those_of_the_arrays(arrays, sections):
     assert [row[1] for row in table.rows] == [f"{error:.4f}" for error in arrays["rank_error"].min(axis=1)]
 
 
-def test_the_answers_turn_with_the_numbers(arrays):
-    swapped = arrays | {"errors": np.array([[0.3, 0.2], [0.2, 0.3]]), "bound": np.array(0.25)}
-    assert "Here NMF has the lower error, 0.2000 against 0.3000 of PCA" in study.lower_error(swapped)
-    assert "holds at each rank" in study.lower_error(swapped)
-    assert "FAILS" in study.lower_error(arrays | {"bound": np.array(2.0)})
-    wide = arrays | {"spread": np.full(len(arrays["ink"]), 2 * arrays["whole_spread"])}
-    narrow = arrays | {"spread": np.full(len(arrays["ink"]), 0.1 * arrays["whole_spread"])}
-    assert "mostly as wide as a digit" in study.basis(wide)
-    assert "Parts of digits" in study.basis(narrow)
-    assert study.basis(narrow).count(f"{len(arrays['ink'])} of the {len(arrays['ink'])} components") == 1
+def test_the_answers_turn_with_the_numbers(arrays, told):
+    swapped = {"errors": np.array([[0.3, 0.2], [0.2, 0.3]]), "bound": np.array(0.25)}
+    assert "Here NMF has the lower error, 0.2000 against 0.3000 of PCA" in told("lower error", **swapped)
+    assert "holds at each rank" in told("lower error", **swapped)
+    assert "FAILS" in told("lower error", bound=np.array(2.0))
+    r, whole = len(arrays["ink"]), float(arrays["whole_spread"])
+    narrow = told("basis images", spread=np.full(r, 0.1 * whole))
+    assert narrow.startswith("Parts of digits")
+    assert narrow.count(f"{r} of the {r} components") == 1
+    assert "mostly as wide as a digit" in told("basis images", spread=np.full(r, 2 * whole))
+    labels = arrays["labels"]
+    assert told("Three rows", nearest=labels).startswith("2 of the 2 images are nearest")
+    assert told("Three rows", nearest=labels + 1).startswith("None of the 2 images are nearest")
 
 
-def test_the_last_question_is_answered_yes_or_no_by_the_numbers(arrays):
+def test_the_last_question_is_answered_yes_or_no_by_the_numbers(told):
     good = {
         "errors": np.array([[0.3, 0.3], [0.2, 0.2]]),
         "hoyer": np.array([0.8]), "pca_hoyer": np.array([0.4]),
         "spread": np.array([1.0]), "pca_spread": np.array([2.0]), "used": np.array([3.0, 4.0]),
     }  # fmt: skip
-    text = study.lower_error(arrays | good)
+    text = told("lower error", **good)
     assert text.startswith("No. Here PCA has the lower error, 0.2000 against 0.3000")
     assert "ahead in sparsity, spread and number of components in an image" in text
-    assert study.interpretation(arrays | good).startswith("NMF, for its signs and by all three")
+    assert told("easier", **good).startswith("NMF, for its signs and by all three")
     bad = good | {"hoyer": np.array([0.1]), "spread": np.array([3.0]), "used": np.array([4.0, 4.0])}
-    assert study.lower_error(arrays | bad).startswith("These numbers are no example against it")
-    assert study.interpretation(arrays | bad).startswith("NMF for its signs alone: by the three")
+    assert told("lower error", **bad).startswith("These numbers are no example against it")
+    assert told("easier", **bad).startswith("NMF for its signs alone: by the three")
     equal = good | {"errors": np.array([[0.2, 0.3], [0.2, 0.2]])}
-    assert study.lower_error(arrays | equal).startswith("These numbers are no example")
+    assert told("lower error", **equal).startswith("These numbers are no example")
 
 
-def test_the_reason_for_the_rank_is_computed(arrays):
-    ranks, whole = arrays["ranks"], float(arrays["whole_spread"])
-    own = np.where(ranks >= study.TINY.rank, 0.5, 1.0) * whole
-    assert "The rank is 4: the lowest of the ranks 2, 3, 4 whose" in study.rank_reason(arrays | {"rank_spread": own})
+def test_the_reason_for_the_rank_is_computed(arrays, told):
+    tried, whole = arrays["ranks"], float(arrays["whole_spread"])
+    own = np.where(tried >= study.TINY.rank, 0.5, 1.0) * whole
+    assert told("at which rank", rank_spread=own).startswith("The rank is 4: the lowest of the ranks 2, 3, 4 whose")
     own[-2] = 0.5 * whole
-    assert "set by hand" in study.rank_reason(arrays | {"rank_spread": own})
-    assert "it would be 3." in study.rank_reason(arrays | {"rank_spread": own})
-    assert "does not exist here" in study.rank_reason(arrays | {"rank_spread": 0 * own + whole})
+    for text in ("set by hand", "it would be 3."):
+        assert text in told("at which rank", rank_spread=own)
+    assert "does not exist here" in told("at which rank", rank_spread=0 * own + whole)
 
 
-def test_the_trade_off_turns_with_the_numbers(arrays):
-    error = np.repeat(np.array([[0.5], [0.4], [0.3]]), 2, axis=1)
-    falls = arrays | {"rank_error": error, "rank_spread": np.array([3.0, 2.0, 1.0])}
-    assert study.trade(falls).startswith("More components lower the error and make the parts smaller")
-    grows = arrays | {"rank_error": error[::-1], "rank_spread": np.array([1.0, 2.0, 3.0])}
-    assert study.trade(grows).startswith("More components do not lower the error at each step and do not make")
+def test_the_trade_off_turns_with_the_numbers(told):
+    error, spread = np.array([[0.5, 0.5], [0.4, 0.4], [0.3, 0.3]]), np.array([3.0, 2.0, 1.0])
+    falls, grows = (told("trade-off", rank_error=error[::k], rank_spread=spread[::k]) for k in (1, -1))
+    assert falls.startswith("More components lower the error and make the parts smaller")
+    assert grows.startswith("More components do not lower the error at each step and do not make")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -180,17 +159,17 @@ def test_features_tell_strokes_and_their_direction(order):
     W = np.stack([image.ravel(order=order) for image in images], axis=1)
     faint = W.copy()
     faint[images[0].T.ravel(order=order) == 1, 0] += 0.5  # a faint column across the row does not turn it
-    assert study.kind_of(study.features(faint, (9, 9), order)[0]) == "horizontal stroke"
-    assert study.kind_of(study.features(faint, (9, 9), order, 0.0)[0]) == "spot"
-    found = study.features(W, (9, 9), order)
+    assert kind_of(features(faint, (9, 9), order)[0]) == "horizontal stroke"
+    assert kind_of(features(faint, (9, 9), order, 0.0)[0]) == "spot"
+    found = features(W, (9, 9), order)
     expected = ("horizontal stroke", "vertical stroke", "stroke rising to the right", "stroke falling to the right")
-    assert tuple(study.kind_of(feature) for feature in found[:4]) == expected
-    assert study.kind_of(found[4]) == "spot"
+    assert tuple(kind_of(feature) for feature in found[:4]) == expected
+    assert kind_of(found[4]) == "spot"
     np.testing.assert_allclose(found[4], [2, 2, 1, found[4, 3]])
     np.testing.assert_allclose(found[1, :2], [4, 6])
     assert np.isnan(found[5]).all()
     middle = {"whole_spread": np.array(np.sqrt(2)), "centre": np.array([4.0, 4.0])}
-    places = [study.place_of(middle, feature) for feature in found[:5]]
+    places = [activity.place_of(middle, feature) for feature in found[:5]]
     assert places == ["middle", "right", "upper left", "upper left", "upper left"]
 
 
@@ -200,35 +179,11 @@ def test_active_components_are_related_to_the_image(arrays):
         "labels": np.array([7]), "columns": np.array([0]), "fitted": np.array([True]),
         "features": np.tile([0.0, 0.0, 1.0, 0.0], (4, 1)),
     }  # fmt: skip
-    related = study.relate(one, 0)
+    related = activity.relate(one, 0)
     assert [r.k for r in related] == [0, 1, 2]
     assert [r.on for r in related] == [1, 0, 0]
-    assert study.activity(one).startswith("They lie on the strokes")
-    assert study.activity(one | {"drawn": np.eye(64)[:, 3:4]}).startswith("They do not lie on")
-
-
-def test_the_nearest_mean_image_is_compared_with_the_label(arrays):
-    agree = arrays | {"nearest": arrays["labels"]}
-    assert study.pictures(agree).startswith("2 of the 2 images are nearest")
-    other = study.pictures(arrays | {"nearest": arrays["labels"] + 1})
-    assert other.startswith("None of the 2 images are nearest")
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"given": (0, 150)}, "given"),
-        ({"given": ()}, "given"),
-        ({"num_images": 5000}, "num_images"),
-        ({"num_random": 41}, "num_random"),
-        ({"num_restarts": 1}, "num_restarts"),
-    ],
-)
-def test_settings_that_cannot_be(change, named, monkeypatch):
-    monkeypatch.setattr(data, "mnist_train", missing)
-    monkeypatch.setattr(data, "mnist_test", missing)
-    with pytest.raises(ValueError, match=named):
-        study.choose(replace(study.TINY, **change))
+    assert activity.activity(one).startswith("They lie on the strokes")
+    assert activity.activity(one | {"drawn": np.eye(64)[:, 3:4]}).startswith("They do not lie on")
 
 
 def test_ranks_that_cannot_be():
@@ -240,7 +195,7 @@ def test_ranks_that_cannot_be():
 
 @pytest.mark.parametrize("absent", ["mnist_train", "mnist_test"])
 def test_fitted_and_unseen_images_are_of_one_kind(absent, monkeypatch):
-    for name in ("mnist_train", "mnist_test"):
+    for name in MISSING:
         monkeypatch.setattr(data, name, missing if name == absent else lambda: data.digits()._replace(note=""))
     fitted, unseen = study.images()
     assert fitted.shape == unseen.shape

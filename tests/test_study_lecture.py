@@ -1,6 +1,5 @@
 """The lecture's study: the loop is the one that is stated, scaling does what is proved, the page says what it found."""
 
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -8,29 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+from every_study import *
 
 import jnmf
 from experiments import data
 from experiments import lecture as study
+from experiments.lecture import delta, entropy, formulas, parts, scaling
+from experiments.lecture.algorithms import ANLS, NAMES, ONE, TWO, alternate
 
+MISSING = ("mnist_test",)
+IMPOSSIBLE = [({"max_iters": (5, 5)}, "max_iters: expected one for each of ANLS")]
 PRINTED, COMPENSATED = 0, 1
-ANLS, ONE, TWO = range(3)
-
-
-def missing():
-    raise data.DataMissing("no such file")
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "mnist_test", missing)
-        return study.compute(study.TINY)
-
-
-@pytest.fixture(scope="module")
-def sections(arrays):
-    return study.sections(arrays)
 
 
 def small():
@@ -74,7 +61,7 @@ def test_each_algorithm_is_the_one_that_is_printed(method, blank):
     if blank:
         X[3] = 0
     W, H, deltas = as_printed(X, *map(np.asarray, start), method, 0.02, 60)
-    run = jax.device_get(study.alternate(X, start, method, False, 0.02, 60))
+    run = jax.device_get(alternate(X, start, method, False, 0.02, 60))
     assert 5 < run.num_iters < 60
     assert run.num_iters == len(deltas)
     np.testing.assert_allclose(run.delta[: len(deltas)], deltas, rtol=1e-8)
@@ -85,23 +72,23 @@ def test_each_algorithm_is_the_one_that_is_printed(method, blank):
 
 def test_a_delta_that_is_the_tolerance_ends_the_run_and_maxit_does():
     X, start = small()
-    delta = jax.device_get(study.alternate(X, start, ONE, False, 0.0, 8)).delta
-    tol = delta[6]  # the lecture goes on while δ > τ
-    assert jax.device_get(study.alternate(X, start, ONE, False, tol, 8)).num_iters == np.argmax(delta <= tol) + 1
-    assert jax.device_get(study.alternate(X, start, ONE, False, 0.0, 8)).num_iters == 8
+    ran = lambda tol: jax.device_get(alternate(X, start, ONE, False, tol, 8))
+    delta = ran(0.0).delta
+    assert ran(delta[6]).num_iters == np.argmax(delta <= delta[6]) + 1  # the lecture goes on while δ > τ
+    assert ran(0.0).num_iters == 8
 
 
 def test_without_an_answer_to_0_over_0_blank_pixels_end_both_multiplicative_algorithms():
     X, start = small()
-    assert [study.first_undefined(X, start, method) for method in (ONE, TWO)] == [-1, -1]
-    X[3] = 0
-    assert [study.first_undefined(X, start, method) for method in (ONE, TWO)] == [1, 1]
+    for expected in (-1, 1):
+        assert [formulas.first_undefined(X, start, method) for method in (ONE, TWO)] == [expected] * 2
+        X[3] = 0
 
 
 def counted_twice(X, k: int, method: int, tau: float, maxit: int) -> list[int]:
     start = jnmf.init.random(0, X, k)
     deltas = as_printed(X, *map(np.asarray, start), method, tau, maxit)[2]
-    return [len(deltas), int(study.alternate(X, start, method, False, tau, maxit).num_iters)]
+    return [len(deltas), int(alternate(X, start, method, False, tau, maxit).num_iters)]
 
 
 @pytest.mark.parametrize("method", [ONE, TWO])
@@ -119,7 +106,7 @@ def test_counts_of_the_lectures_own_test_are_those_of_the_printed_algorithms(dat
 
 def test_algorithm_two_keeps_the_sum_of_the_data():
     X, start = small()
-    W, H = study.alternate(X, start, TWO, False, 0.0, 8).factors
+    W, H = alternate(X, start, TWO, False, 0.0, 8).factors
     np.testing.assert_allclose(np.sum(W @ H), X.sum(), rtol=1e-12)
     np.testing.assert_allclose(np.sum(W, axis=0), 1, rtol=1e-12)
 
@@ -137,24 +124,20 @@ def test_ranks_are_below_both_sides_of_x():
 
 def test_with_compensation_it_is_the_algorithm_of_the_library():
     X, start = small()
-    run = study.alternate(X, start, ONE, True, 0.0, 6)
+    run = alternate(X, start, ONE, True, 0.0, 6)
     scaled = jnmf.Factors(jnmf.normalize(start).W, start.H)
     factors, trace = jnmf.run(X, scaled, jnmf.MU(), num_iters=6)
     np.testing.assert_allclose(run.factors.W @ run.factors.H, factors.W @ factors.H, rtol=1e-10)
     np.testing.assert_allclose(run.loss, trace.loss, rtol=1e-8)
 
 
-def test_a_run_ends_at_the_first_delta_below_the_tolerance(arrays):
+def test_runs_end_at_the_first_delta_below_the_tolerance_with_scaled_columns(arrays):
     for i, method, way in np.ndindex(arrays["num_iters"].shape):
-        count = arrays["num_iters"][i, method, way]
-        delta = arrays["delta"][i, method, way]
+        count, delta = arrays["num_iters"][i, method, way], arrays["delta"][i, method, way]
         assert np.all(delta[: count - 1] > study.TINY.tol)
         assert delta[count - 1] <= study.TINY.tol or count == study.TINY.max_iters[method]
         assert np.all(np.isnan(delta[count:]))
     assert np.all(arrays["num_iters"][:, [ONE, TWO]] < study.TINY.max_iters[ONE])
-
-
-def test_the_columns_of_w_are_scaled_as_printed_or_zero(arrays):
     for i, k in enumerate(study.TINY.ranks):
         W = arrays[f"features_{k}"]
         size = np.array([W[ANLS].max(axis=0), W[ONE].max(axis=0), W[TWO].sum(axis=0)])
@@ -162,113 +145,79 @@ def test_the_columns_of_w_are_scaled_as_printed_or_zero(arrays):
         np.testing.assert_allclose(size[size > 0], 1)
 
 
-def test_anls_does_not_notice_the_scaling_but_its_last_pair_does(arrays):
+def test_anls_does_not_notice_the_scaling_but_its_last_pair_does_and_the_others_take_another_path(arrays):
     loss = arrays["loss"][:, ANLS]
     np.testing.assert_allclose(loss[:, PRINTED], loss[:, COMPENSATED], rtol=1e-9)
     returned, before, compensated = np.moveaxis(arrays["frobenius"][:, ANLS], 1, 0)
     np.testing.assert_allclose(before, compensated, rtol=1e-9)
     assert np.all(returned > before)
-
-
-def test_multiplicative_updates_take_another_path(arrays):
-    gap = np.nanmax(np.abs(study.loss_gap(arrays)), axis=2)
+    gap = np.nanmax(np.abs(scaling.loss_gap(arrays)), axis=2)
     assert np.all(gap[:, ONE] > 1e-4)
     assert np.all(gap[:, TWO] > 1e-5)
     assert np.all(gap[:, ANLS] < 1e-9)
 
 
-def test_with_compensation_the_loss_never_rises(arrays):
-    loss = arrays["loss"][:, :, COMPENSATED]
-    assert np.all((np.diff(loss) <= 1e-9 * loss[..., :-1]) | np.isnan(np.diff(loss)))
-
-
-def test_the_final_losses_are_those_of_the_histories(arrays):
-    own = study.own_loss(arrays)
+def test_the_losses_are_those_of_the_histories_and_with_compensation_never_rise(arrays):
+    loss, own = arrays["loss"], scaling.own_loss(arrays)
+    changes = np.diff(loss[:, :, COMPENSATED])
+    assert np.all((changes <= 1e-9 * loss[:, :, COMPENSATED, :-1]) | np.isnan(changes))
     for i, method in np.ndindex(own.shape[:2]):
         for way, column in ((PRINTED, 1), (COMPENSATED, 2)):
-            last = arrays["loss"][i, method, way, arrays["num_iters"][i, method, way] - 1]
+            last = loss[i, method, way, arrays["num_iters"][i, method, way] - 1]
             np.testing.assert_allclose(own[i, method, column], last, rtol=1e-9)
 
 
-def test_more_features_are_smaller_parts(arrays):
-    for trait, (sign, *_) in study.TRAITS.items():
+def test_more_features_are_smaller_parts_of_the_image(arrays):
+    for trait, (sign, *_) in parts.TRAITS.items():
         assert np.all(sign * np.diff(arrays[trait], axis=0) > 0), trait
-
-
-def test_each_loss_is_lower_with_the_algorithm_that_lowers_it(arrays):
     frobenius, kl = arrays["frobenius"][:, :, 1], arrays["kl"][:, :, 1]
     assert np.all(frobenius[:, ONE] < frobenius[:, TWO])
     assert np.all(kl[:, TWO] < kl[:, ONE])
     assert np.all(arrays["sparsity"][:, TWO] > arrays["sparsity"][:, ONE])
+    images = arrays["parts"]
+    assert images.shape == (2, 64, 2 + parts.PARTS)
+    assert np.all(np.diff(images[:, :, 2:].sum(axis=1)) <= 0)
+    assert np.all(images[:, :, 2:].sum(axis=2) <= images[:, :, 1] + 1e-12)
 
 
 def test_traits_of_features_that_are_known():
     W: Any = np.array([[0.5, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0]])  # one pixel, all pixels, and a dead one
     H: Any = np.array([[2.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
-    found = study.traits(jnmf.Factors(W, H), np.eye(4))
-    assert found["dead"] == 1
-    np.testing.assert_allclose(found["sparsity"], (1 + 0) / 2)
-    np.testing.assert_allclose(found["support"], (1 / 4 + 1) / 2)
-    np.testing.assert_allclose(found["resemblance"], (1 + 1 / 2) / 2)
-    np.testing.assert_allclose(found["active"], (2 + 1) / 2)
-
-
-def test_the_parts_are_parts_of_the_image(arrays):
-    parts = arrays["parts"]
-    assert parts.shape == (2, 64, 2 + study.PARTS)
-    assert np.all(np.diff(parts[:, :, 2:].sum(axis=1)) <= 0)
-    assert np.all(parts[:, :, 2:].sum(axis=2) <= parts[:, :, 1] + 1e-12)
-
-
-def test_tiles_keep_every_pixel():
-    W = np.arange(1.0, 31.0).reshape(6, 5) / 30
-    sheet = study.tiles(W, (2, 3), "F")
-    assert sheet.shape == (2 * 2, 3 * 3)
-    np.testing.assert_array_equal(sheet[2:, 3:6], W[:, 4].reshape(2, 3, order="F"))
-    np.testing.assert_array_equal(sheet[2:, 6:], 0)
+    found = parts.traits(jnmf.Factors(W, H), np.eye(4))
+    expected = {"dead": 1, "sparsity": (1 + 0) / 2, "support": (1 / 4 + 1) / 2, "resemblance": (1 + 1 / 2) / 2}
+    assert found == pytest.approx(expected | {"active": (2 + 1) / 2})
 
 
 def test_a_dip_is_found_only_where_delta_rises(arrays):
-    changed = dict(arrays, num_iters=np.full_like(arrays["num_iters"], 5))
-    changed["delta"] = np.broadcast_to([1.0, 0.2, 0.3, 0.4, 0.1], (*arrays["delta"].shape[:3], 5))
-    changed["loss"] = np.broadcast_to([9.0, 8.0, 7.0, 5.0, 4.0], (*arrays["delta"].shape[:3], 5))
-    assert study.dip(changed, 0, ONE) == (2, 0.2, 2.0)
-    changed["delta"] = np.broadcast_to([np.inf, 0.2, 0.3, 0.4, 0.1], (*arrays["delta"].shape[:3], 5))  # as ANLS has it
-    assert study.dip(changed, 0, ANLS) == (2, 0.2, 2.0)
-    changed["delta"] = np.sort(changed["delta"])[..., ::-1]
-    assert study.dip(changed, 0, ONE) is None
-    assert "dips" in study.on_delta(arrays)
-    assert "dips" not in study.on_delta(changed)
+    shape = (*arrays["delta"].shape[:3], 5)
+    given = lambda deltas: (
+        arrays
+        | {
+            "num_iters": np.full_like(arrays["num_iters"], 5),
+            "delta": np.broadcast_to(deltas, shape),
+            "loss": np.broadcast_to([9.0, 8.0, 7.0, 5.0, 4.0], shape),
+        }
+    )
+    for first, method in ((1.0, ONE), (np.inf, ANLS)):  # as ANLS has it
+        assert delta.dip(given([first, 0.2, 0.3, 0.4, 0.1]), 0, method) == (2, 0.2, 2.0)
+    falling = given([np.inf, 0.4, 0.3, 0.2, 0.1])
+    assert delta.dip(falling, 0, ONE) is None
+    assert "dips" in delta.on_delta(arrays)
+    assert "dips" not in delta.on_delta(falling)
 
 
-def test_every_question_is_answered_and_every_figure_is_there(arrays, sections):
-    figures = study.plot(arrays)
-    assert len(sections) == 7
-    for section in sections:
-        assert section.answer.strip()
-        assert "nan" not in section.answer
-        assert set(section.figures) <= set(figures)
-        for table in section.tables:
-            assert all(len(row) == len(table.columns) for row in table.rows)
-    assert set(figures) == {figure for section in sections for figure in section.figures}
-
-
-def test_the_numbers_of_the_tables_are_those_of_the_arrays(arrays, sections):
-    bounds, _, runs, traits, losses, scaling = (section.tables[0] for section in sections if section.tables)
+def test_the_numbers_of_the_page_are_those_of_the_arrays(arrays, sections):
+    bounds, _, runs, traits, losses, scaled = (section.tables[0] for section in sections if section.tables)
     assert bounds.rows[0][1:3] == (f"{arrays['svd'][0]:.6g}", f"{arrays['frobenius'][0, ANLS, 1]:.6g}")
     for row, (i, method) in enumerate(np.ndindex(2, 3)):
-        assert runs.rows[row][:3] == (
-            str(study.TINY.ranks[i]),
-            study.NAMES[method],
-            str(arrays["num_iters"][i, method, PRINTED]),
-        )
+        number = str(arrays["num_iters"][i, method, PRINTED])
+        assert runs.rows[row][:3] == (str(study.TINY.ranks[i]), NAMES[method], number)
         assert traits.rows[row][3] == f"{arrays['sparsity'][i, method]:.2f}"
         assert losses.rows[row][2] == f"{arrays['frobenius'][i, method, 1]:.6g}"
-        assert scaling.rows[row][-1] == f"{study.own_loss(arrays)[i, method, 2]:.6g}"
+        assert scaled.rows[row][-1] == f"{scaling.own_loss(arrays)[i, method, 2]:.6g}"
     assert f"after {arrays['num_iters'][0, ONE, PRINTED]} iterations" in sections[2].answer
-
-
-def test_the_lectures_example_has_a_negative_entry_and_the_divergence_two_values(arrays, sections):
+    assert len(sections) == 7
+    assert "no such file" in arrays["notes"][0]
     assert arrays["new_W"].min() > 0
     assert arrays["new_H"].min() < 0
     np.testing.assert_allclose(arrays["new_W"] @ arrays["new_H"], np.eye(2), atol=1e-15)
@@ -279,63 +228,44 @@ def test_the_lectures_example_has_a_negative_entry_and_the_divergence_two_values
 
 
 def test_the_words_about_building_blocks_follow_the_numbers(arrays):
-    assert study.on_building_blocks(arrays).startswith("Yes, by all four")
+    assert parts.on_building_blocks(arrays).startswith("Yes, by all four")
     swapped = arrays | {"support": np.where(np.arange(3) == TWO, arrays["support"][::-1], arrays["support"])}
-    assert "Not in all respects" in study.on_building_blocks(swapped)
-    assert "support with algorithm II." in study.on_building_blocks(swapped)
-    assert "nothing to compare" in study.on_building_blocks({**arrays, "ranks": arrays["ranks"][:1]})
+    assert "Not in all respects" in parts.on_building_blocks(swapped)
+    assert "support with algorithm II." in parts.on_building_blocks(swapped)
+    assert "nothing to compare" in parts.on_building_blocks({**arrays, "ranks": arrays["ranks"][:1]})
 
 
-def test_the_words_about_sparsity_follow_the_numbers(arrays):
+def test_the_words_about_sparsity_and_0_over_0_follow_the_numbers(arrays):
     sparsity = arrays["sparsity"].copy()
-    for difference, words in (
-        (0.1, "are more sparse than"),
-        (-0.1, "are less sparse than"),
-        (0.001, "about as sparse"),
-    ):
-        sparsity[:, TWO] = sparsity[:, ONE] + difference
-        assert words in study.on_entropy(arrays | {"sparsity": sparsity})
+    for more, words in ((0.1, "are more sparse than"), (-0.1, "are less sparse than"), (0.001, "about as sparse")):
+        sparsity[:, TWO] = sparsity[:, ONE] + more
+        assert words in entropy.on_entropy(arrays | {"sparsity": sparsity})
+    for t, words in ((1, "(at t = 1) and algorithm II (at t = 1) would have"), (-1, "does not happen")):
+        assert words in formulas.on_formulas(arrays | {"undefined": np.array([t, t])})
 
 
 def test_the_words_about_tau_follow_the_numbers(arrays):
     """Losses are compared only where τ ended both runs; a larger and a smaller loss are told apart."""
-    assert "is ended by maxit" in study.on_delta(arrays)
-    assert "do not say what the same τ means" in study.on_quality(arrays)
+    assert "is ended by maxit" in delta.on_delta(arrays)
+    assert "do not say what the same τ means" in delta.on_quality(arrays)
     ended = arrays["delta"].copy()
     for i, method in np.ndindex(len(arrays["ranks"]), 3):
         ended[i, method, 0, arrays["num_iters"][i, method, 0] - 1] = study.TINY.tol
-    assert "maxit" not in study.on_delta(arrays | {"delta": ended}).split("\n\n")[0]
+    assert "maxit" not in delta.on_delta(arrays | {"delta": ended}).split("\n\n")[0]
     loss = arrays["frobenius"].copy()
     for factor, words in ((1.2, "20.0% above for algorithm I"), (0.9, "10.0% below for"), (1.001, "within 1% of each")):
         loss[:, ONE] = factor * loss[:, ANLS]
-        text = study.on_quality(arrays | {"delta": ended, "frobenius": loss})
+        text = delta.on_quality(arrays | {"delta": ended, "frobenius": loss})
         assert words in text
         assert "do not say" not in text
 
 
 def test_the_words_about_scaling_follow_the_numbers(arrays):
-    assert "never rose with algorithm I and never rose" in study.on_scaling(arrays)
+    assert "never rose with algorithm I and never rose" in scaling.on_scaling(arrays)
     loss = arrays["loss"].copy()
     loss[0, ONE, PRINTED, 1] = 2 * loss[0, ONE, PRINTED, 0]
-    assert "rose 1 times with algorithm I" in study.on_scaling(arrays | {"loss": loss})
+    assert "rose 1 times with algorithm I" in scaling.on_scaling(arrays | {"loss": loss})
     t = arrays["num_iters"][0, TWO].min()
     for factor, words in ((1.5, "50.00% above"), (0.75, "25.00% below")):
         loss[0, TWO, PRINTED, t - 1] = factor * loss[0, TWO, COMPENSATED, t - 1]
-        assert words in study.on_scaling(arrays | {"loss": loss})
-
-
-def test_the_words_about_0_over_0_follow_the_numbers(arrays):
-    assert "(at t = 1) and algorithm II (at t = 1) would have" in study.on_formulas(
-        arrays | {"undefined": np.array([1, 1])}
-    )
-    assert "does not happen" in study.on_formulas(arrays | {"undefined": np.array([-1, -1])})
-
-
-def test_what_is_kept_is_numbers_and_text(arrays):
-    assert all(array.dtype.kind in "biufU" for array in arrays.values())
-    assert "no such file" in arrays["notes"][0]
-
-
-def test_each_algorithm_needs_a_most_of_iterations():
-    with pytest.raises(ValueError, match="one for each of ANLS"):
-        study.compute(replace(study.TINY, max_iters=(5, 5)))
+        assert words in scaling.on_scaling(arrays | {"loss": loss})

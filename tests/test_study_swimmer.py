@@ -1,21 +1,33 @@
 """The study of the swimmer: what must hold of its parts, and that the page says what the numbers say."""
 
-import io
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
+from every_study import *
 
 import jnmf
 from experiments import data
 from experiments import swimmer as study
-from experiments.swimmer import EXACT, LIMBS, PENALTIES, PLACES, RANKS, TORSO, WHOLE, WIDTH
+from experiments.swimmer import (
+    EXACT,
+    LIMBS,
+    RANKS,
+    TORSO,
+    WHOLE,
+    WIDTH,
+    identifiable,
+    penalties,
+    pictures,
+    projection,
+    recovery,
+    starts,
+)
+from experiments.swimmer.penalties import PENALTIES, PLACES
 
-
-@pytest.fixture(scope="module")
-def arrays():
-    return study.compute(study.TINY)
+IMPOSSIBLE = [({"ranks": (16,)}, "ranks: expected 16 and 17")]
+DRAWN = ("starts", "torso", "penalties")  # the others are jnmf.plot's, and slow
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +37,9 @@ def problem():
     return study.Problem(swimmer.X[lit], swimmer.parts[lit])
 
 
-@pytest.fixture(scope="module")
-def sections(arrays):
-    return study.sections(arrays)
-
-
-def answer(sections, word: str) -> str:
-    (found,) = [section.answer for section in sections if word in section.question]
-    return found
-
-
-def test_the_arrays_can_be_kept(arrays):
-    for name, array in arrays.items():
-        assert isinstance(array, np.ndarray | np.generic), name
-        assert array.dtype != object, name
-
-
 def test_the_pictures_are_sums_of_parts_with_rank_13_and_need_16(arrays, problem):
     np.testing.assert_array_equal(problem.parts @ problem.weights, problem.X)
-    assert study.rank_of(arrays["singular_values"]) == np.linalg.matrix_rank(problem.X) == 13
+    assert pictures.rank_of(arrays["singular_values"]) == np.linalg.matrix_rank(problem.X) == 13
     assert arrays["num_combinations"] == arrays["num_pictures"] == 4 ** len(LIMBS)
     F = arrays["fooling"]
     assert np.all(np.diag(F) == 1)
@@ -72,11 +68,11 @@ def test_the_three_answers_are_exact_and_recognised(arrays, problem):
     assert np.all(arrays["residual"] == 0)
     draw = np.random.default_rng(0)
     seen = []
-    for W, H in study.exact_answers(problem):
+    for W, H in identifiable.exact_answers(problem):
         assert min(W.min(), H.min()) >= 0
         shuffle, scale = draw.permutation(W.shape[1]), draw.uniform(0.1, 10, W.shape[1])
-        W, H = study.padded(((W * scale)[:, shuffle])[None], ((H / scale[:, None])[shuffle])[None])
-        seen.append(study.recovered(W[0], H[0], problem))
+        W, H = recovery.padded(((W * scale)[:, shuffle])[None], ((H / scale[:, None])[shuffle])[None])
+        seen.append(recovery.recovered(W[0], H[0], problem))
     assert [int(found.found) for found in seen] == [TORSO] * 3
     assert [int(found.clean) for found in seen] == [TORSO, TORSO - 4, 0]
     assert [int(found.dead) for found in seen] == [0, 1, 1]
@@ -89,7 +85,7 @@ def test_the_three_answers_are_exact_and_recognised(arrays, problem):
 
 def test_a_zero_fit_recovers_nothing(problem):
     m, n = problem.X.shape
-    found = study.recovered(np.zeros((m, WIDTH)), np.zeros((WIDTH, n)), problem)
+    found = recovery.recovered(np.zeros((m, WIDTH)), np.zeros((WIDTH, n)), problem)
     assert (found.found, found.clean, found.dead) == (0, 0, WIDTH)
     assert (found.own, found.alike, found.error) == (0, 0, 1)
 
@@ -97,13 +93,13 @@ def test_a_zero_fit_recovers_nothing(problem):
 @pytest.mark.parametrize("name", PENALTIES)
 def test_the_price_is_the_least_over_the_scales(name, problem):
     """The library's own penalty, of one component over many scales; X is that component, so the loss is 0."""
-    weights, (W, H) = PENALTIES[name], study.exact_answers(problem)[0]
+    weights, (W, H) = PENALTIES[name], identifiable.exact_answers(problem)[0]
     w, h = W[:, TORSO:], H[TORSO:]
     algorithm = jnmf.HALS(**dict(zip(("l1_W", "l1_H", "l2_W", "l2_H"), map(float, weights), strict=True)))
     penalty = jax.vmap(lambda c: jnmf.objective(w @ h, jnmf.Factors(c * w, h / c), algorithm))
     least = float(penalty(np.exp(np.linspace(-4, 4, 2001))).min())
-    assert study.price(weights, w, h) == pytest.approx(least, rel=1e-5)
-    assert study.price(weights, w, h) <= least * (1 + 1e-12)
+    assert penalties.price(weights, w, h) == pytest.approx(least, rel=1e-5)
+    assert penalties.price(weights, w, h) <= least * (1 + 1e-12)
 
 
 def test_l1_on_W_wants_the_torso_alone_and_l1_on_H_wants_it_spread(arrays):
@@ -125,7 +121,7 @@ def test_a_penalty_chooses_where_the_torso_goes(arrays):
     found = arrays["path_found"][:, level] == TORSO
     assert found.any(axis=1).all()
     for kind, name in enumerate(PENALTIES):
-        places = {study.torso_place(arrays, kind, level, int(k)) for k in np.flatnonzero(found[kind])}
+        places = {penalties.torso_place(arrays, kind, int(level), int(k)) for k in np.flatnonzero(found[kind])}
         assert places <= ({PLACES[0], PLACES[1]} if "l1 on W" in name else {PLACES[2]})
     spread = arrays["path_by_limb"][2, level][found[2]]
     np.testing.assert_allclose(spread, 0.25, atol=0.02)
@@ -137,14 +133,14 @@ def test_without_penalty_the_paths_are_the_same(arrays):
 
 
 def test_zeros_of_nndsvd_stay(arrays):
-    rank = study.rank_of(arrays["singular_values"])
+    rank = pictures.rank_of(arrays["singular_values"])
     assert np.all(arrays["fill_dead"][0] >= WIDTH - rank)
     assert np.all(arrays["fill_found"][0] < TORSO)
 
 
 def test_a_start_from_the_svd_is_in_the_order_of_the_pictures():
     X = np.random.default_rng(0).random((30, 40))  # its singular values differ: the start does not depend on the order
-    first, second = study.svd_starts(X, "zero", replace(study.TINY, fill_repeats=2))
+    first, second = starts.svd_starts(X, "zero", replace(study.TINY, fill_repeats=2))
     np.testing.assert_allclose(first.W, second.W, atol=1e-9)
     np.testing.assert_allclose(first.H, second.H, atol=1e-9)
     assert np.linalg.norm(X - np.outer(first.W[:, 0], first.H[0])) < 0.6 * np.linalg.norm(X)
@@ -152,11 +148,12 @@ def test_a_start_from_the_svd_is_in_the_order_of_the_pictures():
 
 def test_each_fit_of_the_batches_has_its_own_start_and_penalty(problem):
     settings = study.TINY  # its programs are compiled
-    starts = study.random_starts(problem.X, 2, 0) * settings.batch_size
+    random = study.random_starts(problem.X, 2, 0) * settings.batch_size
     levels = np.linspace(0, 1, settings.batch_size + 1)  # one more than a batch
-    jobs = [(start, np.array([0, 0, level, level])) for start, level in zip(starts, levels, strict=False)]
-    W, H = study.fit_each(problem.X, jobs, settings, False)
-    assert len(W) == len(H) == len(jobs)
+    jobs = [(start, np.array([0, 0, level, level])) for start, level in zip(random, levels, strict=False)]
+    fits = study.fit_each(problem.X, {"first": jobs[:3], "second": jobs[3:]}, settings, False)
+    W, H = (np.concatenate(pair) for pair in zip(*fits.values(), strict=True))
+    assert (len(fits["first"].W), len(W), len(H)) == (3, len(jobs), len(jobs))
     for k in (1, len(jobs) - 1):
         algorithm = jnmf.HALS(inner=study.INNER, l2_W=levels[k], l2_H=levels[k])
         expected, _ = jnmf.run(problem.X, jobs[k][0], algorithm, num_iters=settings.num_iters)
@@ -165,9 +162,8 @@ def test_each_fit_of_the_batches_has_its_own_start_and_penalty(problem):
 
 
 def test_the_projection_gives_the_sparsity_that_is_asked_for(problem):
-    starts = study.random_starts(problem.X, 2, 0)
-    W, H = (np.stack(A) for A in zip(*starts, strict=True))
-    W, H = study.projected(problem.X, W, H, np.array([0.6, 0.7]), study.TINY.num_iters)
+    W, H = (np.stack(A) for A in zip(*study.random_starts(problem.X, 2, 0), strict=True))
+    W, H = projection.projected(problem.X, W, H, np.array([0.6, 0.7]), study.TINY.num_iters)
     np.testing.assert_allclose(jnmf.hoyer_sparsity(W, axis=1), np.outer([0.6, 0.7], np.ones(WIDTH)), atol=1e-9)
     assert W.min() >= 0
     assert H.min() >= 0
@@ -182,19 +178,7 @@ def test_dark_pixels_are_put_back(arrays):
         assert arrays[name].max() == 1
     limbs = arrays["parts"][:, :TORSO]
     off_torso = (arrays["parts"][:, TORSO] == 0)[:, None]
-    assert np.all(study.cosines(limbs, (arrays["best_17"] * off_torso)[:, :TORSO]) > study.ALIKE)
-
-
-def test_every_question_is_answered_and_every_figure_drawn(arrays, sections):
-    figures = study.plot(arrays)
-    assert sorted(figures) == sorted(name for section in sections for name in section.figures)
-    for section in sections:
-        assert section.question.endswith("?")
-        assert len(section.answer) > 100
-        assert "nan" not in section.answer
-        assert "{" not in section.answer
-    for name in ("starts", "torso", "penalties"):  # the others are jnmf.plot's, and slow
-        figures[name].savefig(io.BytesIO(), dpi=20)
+    assert np.all(recovery.cosines(limbs, (arrays["best_17"] * off_torso)[:, :TORSO]) > study.ALIKE)
 
 
 def test_the_text_has_the_numbers(arrays, sections):
@@ -209,35 +193,34 @@ def test_the_text_has_the_numbers(arrays, sections):
     assert f"{arrays['path_clean'][at]} of {TORSO}, and with" in answer(sections, "sparsity penalty")
 
 
-def test_the_words_follow_the_numbers(arrays):
-    def text(word, **changes):
-        return answer(study.sections({**arrays, **changes}), word)
-
-    poor = np.ones_like(arrays["start_error"])
-    assert "0 of 3 random starts" in text("find the limbs", start_error=poor)
-    assert "no start was exact" in text("torso go", start_error=poor)
-    good, own = np.zeros_like(poor), np.full_like(arrays["start_own"], 0.999)
-    assert "Mostly into a component of its own" in text("torso go", start_error=good, start_own=own)
-    assert "3 of 3 starts find it" in text("torso go", start_error=good, start_own=own)
-    fewer = np.full_like(arrays["start_found"], 8)
-    assert "even exact fits miss limbs" in text("find the limbs", start_error=good, start_found=fewer)
+def test_the_words_follow_the_numbers(arrays, told):
+    poor, own = np.ones_like(arrays["start_error"]), np.full_like(arrays["start_own"], 0.999)
+    good, fewer = np.zeros_like(poor), np.full_like(arrays["start_found"], 8)
     half = np.where(np.arange(2)[:, None] == 1, good, poor)  # rank 17 exact from every start, rank 16 from none
-    assert "helps the fit out of local minima" in text("find the limbs", start_error=half)
-    assert "these starts do not show" in text("find the limbs", start_error=half[::-1])
-    assert "lose limb parts" in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO - 1))
-    assert "lose limb parts" not in text("start", fill_found=np.full_like(arrays["fill_found"], TORSO))
+    lost, all_limbs = (np.full_like(arrays["fill_found"], found) for found in (TORSO - 1, TORSO))
+    complete = {"fill_found": all_limbs, "fill_clean": all_limbs, "fill_own": np.ones_like(arrays["fill_own"])}
+    for word, text, changed in (
+        ("find the limbs", "0 of 3 random starts", {"start_error": poor}),
+        ("torso go", "no start was exact", {"start_error": poor}),
+        ("torso go", "Mostly into a component of its own", {"start_error": good, "start_own": own}),
+        ("torso go", "3 of 3 starts find it", {"start_error": good, "start_own": own}),
+        ("find the limbs", "even exact fits miss limbs", {"start_error": good, "start_found": fewer}),
+        ("find the limbs", "helps the fit out of local minima", {"start_error": half}),
+        ("find the limbs", "these starts do not show", {"start_error": half[::-1]}),
+        ("start", "lose limb parts", {"fill_found": lost}),
+        ("start", "nndsvdar at rank 17 with λ = 0.02. NNDSVD starts", complete),
+        ("start", "None of them gives all", {"fill_found": 0 * all_limbs}),
+        ("What is in", "which should not be", {"fooling": np.ones((TORSO, TORSO))}),
+    ):
+        assert text in told(word, **changed), text
+    assert "lose limb parts" not in told("start", fill_found=all_limbs)
+    assert "certificate" not in told("What is in")
     kinds, levels, starts = arrays["path_found"].shape
+    fits, cheapest = kinds * (levels - 1) * starts, arrays["prices"].argmin(axis=1).tolist().count(0)
     alone = {"path_found": np.full_like(arrays["path_found"], TORSO), "path_own": np.ones((kinds, levels, starts))}
-    cheapest = arrays["prices"].argmin(axis=1).tolist().count(0) * (levels - 1) * starts
-    assert f"{cheapest} of {kinds * (levels - 1) * starts} fits end in" in text("sparsity penalty", **alone)
+    assert f"{cheapest * (levels - 1) * starts} of {fits} fits end in" in told("sparsity penalty", **alone)
     alone["path_found"] = 0 * alone["path_found"]
-    assert f" 0 of {kinds * (levels - 1) * starts} fits end in" in text("sparsity penalty", **alone)
-    all_limbs, whole = np.full_like(arrays["fill_found"], TORSO), np.full_like(arrays["fill_own"], 1)
-    complete = {"fill_found": all_limbs, "fill_clean": all_limbs, "fill_own": whole}
-    assert "nndsvdar at rank 17 with λ = 0.02. NNDSVD starts" in text("start", **complete)
-    assert "None of them gives all" in text("start", fill_found=0 * all_limbs)
-    assert "certificate" not in text("What is in")
-    assert "which should not be" in text("What is in", fooling=np.ones((TORSO, TORSO)))
+    assert f" 0 of {fits} fits end in" in told("sparsity penalty", **alone)
 
 
 def test_where_the_torso_is(arrays):
@@ -246,7 +229,7 @@ def test_where_the_torso_is(arrays):
         changed = {f"path_{name}": arrays[f"path_{name}"][at].copy() for name in ("found", "own", "by_limb")}
         changed["path_found"][0, 0, 0], changed["path_own"][0, 0, 0] = found, own
         changed["path_by_limb"][0, 0, 0] = by_limb
-        return study.torso_place(changed, 0, 0, 0)
+        return penalties.torso_place(changed, 0, 0, 0)
 
     assert place(TORSO, 1, 0) == PLACES[0]
     assert place(TORSO, 0, [0, 1, 0, 0]) == PLACES[1]
@@ -255,12 +238,7 @@ def test_where_the_torso_is(arrays):
     assert WHOLE > 0.5
 
 
-def test_the_ranks_of_the_limbs_and_of_all_parts_are_needed():
-    with pytest.raises(ValueError, match="ranks: expected 16 and 17"):
-        study.compute(replace(study.TINY, ranks=(16,)))
-
-
 def test_what_is_left_over_has_a_place_only_if_there_is_something(arrays):
-    titles = lambda name: [ax.get_title() for ax in study.parts_figure(arrays, name).axes if ax.images]
+    titles = lambda name: [ax.get_title() for ax in recovery.parts_figure(arrays, name).axes if ax.images]
     assert len(titles("best_16")) == TORSO
     assert titles("best_17")[TORSO] == "left over"
