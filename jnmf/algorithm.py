@@ -28,9 +28,9 @@ class Info(NamedTuple):
     """What is recorded of an iteration: the objective and the projected-gradient norm of the factors it returns.
 
     `rounding` is how far a loss from the Gram matrices may be from that of the residual. `moved` is False where the
-    iteration was dropped and the factors are the old ones: no sign of convergence. `start_loss` is the objective of the
-    factors that the iteration started from, where that comes with the iteration and `loss` and `kkt` take passes over X
-    of their own (`is_late`): what is not used is not computed.
+    iteration was dropped and the factors are the old ones: no sign of convergence. `start_loss` and `start_kkt` are of
+    the factors that the iteration started from, where they come with it, while `loss` and `kkt` take passes over X of
+    their own (`is_late`): what is not used is not computed.
     """
 
     loss: Array
@@ -38,6 +38,7 @@ class Info(NamedTuple):
     rounding: Array | float = 0.0
     moved: Array | bool = True
     start_loss: Array | None = None
+    start_kkt: Array | None = None
 
 
 class GramState(NamedTuple):
@@ -85,7 +86,7 @@ class Algorithm(Objective):
         raise NotImplementedError(f"{type(self).__name__} needs step(self, X, state) -> (state, info)")
 
     def is_late(self, X) -> bool:
-        """Whether a step knows the objective where it starts, `Info.start_loss`, and for that at its end must look."""
+        """Whether a step knows `Info.start_loss` and `start_kkt`, and has to look for those of its end."""
         return False
 
 

@@ -13,7 +13,7 @@ from jnmf import checks, losses, multiplicative, nonnegative_least_squares, solv
 from jnmf.algorithm import Frobenius, alternate, gram_state, residual_info
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed
-from jnmf.objective import penalty
+from jnmf.objective import penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import static
 from jnmf.solvers import ridge
 
@@ -74,11 +74,13 @@ class MU(Frobenius):
         if self.uses_normal_equations(X):
             return alternate(X, state, self, start)
         start = state if start is None else start
-        H, value = multiplicative.half_step_and_loss(X, state.W, start.H, self.loss, self.l1_H, self.l2_H)
+        half_step = multiplicative.half_step_and_start(X, state.W, start.H, self.loss, self.l1_H, self.l2_H)
+        H, value, gradient = half_step
         W = multiplicative.half_step_W(X, start.W, H, self.loss, self.l1_W, self.l2_W)
         info = residual_info(X, Factors(W, H), self)
         if start is state:  # from points further on it is the loss of neither
-            info = info._replace(start_loss=value + penalty(state, self))
+            kkt = projected_gradient_norm(state, with_penalty(gradient, state, self))
+            info = info._replace(start_loss=value + penalty(state, self), start_kkt=kkt)
         return Factors(W, H), info
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ import numpy as np
 
 from jnmf import io
 from jnmf.results import saved
-from jnmf.resuming import differing, fingerprint
+from jnmf.resuming import fingerprint
 
 
 @saved
@@ -36,18 +35,13 @@ def opened(folder, X, told: dict[str, Any]) -> dict:
     except FileExistsError:
         raise ValueError(f"checkpoint: expected a folder, got {folder}, which is a file") from None
     words = {"shape and dtype of X": f"{X.shape} {X.dtype}"} | {name: described(value) for name, value in told.items()}
-    path, of_X = folder / "study.json", np.asarray(fingerprint(X))
+    path, words = folder / "study.json", words | {"X and mask, their fingerprint,": str(fingerprint(X))}
     if not path.exists():
-        io.written_whole(path, lambda file: file.write(json.dumps(words | {"X": of_X.tolist()}, indent=1).encode()))
+        io.written_whole(path, lambda file: file.write(json.dumps(words, indent=1).encode()))
     try:
-        before = json.loads(path.read_text())
-    except ValueError as error:
+        before = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
         raise ValueError(f"checkpoint: {path} cannot be read ({error}); delete the folder {folder}") from None
-    other = differing(before["X"], of_X, math.prod(X.shape))
-    if other:
-        raise ValueError(
-            f"checkpoint: expected the X and mask of {folder}, got others ({other}); choose another folder"
-        )
     for name, value in words.items():
         if before.get(name) != value:
             raise ValueError(
@@ -58,6 +52,8 @@ def opened(folder, X, told: dict[str, Any]) -> dict:
     for file in sorted(folder.glob("rank-*.npz")):
         try:
             batch = io.load(file)
+            if not isinstance(batch, Batch):
+                raise ValueError(f"expected a batch of the study, got a {type(batch).__name__} in {file}")
         except ValueError as error:
             raise ValueError(f"checkpoint: {error}; delete that file, and its members are computed again") from None
         found |= {tuple(pair): member for pair, member in zip(batch.pairs, batch.members, strict=True)}

@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+import uuid
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,16 @@ def save(path, value) -> None:
 
 def written_whole(path: Path, write) -> None:
     """What `write(file)` writes to a file, under its name when all is there."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        try:
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with part.open("xb") as file:  # with the permissions of any new file
             write(file)
             file.flush()
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+            os.fsync(file.fileno())  # the name may else outlive a loss of power, and the contents not
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def load(path):
@@ -64,11 +66,16 @@ def load(path):
         outline = json.loads(str(arrays["outline"]))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, LookupError, EOFError, RecursionError, NotImplementedError, BadZipFile) as error:
         raise ValueError(f"load: expected a file that jnmf.save wrote, got {path} ({error})") from None
-    if outline["format"] != FORMAT:
+    if isinstance(outline, dict) and outline.get("format", FORMAT) != FORMAT:
         raise ValueError(f"load: expected format {FORMAT}, got {outline['format']}; use the jnmf that wrote {path}")
-    return _value(outline["value"], arrays)
+    try:
+        return _value(outline["value"], arrays)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"load: expected an outline that jnmf.save wrote, got one that does not fit ({error!r}) in {path}"
+        ) from None
 
 
 def _with_ending(path) -> Path:
@@ -84,7 +91,9 @@ def _outline(value, arrays) -> Any:
     if isinstance(value, Pytree):  # an algorithm or a loss
         if _of_jnmf().get(type(value).__name__) is not type(value):
             return {"unknown": repr(value)}
-        parts = {f.name: _outline(getattr(value, f.name), arrays) for f in fields(value)}  # pyright: ignore[reportArgumentType]
+        parts = {name: _outline(getattr(value, name), arrays) for name in _names(type(value))}
+        if any("unknown" in part for part in parts.values()):  # whatever is made of something unknown is so
+            return {"unknown": repr(value)}
         return {"own": type(value).__name__, "fields": parts}
     if isinstance(value, Status):
         return {"status": value.name}
@@ -102,6 +111,10 @@ def _outline(value, arrays) -> Any:
     return {"array": name, "dtype": str(array.dtype), "of": "jax" if isinstance(value, jax.Array) else "numpy"}
 
 
+def _names(cls) -> list[str]:
+    return [f.name for f in fields(cls)]
+
+
 def _of_jnmf() -> dict[str, type]:
     """The algorithms and losses of the library by name."""
     found, more = {}, [Pytree]
@@ -116,8 +129,11 @@ def _value(outline, arrays) -> Any:
     if "kind" in outline:
         return SAVED[outline["kind"]](**{name: _value(part, arrays) for name, part in outline["fields"].items()})
     if "own" in outline:
-        made = object.__new__(_of_jnmf()[outline["own"]])  # not __init__, whose arguments may be others
-        for name, part in outline["fields"].items():
+        cls, parts = _of_jnmf()[outline["own"]], outline["fields"]
+        if sorted(parts) != sorted(_names(cls)):
+            raise ValueError(f"expected the fields of {cls.__name__}, got {', '.join(parts)}")
+        made = object.__new__(cls)  # not __init__, whose arguments may be others
+        for name, part in parts.items():
             object.__setattr__(made, name, _value(part, arrays))
         return made
     if "unknown" in outline:

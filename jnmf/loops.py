@@ -20,7 +20,7 @@ from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
 from jnmf.matrix import filled, occupied
 from jnmf.numerics import in_dtype
-from jnmf.pausing import Interrupted
+from jnmf.pausing import Interrupted, Pieces
 from jnmf.results import Fit, Status, Trace
 from jnmf.resuming import Running
 from jnmf.stopping import Progress, Rule
@@ -138,8 +138,8 @@ def fit(
         of its last step: MU rests on plateaus for hundreds of iterations. tol=0 never stops.
     max_iters: the most iterations, default 500.
     check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between), default 1.
-    kkt: record the projected-gradient norm also where it costs passes over X of its own, as for MU with β ≠ 2: without
-        it, it is NaN there, unless stop is "kkt". The loss is then that of `loss.quick`, which the half-steps have in
+    kkt: record the projected-gradient norm also where it costs a product with X of its own, as for MU with β ≠ 2: else
+        it is NaN there, unless stop is "kkt". The loss is there that of `loss.quick`, which the half-steps have in
         hand, to eps of the sums of X and W H; the last entry, as `Fit.loss`, is exact.
 
     mask: (m, n), booleans or weights in [0, 1]: entry (i, j) counts in the loss with its weight. The values under a
@@ -152,8 +152,8 @@ def fit(
         the fit ends. `callback=lambda found: jnmf.save("found.npz", found)` keeps a long one.
     time_limit: end after so many seconds, with compilation and start, or one iteration.
         These two end with status STOPPED. So does Ctrl-C, which raises `jnmf.Interrupted`, whose `.fit` is where the
-        fit is, within half a second or one iteration; pressed twice, it interrupts at once. Of these nothing is for
-        jit and vmap, where a fit is one program, and among several processes there is no pause to end a fit at.
+        fit is, within half a second or one iteration; before the first, and pressed twice, it interrupts at once. Of
+        these nothing is for jit and vmap, where a fit is one program, nor for several processes, where none pauses.
     resume: a Fit to X and mask to be gone on with: the same bits, trace and counts as if it had not stopped, the
         momentum of its algorithm included. max_iters counts all iterations; it and tol may change, the rest is as it
         was and is left out: rank, algorithm (but one of your own after `jnmf.load`), stop, check_every, kkt. A fit that
@@ -211,8 +211,10 @@ def fit(
 
     so_far = lambda p: _found(running, p, entered.dtype, keep, np)
     deadline = math.inf if time_limit is None else begun + time_limit
-    p, pressed = _watched(running, p, progress, callback, deadline, so_far)
-    found = so_far(p)
+    done = 0 if resume is None else int(p.num_iters)
+    pieces = Pieces(deadline, _seconds_at_most(X.shape, p.factors.H.shape[0]), done)
+    with pausing.noted_interrupts() as pressed:  # also while the end is computed
+        found = so_far(_watched(running, p, progress, callback, pieces, so_far, pressed))
     if pressed:
         raise Interrupted(f"interrupted after {found.num_iters} iterations; the fit so far is its .fit", fit=found)
     if found.status == Status.NONFINITE:
@@ -222,21 +224,27 @@ def fit(
     return found
 
 
-def _watched(running: Running, p: Progress, progress: bool, callback, deadline: float, so_far):
+def _seconds_at_most(shape, rank: int) -> float:
+    """What an iteration of any method takes at 100 million operations a second, with room for its loops."""
+    m, n = shape
+    return 1e-8 * (m * n * (4.0 * rank + 100) + 10.0 * (m + n) * rank**3)
+
+
+def _watched(running: Running, p: Progress, progress: bool, callback, pieces: Pieces, so_far, pressed) -> Progress:
     """p at its end, with pauses, in which is shown and asked what there is to show and to ask."""
     X, _, in_unit, tol, max_iters, rule = running[:6]
     advance = lambda p, end: _advance_in_place(X, p, in_unit, tol, end, rule)
-    with display.progress(progress, max_iters, "iterations", int(p.num_iters)) as show:
+    with display.progress(progress, max_iters, "iterations", pieces.done) as show:
 
         def look(p):
             if progress:
                 show(int(p.num_iters), _said(running, p))
             return callback is not None and callback(so_far(jax.tree.map(jnp.copy, p)))
 
-        p, pressed = pausing.in_pieces(advance, p, max_iters, look, deadline)
+        p = pausing.in_pieces(advance, p, max_iters, look, pieces, pressed)
         if progress:
             show(int(p.num_iters), _said(running, p))
-    return p, pressed
+    return p
 
 
 def _said(running: Running, p: Progress) -> str:
@@ -251,13 +259,13 @@ def _said(running: Running, p: Progress) -> str:
 
 def _found(running: Running, p: Progress, dtype, keep: bool, numpy) -> Fit:
     """The Fit of where the iterations are, in the units of X; with NumPy, its parts on the host."""
-    found = _finish(running.X, p, running.in_unit, dtype, running.rule)
+    found = _finish(running.X, p, running.in_unit, running.tol, dtype, running.rule)
     found = units.fit(running.unit, found, running.algorithm.loss.degree)
     if numpy is np:  # NaN is put in on the host: `jax.debug_nans` is for NaN that was computed
-        status, num_iters = Status(int(found.status)), int(found.num_iters)
+        num_iters, status, trace = jax.device_get((found.num_iters, found.status, found.trace))  # waits once
         if status == Status.MAX_ITERS and num_iters < running.max_iters:
             status = Status.STOPPED
-        found = found._replace(num_iters=num_iters, status=status, trace=jax.device_get(found.trace))
+        found = found._replace(num_iters=int(num_iters), status=Status(int(status)), trace=trace)
     trace = jax.tree.map(lambda column: column[: running.max_iters], found.trace)
     trace = _padded_with_nan(trace, found.num_iters, running.rule.check_every, numpy)
     return found._replace(trace=trace, state=running.keep(p) if keep else None)

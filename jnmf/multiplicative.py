@@ -19,14 +19,18 @@ def half_step(X, W, H, loss, l1=0.0, l2=0.0):
     A `Masked` X weighs the entries under both products. An entry of H that is 0 stays 0; where the quotient is 0/0, H
     has no effect on the loss and becomes 0.
     """
-    return half_step_and_loss(X, W, H, loss, l1, l2)[0]
+    return half_step_and_start(X, W, H, loss, l1, l2)[0]
 
 
-def half_step_and_loss(X, W, H, loss, l1=0.0, l2=0.0):
-    """`half_step`, and D(X, WH) of the H that it starts from, to eps of the sums of X and W H."""
+def half_step_and_start(X, W, H, loss, l1=0.0, l2=0.0):
+    """`half_step`, and of the W, H that it starts from D(X, WH), to eps of the sums of X and W H, and its gradient.
+
+    The gradient is the difference of the two parts, to eps of their sums. What is not used is not computed.
+    """
     scale = unit_of(jnp.max(W, axis=0))[:, None]  # in which the largest entries of each component of W are about 1
-    negative, positive, unit, value = matrix.parts_H(X, loss, W / scale.T, scale * H)
-    return _moved(H, negative, positive, unit * scale, loss, l1, l2), value
+    negative, positive, unit, value, of_W = matrix.parts_H(X, loss, W / scale.T, scale * H)
+    gradient = Factors(of_W / scale.T, (positive - negative) * (unit * scale))
+    return _moved(H, negative, positive, unit * scale, loss, l1, l2), value, gradient
 
 
 def half_step_W(X, W, H, loss, l1=0.0, l2=0.0):

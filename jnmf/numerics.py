@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def divide(a, b):
@@ -30,7 +31,15 @@ def compute_dtype(dtype):
 
 def in_dtype(dtype, *trees):
     """The trees with every leaf in one dtype, numbers too: so a new value is not a new program."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), trees)
+    return jax.tree.map(
+        lambda leaf: _number(leaf, dtype) if isinstance(leaf, float | int) else jnp.asarray(leaf, dtype), trees
+    )
+
+
+def _number(value, dtype):
+    """On the host: to make arrays of a dozen numbers takes a device longer than a small fit."""
+    with np.errstate(over="ignore"):
+        return np.asarray(value, dtype)
 
 
 def unit_of(x):

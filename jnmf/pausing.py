@@ -1,12 +1,11 @@
 """Long work in pieces: between two of them the host looks around, shows, asks, keeps time, and answers Ctrl-C."""
 
-import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -27,50 +26,66 @@ class Interrupted(KeyboardInterrupt):
         self.fit, self.study = fit, study
 
 
-def in_pieces(advance: Callable, p, last: int, look: Callable[[Any], Any], deadline: float = math.inf):
-    """(p, whether Ctrl-C was pressed): p = advance(p, end) for ever later ends.
+class Presses(list):
+    """How often Ctrl-C was pressed, and its handler: the first is noted, the next interrupts at once."""
 
-    Until p has stopped or made `last` iterations, `look(p)` is true, the clock (`time.monotonic`) is past the deadline,
-    or Ctrl-C was pressed. The first piece is one iteration, another as long as the last one says will take `PAUSE`
-    seconds. Among several processes there is a single piece: their clocks would not cut the same ones.
+    def __call__(self, number, frame):
+        if self:
+            signal.default_int_handler(number, frame)
+        self.append(number)
+
+
+class Pieces(NamedTuple):
+    """How to cut: until when (`time.monotonic`), and how many seconds an iteration may take that was not timed yet."""
+
+    deadline: float
+    at_most: float
+    done: int = 0  # iterations made before
+
+
+def in_pieces(advance: Callable, p, last: int, look: Callable[[Any], Any], pieces: Pieces, pressed: Presses):
+    """p = advance(p, end) for ever later ends.
+
+    Until p has stopped or made `last` iterations, `look(p)` is true, the clock is past the deadline, or Ctrl-C was
+    pressed. A piece is as long as by the one before it takes `PAUSE` seconds, the first by what it may take at most; at
+    least one iteration. Among several processes there is a single piece: their clocks would not cut the same ones.
     """
-    length = 1 if jax.process_count() == 1 else last
-    with noted_interrupts() as pressed:
-        done = int(p.num_iters)
-        while True:
-            begun = time.monotonic()
-            p = advance(p, min(done + length, last))
-            now, status = (int(a) for a in jax.device_get((p.num_iters, p.status)))  # waits for the piece
-            ended = time.monotonic()
-            if status != Status.MAX_ITERS or now >= last:
-                break
-            if pressed or ended >= deadline or look(p):
-                break
-            seconds = max(min(PAUSE, deadline - ended), 0)
-            length = max(1, int((now - done) * seconds / max(ended - begun, 1e-9)))
-            done = now
-    return p, bool(pressed)
+    done, deadline = pieces.done, pieces.deadline
+
+    def iterations_in_a_pause(seconds: float) -> int:
+        return max(1, int(max(min(PAUSE, deadline - time.monotonic()), 0) / max(seconds, 1e-9)))
+
+    length = iterations_in_a_pause(pieces.at_most) if jax.process_count() == 1 else last
+    while True:
+        begun = time.monotonic()
+        p = advance(p, min(done + length, last))
+        now, status = (int(a) for a in jax.device_get((p.num_iters, p.status)))  # waits for the piece
+        ended = time.monotonic()
+        if status != Status.MAX_ITERS or now >= last or pressed or ended >= deadline:
+            return p
+        try:
+            if look(p):
+                return p
+        except KeyboardInterrupt:  # pressed again, or in a fit of its own, or by another handler: p is whole
+            pressed.append(signal.SIGINT)
+            return p
+        length, done = iterations_in_a_pause((ended - begun) / max(now - done, 1)), now
 
 
 @contextmanager
-def noted_interrupts() -> Iterator[list]:
-    """A list that is empty until Ctrl-C is pressed. Pressed again, it interrupts at once, wherever the program is.
+def noted_interrupts() -> Iterator[Presses]:
+    """Ctrl-C is noted: an exception between a call that is given the memory of a state and the assignment of the next
+    state would lose both. A fit within the callback of another shares its notes, and ends with it.
 
-    An exception between a call that is given the memory of a state and the assignment of the next state would lose
-    both. A handler that is not Python's own stays, and outside of the main thread no signal arrives.
+    A handler that is neither Python's own nor this one stays, and outside of the main thread no signal arrives.
     """
-    pressed: list = []
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield pressed
+    before = signal.getsignal(signal.SIGINT) if in_main_thread else None
+    if before is not signal.default_int_handler:
+        yield before if isinstance(before, Presses) else Presses()
         return
-
-    def note(number, frame):
-        if pressed:
-            signal.default_int_handler(number, frame)
-        pressed.append(number)
-
-    signal.signal(signal.SIGINT, note)
+    pressed = Presses()
+    signal.signal(signal.SIGINT, pressed)
     try:
         yield pressed
     finally:

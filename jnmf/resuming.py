@@ -6,23 +6,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jnmf import checks, door, units
-from jnmf.matrix import product, square, weight
 from jnmf.numerics import in_dtype
+from jnmf.pytree import Pytree, static
 from jnmf.results import Fit, Status, Unknown, saved
 from jnmf.stopping import Progress, Rule, begin, room_for
 from jnmf.units import Unit
 
 
 @saved
-class FitState(NamedTuple):
+class FitState(Pytree):
     """Where a fit is, on X in its unit, and all that it was told, so that nothing has to be said again."""
 
     progress: Progress  # the state of the algorithm in it is a tuple of its leaves
     algorithm: Any
     tol: Any
-    max_iters: int
+    max_iters: int = static(0)  # structure, as the lengths of arrays are: no leaf that jit and vmap would trace
     rule: Rule
     unit: Unit | None
     fingerprint: Any
@@ -41,22 +42,39 @@ class Running(NamedTuple):
     fingerprint: Any = None
 
     def keep(self, p: Progress) -> FitState:
-        leaves = tuple(jax.tree.leaves(p.state))
-        given = self.algorithm, self.tol, self.max_iters, self.rule, self.unit, self.fingerprint
-        return FitState(p._replace(state=leaves), *given)
+        return FitState(
+            progress=p._replace(state=tuple(jax.tree.leaves(p.state))),
+            algorithm=self.algorithm,
+            tol=self.tol,
+            max_iters=self.max_iters,
+            rule=self.rule,
+            unit=self.unit,
+            fingerprint=self.fingerprint,
+        )
 
 
 @jax.jit
 def fingerprint(X):
-    """(3,): ‖X‖², Σ M and uᵀ X v with u and v all different: another X, also one in another order, has another."""
-    u, v = (_all_different(length, X.dtype) for length in X.shape)
-    mixed = product(X, u[:, None], jnp.zeros((1, X.shape[1]), X.dtype))[0] @ v
-    return jnp.stack([square(X), jnp.asarray(weight(X), X.dtype), mixed])
+    """(number of arrays that X is made of,): of each a number of 32 bits, that an entry or the order changes.
+
+    A sum of floating-point numbers, as ‖X‖², would not show one entry among many. This is the sum modulo 2³² of each
+    entry's bits mixed with its place: the same in whatever order, on whatever devices it is added up.
+    """
+    return jnp.stack([_sum_of_bits(a) for a in jax.tree.leaves(X)])
 
 
-def _all_different(length: int, dtype):
-    """(length,): numbers from ½ to 1½, as a golden section spreads them."""
-    return 0.5 + jnp.arange(length, dtype=jnp.uint32) * jnp.uint32(2654435769) * jnp.asarray(2.0**-32, dtype)
+def _sum_of_bits(a):
+    a = a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
+    bits = lax.bitcast_convert_type(jnp.where(a == 0, jnp.zeros_like(a), a), jnp.uint32)  # −0 is 0
+    place = jnp.arange(bits.size, dtype=jnp.uint32).reshape(bits.shape)
+    return jnp.sum(_mixed(bits ^ _mixed(place)), dtype=jnp.uint32)
+
+
+def _mixed(bits):
+    """A bijection of 32 bits, in which each depends on all (the finaliser of MurmurHash3)."""
+    for shift, factor in (16, 0x85EBCA6B), (13, 0xC2B2AE35):
+        bits = (bits ^ (bits >> jnp.uint32(shift))) * jnp.uint32(factor)
+    return bits ^ (bits >> jnp.uint32(16))
 
 
 def running(X, unit, algorithm, tol, max_iters: int, rule: Rule) -> Running:
@@ -68,6 +86,7 @@ def resumed(entered: door.Entered, fit, rank, algorithm, tol, max_iters, options
     """A fit as it was left, on the same X, to be gone on with under a new `max_iters` and `tol`."""
     kept = _state_of(fit)
     _check_data(entered, fit)
+    _check_factors(fit)
     if rank is not None and rank != fit.W.shape[1]:
         raise ValueError(f"rank: expected that of the fit to resume, {fit.W.shape[1]}, got {rank}; leave it out")
     algorithm = _same_algorithm(kept.algorithm, algorithm)
@@ -75,18 +94,16 @@ def resumed(entered: door.Entered, fit, rank, algorithm, tol, max_iters, options
     p = jax.tree.map(jnp.array, kept.progress)  # memory of its own: the programs write over it
     if tol is None:
         tol = kept.tol
-    elif not checks.is_traced(tol, kept.tol, p.status) and p.status == Status.CONVERGED and tol < kept.tol:
-        p = p._replace(status=jnp.array(Status.MAX_ITERS))
+    else:
+        goes_on = (p.status == Status.CONVERGED) & (tol < kept.tol)
+        p = p._replace(status=jnp.where(goes_on, jnp.array(Status.MAX_ITERS), p.status))
 
     X = units.matrix(kept.unit, entered.X)
     max_iters = kept.max_iters if max_iters is None else max_iters
     found = running(X, kept.unit, algorithm, tol, max_iters, kept.rule)._replace(fingerprint=fingerprint(X))
-    if not checks.is_traced(kept.fingerprint, found.fingerprint):
-        other = differing(kept.fingerprint, found.fingerprint, X.shape[0] * X.shape[1])
-        if other:
-            raise ValueError(
-                f"resume: expected the X and mask of the fit, got others ({other}); init= starts on them anew"
-            )
+    fingerprints = kept.fingerprint, found.fingerprint
+    if not checks.is_traced(*fingerprints) and not np.array_equal(*fingerprints):
+        raise ValueError("resume: expected the X and mask of the fit, got others; init= starts on them anew")
     made = int(p.num_iters) if not checks.is_traced(p) else 0
     if max_iters < made:
         raise ValueError(f"max_iters: expected at least the {made} iterations that were made, got {max_iters}")
@@ -123,16 +140,14 @@ def _check_data(entered: door.Entered, fit: Fit) -> None:
         )
 
 
-def differing(before, now, size: int) -> str | None:
-    """What tells two fingerprints apart, beyond the order of summation on another machine; None if nothing does."""
-    before, now, eps = np.asarray(before), np.asarray(now), np.finfo(np.asarray(now).dtype).eps
-    rounding = 0, 0, eps * np.sqrt(now[0] * size)  # of the third, whose terms may cancel
-    for name, a, b, noise in zip(
-        ("‖X‖²", "the sum of weights", "the order of entries"), before, now, rounding, strict=True
-    ):
-        if not abs(a - b) <= np.sqrt(eps) * abs(a) + noise:
-            return f"{name} differs, {b:.9g} for {a:.9g}"
-    return None
+def _check_factors(fit: Fit) -> None:
+    """The state goes on whatever W and H are: changed ones would have no effect."""
+    for A, B in zip(fit.factors, units.factors(fit.state.unit, fit.state.progress.factors), strict=True):
+        same = lambda A, B: jnp.all(jnp.abs(A - B.astype(A.dtype)) <= jnp.finfo(A.dtype).tiny)  # which may become 0
+        if checks.is_traced(A, B):
+            continue
+        if A.shape != B.shape or not checks.on_host(partial(same, A, B)):
+            raise ValueError("resume: expected W and H as the fit found them, got others; init= starts from them")
 
 
 def _same_algorithm(kept, given):

@@ -4,8 +4,10 @@
 between, to be watched, stopped and gone on with. `until_stopped` is the three in a row, for a batch.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -53,8 +55,8 @@ def room_for(max_iters: int) -> int:
 
 
 def is_late(X, algorithm, rule: Rule) -> bool:
-    """Where nothing is decided by the loss it may come an iteration late, at no cost, and kkt where it is asked for."""
-    return rule.stop == "delta" and rule.check_every == 1 and algorithm.is_late(X)
+    """Where nothing is decided by the loss, it may come an iteration late, at no cost, and so may kkt."""
+    return rule.stop != "loss" and rule.check_every == 1 and algorithm.is_late(X)
 
 
 def begin(X, factors: Factors, algorithm, room: int, rule: Rule) -> Progress:
@@ -65,7 +67,8 @@ def begin(X, factors: Factors, algorithm, room: int, rule: Rule) -> Progress:
     elif rule.stop == "kkt":
         first = projected_gradient_norm(factors, gradient(X, factors, algorithm))
     nothing = jnp.zeros(room, X.dtype)
-    trace = Trace(nothing, nothing, nothing if rule.kkt or not is_late(X, algorithm, rule) else None)
+    with_kkt = rule.kkt or rule.stop == "kkt" or not is_late(X, algorithm, rule)
+    trace = Trace(nothing, nothing, nothing if with_kkt else None)
     sums = jnp.zeros((2, room + 1), X.dtype) if rule.stop == "delta" else None
     state, running = algorithm.init(X, factors), jnp.array(Status.MAX_ITERS)
     return Progress(state, factors, jnp.array(0), running, first, first, sums, trace)
@@ -74,6 +77,7 @@ def begin(X, factors: Factors, algorithm, room: int, rule: Rule) -> Progress:
 def advance(X, p: Progress, algorithm, tol, end, rule: Rule) -> Progress:
     """p after iteration `end`, which may be traced, or where it stopped before."""
     late = is_late(X, algorithm, rule)
+    decided_late = late and rule.stop == "kkt"
 
     def moved(p, state):
         """p at the new state; one that is not finite ends the fit, and an ended fit keeps its factors."""
@@ -92,19 +96,21 @@ def advance(X, p: Progress, algorithm, tol, end, rule: Rule) -> Progress:
 
     def recorded(p):
         state, info = algorithm.step(X, p.state)
+        if decided_late:  # it was the iteration before that the rule holds for: it stands
+            ended = (p.num_iters > 0) & (tol > 0) & (info.start_kkt <= tol * p.first)
+            p = p._replace(status=jnp.where(ended, Status.CONVERGED, p.status))
+            state = jax.tree.map(partial(jnp.where, ended), p.state, state)
         delta = relative_change(p.factors, state.factors)
         sums = None if p.sums is None else with_next(p.sums, p.num_iters // rule.check_every, delta)
-        small = holds(p._replace(sums=sums), delta, info, tol, rule)
         q = moved(p, state)
         done = q.num_iters > p.num_iters
+        small = False if decided_late else holds(p._replace(sums=sums), delta, info, tol, rule)
         put = lambda column, value: column.at[p.num_iters].set(jnp.where(done, value, 0))
         trace = p.trace._replace(delta=put(p.trace.delta, delta))
         if late:  # of the iteration before, also where this one fails
-            trace = with_last_loss(trace, p.num_iters, info.start_loss)
+            trace = with_last(trace, p.num_iters, info.start_loss, info.start_kkt)
         else:
-            trace = trace._replace(loss=put(trace.loss, info.loss))
-        if trace.kkt is not None:
-            trace = trace._replace(kkt=put(trace.kkt, info.kkt))
+            trace = trace._replace(loss=put(trace.loss, info.loss), kkt=put(trace.kkt, info.kkt))
         return q._replace(
             status=jnp.where(done & small & info.moved & (tol > 0), Status.CONVERGED, q.status),
             least=jnp.where(done, jnp.minimum(info.loss, p.least), p.least) if rule.stop == "loss" else p.least,
@@ -157,22 +163,29 @@ def with_next(sums, k, delta):
     return sums.at[:, k + 1].set(jnp.stack([new, error]))
 
 
-def with_last_loss(trace: Trace, num_iters, loss) -> Trace:
-    """The trace with the loss of iteration `num_iters`; there is none for the start."""
+def with_last(trace: Trace, num_iters, loss, kkt) -> Trace:
+    """The trace with loss and kkt of iteration `num_iters`; there are none for the start."""
     last = jnp.where(num_iters > 0, num_iters - 1, len(trace.loss))  # beyond the end nothing is set
-    return trace._replace(loss=trace.loss.at[last].set(loss, mode="drop"))
+    put = lambda column, value: None if column is None else column.at[last].set(value, mode="drop")
+    return trace._replace(loss=put(trace.loss, loss), kkt=put(trace.kkt, kkt))
 
 
-def finish(X, p: Progress, algorithm, dtype, rule: Rule) -> Fit:
+def finish(X, p: Progress, algorithm, tol, dtype, rule: Rule) -> Fit:
     """What was found, the factors and the loss of them in `dtype`."""
     W, H = (A.astype(dtype) for A in p.factors)
     loss = objective(X, Factors(W.astype(X.dtype), H.astype(X.dtype)), algorithm)
-    status = jnp.where(jnp.isfinite(loss), p.status, Status.NONFINITE)
-    late = is_late(X, algorithm, rule)
-    return Fit(W, H, loss, p.num_iters, status, with_last_loss(p.trace, p.num_iters, loss) if late else p.trace)
+    status, trace = p.status, p.trace
+    if is_late(X, algorithm, rule):
+        kkt = None if trace.kkt is None else projected_gradient_norm(p.factors, gradient(X, p.factors, algorithm))
+        trace = with_last(trace, p.num_iters, loss, kkt)
+        if rule.stop == "kkt":
+            ended = (status == Status.MAX_ITERS) & (p.num_iters > 0) & (tol > 0) & (kkt <= tol * p.first)
+            status = jnp.where(ended, Status.CONVERGED, status)
+    status = jnp.where(jnp.isfinite(loss), status, Status.NONFINITE)
+    return Fit(W, H, loss, p.num_iters, status, trace)
 
 
 def until_stopped(X, factors: Factors, algorithm, tol, max_iters: int, rule: Rule) -> Fit:
     """All in a row, in the dtype of X; max_iters ≥ 1."""
     p = begin(X, factors, algorithm, max_iters, rule)
-    return finish(X, advance(X, p, algorithm, tol, max_iters, rule), algorithm, X.dtype, rule)
+    return finish(X, advance(X, p, algorithm, tol, max_iters, rule), algorithm, tol, X.dtype, rule)

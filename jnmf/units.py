@@ -115,11 +115,13 @@ def info(unit: Unit | None, found, degree):
         return found
     power = unit.X * degree
     start_loss = None if found.start_loss is None else times(found.start_loss, power)
+    start_kkt = None if found.start_kkt is None else times(found.start_kkt, power - unit.X // 2)
     return found._replace(
         loss=times(found.loss, power),
         kkt=times(found.kkt, power - unit.X // 2),
         rounding=times(found.rounding, power),
         start_loss=start_loss,
+        start_kkt=start_kkt,
     )
 
 

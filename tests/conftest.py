@@ -1,5 +1,6 @@
 """float64 is switched on here, never by the library; mixed ranks are errors."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from experiments import data
 
 pytest.register_assert_rewrite("every_study")
 
+gc.set_threshold(100_000, 20, 20)  # what tracing makes is seldom garbage, and to look through it takes a tenth of all
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", 2)  # sweeps are spread over them
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -27,8 +29,9 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 # The files of half a minute or more, the longest first: one that starts last keeps a single worker busy at the end.
 LONGEST = (
-    *("test_convergence", "test_sweep", "test_proofs", "test_algorithms", "test_loops", "test_masks", "test_nnls"),
-    *("test_losses", "test_robust", "test_transform", "test_cross_validation", "test_exact", "test_housekeeping"),
+    *("test_convergence", "test_algorithms", "test_proofs", "test_loops", "test_warm_start", "test_sweep"),
+    *("test_kinds", "test_testing", "test_losses", "test_robust", "test_combinators", "test_pausing"),
+    *("test_nnls", "test_masks", "test_transform", "test_cross_validation", "test_exact", "test_housekeeping"),
 )
 
 

@@ -79,9 +79,9 @@ def test_cross_validation_goes_on(tmp_path):
 
 
 OTHER = {
-    "X": (lambda: {"A": X.at[0, 0].add(0.5)}, "expected the X and mask of .*‖X‖² differs"),
-    "the order of X": (lambda: {"A": X[::-1]}, "the order of entries differs"),
-    "a mask": (lambda: {"mask": np.arange(X.size).reshape(X.shape) > 3}, "expected the X and mask"),
+    "X": (lambda: {"A": X.at[0, 0].multiply(1.000001)}, "whose X and mask, their fingerprint, is"),
+    "the order of X": (lambda: {"A": X[::-1]}, "whose X and mask, their fingerprint, is"),
+    "a mask": (lambda: {"mask": np.arange(X.size).reshape(X.shape) > 3}, "whose X and mask, their fingerprint, is"),
     "ranks": (lambda: {"ranks": [2, 3]}, r"whose ranks is \[2, 3, 5\], got \[2, 3\]"),
     "restarts": (lambda: {"num_restarts": 3}, "whose keys is"),
     "a key": (lambda: {"key": 1}, "whose keys is"),
@@ -135,9 +135,13 @@ def test_a_damaged_folder_says_what_to_delete(tmp_path, whole):
         study(checkpoint=tmp_path)
     file.unlink()
     same(study(checkpoint=tmp_path), whole)
-    (tmp_path / "study.json").write_text("{")
-    with pytest.raises(ValueError, match=r"cannot be read .*; delete the folder"):
+    jnmf.save(file, START)
+    with pytest.raises(ValueError, match=r"expected a batch of the study, got a Factors .*; delete that file"):
         study(checkpoint=tmp_path)
+    for text in ("{", "3"):
+        (tmp_path / "study.json").write_text(text)
+        with pytest.raises(ValueError, match=r"cannot be read .*; delete the folder"):
+            study(checkpoint=tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"expected a folder, got .*, which is a file"):
         study(checkpoint=tmp_path / "file")

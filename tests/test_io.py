@@ -1,5 +1,7 @@
 """What is saved comes back bit for bit, or says why not."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,3 +75,34 @@ def test_what_cannot_be_saved_or_read_says_so(tmp_path):
     for name in ("other", "text"):
         with pytest.raises(ValueError, match=r"expected a file that jnmf\.save wrote"):
             jnmf.load(tmp_path / name)
+
+
+FORGED = {
+    "a list": [],
+    "no value": {},
+    "no dictionary inside": {"value": 3},
+    "no kind of ours": {"value": {"kind": "Popen", "fields": {}}},
+    "no fields": {"value": {"kind": "Factors", "fields": {}}},
+    "a field too many": {"value": {"kind": "Factors", "fields": {"x": {"plain": 1}}}},
+    "a rule that is none": {"value": {"kind": "Rule", "fields": {"stop": {"plain": "never"}}}},
+    "no algorithm of ours": {"value": {"own": "Popen", "fields": {}}},
+    "an algorithm without its numbers": {"value": {"own": "HALS", "fields": {"solve": {"plain": 1}}}},
+    "no array of that name": {"value": {"array": "b", "dtype": "float32", "of": "jax"}},
+    "not that dtype": {"value": {"array": "a", "dtype": "bfloat16", "of": "jax"}},
+    "no status": {"value": {"status": "FINE"}},
+    "too deep": "[" * 100000,
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_outline_is_refused(tmp_path, name):
+    told = FORGED[name]
+    np.savez(tmp_path / "x.npz", outline=np.array(told if isinstance(told, str) else json.dumps(told)), a=np.array("b"))
+    with pytest.raises(ValueError, match=r"load: expected .* that jnmf\.save wrote, got"):
+        jnmf.load(tmp_path / "x")
+
+
+def test_a_file_has_the_permissions_of_any_new_file(tmp_path):
+    jnmf.save(tmp_path / "x", START)
+    (tmp_path / "y").touch()
+    assert (tmp_path / "x.npz").stat().st_mode == (tmp_path / "y").stat().st_mode

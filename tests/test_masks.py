@@ -18,7 +18,9 @@ HALF = RNG.random(X.shape) < 0.6
 WEIGHTS = RNG.random(X.shape) * HALF
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(
+    "name", ["MU", "MU KL", "MU 0.5", "Extrapolated HALS", "Momentum MU KL", "PGD", "ANLS pivoting"]
+)
 def test_values_without_weight_change_nothing_nan_included(name):
     spoiled = np.where(HALF, X, np.nan)
     spoiled[~HALF & (RNG.random(X.shape) < 0.5)] = -1e30
@@ -44,7 +46,7 @@ def test_the_weighted_objective_of_extrapolated_never_rises(args, penalties):
     assert (np.diff(values) <= 1e-12 * (values[0] + float(jnp.sum(A * A)))).all()
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", ["MU KL", "HALS", "Extrapolated HALS"])
 def test_a_mask_of_ones_is_no_mask_exactly(name):
     plain = fit(X, algorithm=ALGORITHMS[name], init=START, max_iters=4)
     for ones in (np.ones(X.shape, bool), jnp.ones(X.shape)):

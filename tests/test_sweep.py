@@ -34,8 +34,9 @@ X, _ = problem()
 KEYS = jax.random.split(jax.random.key(0), 3)
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", ["MU KL", "HALS", "Extrapolated HALS"])
 def test_padding_with_zero_components_changes_nothing(name):
+    """That of a sweep; that zero components change nothing is asked of every algorithm by its check."""
     start = Factors(*(A[0] for A in batches._padded([init.random(1, X, 3)], 5)))
     assert start.W.shape == (12, 5)
     padded, trace = run(X, start, ALGORITHMS[name], num_iters=4)
@@ -137,7 +138,7 @@ def test_a_ridge_does_not_make_padding_count():
     np.testing.assert_allclose(study.loss[0, 0], single.loss, rtol=1e-9)
 
 
-@pytest.mark.parametrize("algorithm", [HALS(inner=2), MU(beta=1.0), ANLS()], ids=repr)
+@pytest.mark.parametrize("algorithm", [HALS(inner=2), MU(beta=1.0)], ids=repr)
 def test_members_equal_single_fits(algorithm):
     study = sweep(X, [3, 2], num_restarts=3, algorithm=algorithm, tol=1e-3, max_iters=60)
     assert study.loss.shape == study.rmse.shape == study.num_iters.shape == study.status.shape == (2, 3)

@@ -151,7 +151,8 @@ def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transpos
         return init.random(key, sample, rank)
 
     for size, rank in ((None, 2), (20, 2), (None, 5)):
-        start = warm_start.sampled(size=size, num_iters=1, init=spy)(jax.random.key(0), X.T if transposed else X, rank)
+        make = warm_start.sampled(HALS(), size=size, num_iters=1, init=spy)
+        start = make(jax.random.key(0), X.T if transposed else X, rank)
         assert (start.W.shape, start.H.shape) == (((40, rank), (rank, 60)) if transposed else ((60, rank), (rank, 40)))
     assert [len(sample) for sample in seen] == [32, 20, 60]
     for sample in seen:
@@ -159,7 +160,7 @@ def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transpos
         assert rows == sorted(set(rows))
 
 
-@pytest.mark.parametrize("transposed", [False, True], ids=["columns", "rows"])
+@pytest.mark.parametrize(("dtype", "transposed"), [("float32", False), ("float64", True)], ids=["columns", "rows"])
 def test_the_factor_of_the_sample_is_a_run_and_the_other_its_least_squares_answer(X, dtype, transposed):
     X, key = (X.T if transposed else X).astype(dtype), jax.random.key(3)
     found = warm_start.sampled(HALS(), size=60, num_iters=3)(key, X, 4)
@@ -267,7 +268,7 @@ MEMBERS = {  # the init, X in a unit, the mask, the algorithm, how many devices,
     "compiled, huge X": (by_jit, 2.0**600, None, HALS(), 1, 0),
     "sampled from a compiled one": (warm_start.sampled(HALS(), num_iters=2, init=by_jit), 1, None, MU(), 1, 0),
     "in NumPy": (by_numpy, 1, None, HALS(), 2, 6),
-    "sampled from one in NumPy": (warm_start.sampled(HALS(), num_iters=2, init=by_numpy), 1, HALF, HALS(), 1, 6),
+    "sampled from one in NumPy": (warm_start.sampled(HALS(), num_iters=2, init=by_numpy), 1, HALF, HALS(), 1, 3),
 }  # fmt: skip
 
 
@@ -276,6 +277,7 @@ MEMBERS = {  # the init, X in a unit, the mask, the algorithm, how many devices,
 def test_members_of_a_sweep_are_single_fits_from_the_same_start(monkeypatch, case):
     start, unit, mask, algorithm, devices, on_host = MEMBERS[case]
     monkeypatch.setattr(jax, "local_device_count", lambda: devices)
+    ranks = [2, 3][:devices]  # the starts of each rank are a program
     made, options = [], {"algorithm": algorithm, "mask": mask, "init": start}
     rtol = 1e-5 if case.startswith("rounded") else 1e-7  # to float32
     initial_factors = loops.initial_factors
@@ -286,16 +288,16 @@ def test_members_of_a_sweep_are_single_fits_from_the_same_start(monkeypatch, cas
 
     with monkeypatch.context() as patch:
         patch.setattr(loops, "initial_factors", counted)
-        study = sweep(unit * SMALL, [2, 3], num_restarts=3, key=3, num_iters=3, **options)
+        study = sweep(unit * SMALL, ranks, num_restarts=3, key=3, num_iters=3, **options)
     assert (made.count(False), made.count(True) > 0) == (on_host, on_host == 0)
     keys = jax.random.split(jax.random.key(3), 3)
-    for i, rank in enumerate([2, 3]):
+    for i, rank in enumerate(ranks):
         for s in range(3):
             single = fit(unit * SMALL, rank, key=keys[s], tol=0, max_iters=3, **options)
             np.testing.assert_allclose(study.loss[i, s], single.loss, rtol=rtol / 100)
             for A, B in zip(study.factors(rank, s), single.factors, strict=True):
                 np.testing.assert_allclose(A, B, rtol=rtol, atol=rtol / 10 * np.max(B))
-    assert len(np.unique(study.rmse)) == 6
+    assert len(np.unique(study.rmse)) == study.rmse.size
 
 
 def test_a_sweep_in_half_precision_warms_up_in_float32():

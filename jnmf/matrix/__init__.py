@@ -73,24 +73,31 @@ def in_blocks(f, X, A, axis: int):
 
     f returns arrays with as many rows (columns); X is handed to it in blocks, and A with it.
     """
+    return in_blocks_with_sums(lambda X, A, _: (f(X, A), ()), X, A, axis)[0]
+
+
+def in_blocks_with_sums(f, X, A, axis: int):
+    """As `in_blocks`, for f(X, A, fresh) -> (arrays, sums over the rows (columns) that are `fresh`, a boolean each)."""
     size, width = X.shape[axis], blocks_of(X.shape, axis)
     if size <= width:
-        return f(X, A)
+        return f(X, A, jnp.ones(size, bool))
 
-    def block(start):
+    def block(start, i):
         of_A = jax.tree.map(lambda B: lax.dynamic_slice_in_dim(B, start, width, axis), A)
-        return f(part(X, start, width, axis), of_A)
+        return f(part(X, start, width, axis), of_A, start + jnp.arange(width) >= i * width)
 
     def one_block(i, found):
         # A last block that would not be whole starts earlier. What two blocks share is the same again.
         start = jnp.minimum(i * width, size - width)
+        new, more = block(start, i)
         put = lambda whole, new: lax.dynamic_update_slice_in_dim(whole, new, start, axis)
-        return jax.tree.map(put, found, block(start))
+        return jax.tree.map(put, found[0], new), jax.tree.map(jnp.add, found[1], more)
 
     def whole(of_block):
         return jnp.zeros((*of_block.shape[:axis], size, *of_block.shape[axis + 1 :]), of_block.dtype)
 
-    nothing = jax.tree.map(whole, jax.eval_shape(block, 0))
+    found, sums = jax.eval_shape(block, 0, 0)
+    nothing = jax.tree.map(whole, found), jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), sums)
     return lax.fori_loop(0, -(-size // width), one_block, nothing)
 
 
@@ -144,21 +151,31 @@ def gradient_H(X, loss, W, H):
 
 @singledispatch
 def parts_H(X, loss, W, H):
-    """Wᵀ N, Wᵀ P and a unit: ∂D/∂H is their difference times the unit, which broadcasts to (r, n); and Σ m d.
+    """Wᵀ N, Wᵀ P and a unit: ∂D/∂H is P's less N's times the unit, which broadcasts to (r, n); Σ m d; and ∂D/∂W (m, r).
 
-    N and P ≥ 0 are the two parts of m ∂d/∂z at each entry, `loss.parts`, and d is `loss.quick`: what is not used of the
-    four is not computed.
+    N and P ≥ 0 are the two parts of m ∂d/∂z at each entry, `loss.parts`, d is `loss.quick`, and ∂D/∂W is (P − N) Hᵀ, to
+    eps of the two sums: what is not used of the five is not computed.
     """
     of_ones, of_zeros = jnp.sum(W, axis=0)[:, None], _of_zeros(X, loss, W, H)
-    columns = lambda X, H: _pulled_back(X, loss, W @ H, 0, lambda A: W.T @ A, of_zeros is not None)
-    return _completed(in_blocks(columns, X, H, axis=1), of_ones, of_zeros)
+
+    def columns(X, H, fresh):
+        parts = negative, positive, unit, _ = _parts(X, loss, W @ H, 0, of_zeros is not None)
+        counted = jnp.where(fresh[None, :], H if unit is None else unit * H, 0)
+        if positive is None:  # of ones: it needs no array
+            of_W = jnp.sum(counted, axis=1)[None, :] - negative @ counted.T
+        else:
+            of_W = (positive - negative) @ counted.T
+        return _pulled_back(parts, lambda A: W.T @ A), of_W
+
+    found, of_W = in_blocks_with_sums(columns, X, H, axis=1)
+    return *_completed(found, of_ones, of_zeros), of_W
 
 
 @singledispatch
 def parts_W(X, loss, W, H):
     """N Hᵀ, P Hᵀ, a unit and Σ m d: `parts_H` of Xᵀ ≈ HᵀWᵀ, transposed, since to transpose X takes a product's time."""
     of_ones, of_zeros = jnp.sum(H, axis=1)[None, :], _of_zeros(X, loss, W, H)
-    rows = lambda X, W: _pulled_back(X, loss, W @ H, 1, lambda A: A @ H.T, of_zeros is not None)
+    rows = lambda X, W: _pulled_back(_parts(X, loss, W @ H, 1, of_zeros is not None), lambda A: A @ H.T)
     return _completed(in_blocks(rows, X, W, axis=0), of_ones, of_zeros)
 
 
@@ -167,15 +184,20 @@ def _of_zeros(X, loss, W, H):
     return loss.of_zeros(W, H) if entries(part(X, 0, 1, 0))[1] is None else None
 
 
-def _pulled_back(X, loss, Z, axis, pulled_back, beyond_zeros):
-    """The products with the parts, the unit, and Σ m d along the axis; None for a positive part, or a unit, of ones."""
+def _parts(X, loss, Z, axis, beyond_zeros):
+    """The two parts, the unit, and Σ m d along the axis; None for a positive part, or a unit, of ones."""
     x, m = entries(X)
     negative, positive, unit = loss.parts(x, Z, axis)
     quick = lambda x, z: loss.quick(x, z, beyond_zeros)
     value = jnp.sum(weighted(X, quick, Z), axis=axis, keepdims=True)
     if m is not None:
         negative, positive = (jnp.where(m > 0, m * part, 0) for part in (negative, 1 if positive is None else positive))
-    return pulled_back(negative), None if positive is None else pulled_back(positive), unit, value
+    return negative, positive, unit, value
+
+
+def _pulled_back(parts, product):
+    negative, positive, unit, value = parts
+    return product(negative), None if positive is None else product(positive), unit, value
 
 
 def _completed(found, of_ones, of_zeros):

@@ -182,7 +182,7 @@ def state_keeps_its_form(case):
     for before, after in zip(*map(jax.tree.leaves, (state, new)), strict=True):
         if (before.shape, before.dtype) != (after.shape, after.dtype):
             return f"{after.dtype} {after.shape} after {before.dtype} {before.shape}"
-    scalars = {name: getattr(info, name) for name in ("loss", "kkt", "start_loss")}
+    scalars = {name: getattr(info, name) for name in ("loss", "kkt", "start_loss", "start_kkt")}
     odd = {name: of for name, of in scalars.items() if of is not None and (of.shape, of.dtype) != ((), case.dtype)}
     return f"of Info {odd}" if odd else None
 
@@ -264,15 +264,16 @@ def _wrong_kkt(case, seen):
     return far_apart(seen.info.kkt, seen.kkt[2], 0.0, case.slack * seen.slope[2])
 
 
-def start_loss_is_that_of_the_start(case):
-    """`Info.start_loss`, which a method that `is_late` gives, is the objective of the factors before the step.
+def start_is_told_by_what_is_late(case):
+    """`Info.start_loss` and `start_kkt`, which a method that `is_late` gives, are of the factors before the step.
 
-    Give the objective where the step starts, or let is_late(X) be False.
+    Give the objective and the norm of the projected gradient where the step starts, or let is_late(X) be False.
     """
-    given = case.seen.info.start_loss
-    if given is None:
+    info, seen = case.seen.info, case.seen
+    if info.start_loss is None or info.start_kkt is None:
         return "None from a method that is late" if case.algorithm.is_late(case.X) else None
-    return far_apart(given, case.seen.objective[0], case.slack, case.slack * _finite(case.seen.size[0]))
+    wrong = far_apart(info.start_loss, seen.objective[0], case.slack, case.slack * _finite(seen.size[0]))
+    return wrong or far_apart(info.start_kkt, seen.kkt[0], 0.0, case.slack * seen.slope[0])
 
 
 def what_has_not_moved_is_as_it_was(case):
@@ -533,7 +534,7 @@ OF_EVERY_PROBLEM = (
     loss_is_the_objective,
     rounding_is_told,
     kkt_is_the_projected_gradient,
-    start_loss_is_that_of_the_start,
+    start_is_told_by_what_is_late,
     what_has_not_moved_is_as_it_was,
     zero_components_stay_zero,
     zeros_are_kept,

@@ -215,7 +215,7 @@ def is_jitted_and_batched(case):
 
     def all_of(X, W, H):
         loss = case.losses[-1]
-        parts = matrix.parts_H(X, loss, W, H)
+        parts = matrix.parts_H(X, loss, W, H)[:4]
         return matrix.product(X, W, H), matrix.square(X), [f(X, loss, W, H) for f in CALLS], parts[:2]
 
     members = [(case.X, A, B) for A, B in ((case.W, case.H), (2 * case.W, case.H + 1))]
@@ -296,7 +296,7 @@ OF_ITS_FUNCTIONS = (
     ),
     like(
         "parts_H(X, loss, W, H) are Wᵀ(m negative), Wᵀ(m positive), their unit, and Σ m d.",
-        lambda X, c: [_in_their_unit(matrix.parts_H(X, loss, c.W, c.H)) for loss in c.losses],
+        lambda X, c: [_in_their_unit(matrix.parts_H(X, loss, c.W, c.H)[:4]) for loss in c.losses],
         lambda c: [
             (c.W.T @ _weighted(c, loss.negative), c.W.T @ _weighted(c, loss.positive), np.sum(_weighted(c, loss.quick)))
             for loss in c.losses
