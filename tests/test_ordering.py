@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_an_error_that_says_so(function):
     W, H = random_factors()
     with pytest.raises(ValueError, match=r"of one rank, got W \(20, 3\) and H \(30, 3\); did you pass Hᵀ"):
         function(Factors(W, H.T))
-    with pytest.raises(ValueError, match=r"W: expected nonnegative entries, got -1; use project_nonnegative"):
+    with pytest.raises(ValueError, match=r"W: expected nonnegative entries, got -1 at .*; use project_nonnegative"):
         function(Factors(np.where(W == W.max(), -1, W), H))
     with pytest.raises(ValueError, match="H: expected finite entries"):
         function(Factors(W, np.where(H == H.max(), np.nan, H)))

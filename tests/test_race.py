@@ -125,7 +125,7 @@ def test_another_peer_is_one_entry(monkeypatch, race):
         return W, H
 
     guide = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    shown = guide.split("```python\n")[1].split("```")[0]  # one that is there
+    shown = guide.split("## Another peer")[1].split("```python\n")[1].split("```")[0]  # one that is there
     assert shown in Path(peers.__file__).read_text(encoding="utf-8")
     joined = {name for name, case in cases.table().items() if "MU by hand" in getattr(case, "contenders", ())}
     assert joined == {"cbcl", "mnist-81", "mnist-9", "lab", "tall", "classic4", "memory"}
