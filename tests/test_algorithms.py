@@ -43,12 +43,20 @@ def test_what_the_algorithms_declare():
     assert declaring("keeps_zeros") == {name for name in ALGORITHMS if "MU" in name} == declaring("nonnegative_data")
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+# Other exponents or solvers of a method that is asked, whose losses and half-steps have checks of their own.
+ALIKE = ("MU 0.5", "MU -1", "MU 3", "Momentum MU", "PGD backtracking", "ANLS projected gradient")
+ALL = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ALGORITHMS]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_algorithm_keeps_what_it_promises(name):
     check_algorithm(ALGORITHMS[name], dtype="float64")
 
 
-@pytest.mark.parametrize("name", ["MU", "MU KL", "HALS inner", "PGD", "ANLS pivoting"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("MU", "ANLS pivoting")]
+
+
+@pytest.mark.parametrize("name", [*SLOW, "MU KL", "HALS inner", "PGD"])
 def test_algorithms_keep_it_in_float32(name):
     check_algorithm(ALGORITHMS[name], dtype="float32")
 

@@ -31,7 +31,8 @@ COMBINATIONS = list(itertools.product(ALGORITHMS, ("float32", "float64"), RULES)
 # Each algorithm with each precision and with each rule, and each precision with each rule; all data in one batch.
 COVER = [c for i, c in enumerate(COMBINATIONS) if (i % 6) in ((0, 4), (1, 5), (2, 3))[(i // 6) % 3]]
 # Those that take thousands of iterations, or repeat what two others do, are in the slow table alone.
-COVER = [c for c in COVER if c[0] not in ("MU 0.5", "Accelerated MU", "Extrapolated ANLS")]
+ONLY_SLOW = ("MU 0.5", "Accelerated MU", "Extrapolated ANLS", "PGD backtracking", "MU penalised")
+COVER = [c for c in COVER if c[0] not in ONLY_SLOW]
 
 
 def data(seed=0):

@@ -101,7 +101,10 @@ def test_every_loss_keeps_what_it_promises(loss):
     check_loss(loss, dtype="float64")
 
 
-@pytest.mark.parametrize("loss", [LOSSES[1], LOSSES[3], LOSSES[4], LOSSES[6], LOSSES[-1]], ids=repr)
+SLOW = [pytest.param(LOSSES[i], marks=pytest.mark.slow) for i in (3, 6)]
+
+
+@pytest.mark.parametrize("loss", [LOSSES[1], LOSSES[4], LOSSES[-1], *SLOW], ids=repr)
 def test_losses_keep_it_in_float32(loss):
     check_loss(loss, dtype="float32")
 
