@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 
 from jnmf import checks, door, units
+from jnmf.matrix import in_blocks
 from jnmf.numerics import in_dtype
 from jnmf.pytree import Pytree, static
 from jnmf.results import Fit, Status, Unknown, saved
@@ -57,24 +58,31 @@ class Running(NamedTuple):
 def fingerprint(X):
     """(number of arrays that X is made of,): of each a number of 32 bits, that an entry or the order changes.
 
-    A sum of floating-point numbers, as ‖X‖², would not show one entry among many. This is the sum modulo 2³² of each
-    entry's bits mixed with its place: the same in whatever order, on whatever devices it is added up.
+    A sum of floating-point numbers, as ‖X‖², would not show one entry among many. This is Σ u_i v_j b_ij modulo 2³²,
+    b the bits of the entries and u, v odd: the same in whatever order, on whatever devices it is added up, and
+    another where 32 of the bits are, since an odd number times what is not 0 is not 0; else but for one time in 2³².
     """
     return jnp.stack([_sum_of_bits(a) for a in jax.tree.leaves(X)])
 
 
 def _sum_of_bits(a):
     a = a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
-    bits = lax.bitcast_convert_type(jnp.where(a == 0, jnp.zeros_like(a), a), jnp.uint32)  # −0 is 0
-    place = jnp.arange(bits.size, dtype=jnp.uint32).reshape(bits.shape)
-    return jnp.sum(_mixed(bits ^ _mixed(place)), dtype=jnp.uint32)
+    a = a.reshape(-1, a.shape[-1] if a.ndim > 1 else 1)
+    of_columns = _odd(a.shape[1] * a.dtype.itemsize // 4)[None, :]
+
+    def of_rows(a, u):
+        bits = lax.bitcast_convert_type(a, jnp.uint32).reshape(a.shape[0], -1)
+        return u * jnp.sum(bits * of_columns, axis=1, dtype=jnp.uint32)
+
+    return jnp.sum(in_blocks(of_rows, a, _odd(a.shape[0]), axis=0), dtype=jnp.uint32)
 
 
-def _mixed(bits):
-    """A bijection of 32 bits, in which each depends on all (the finaliser of MurmurHash3)."""
+def _odd(length: int):
+    """(length,): odd numbers of 32 bits, in which each bit depends on all of the place (MurmurHash3's finaliser)."""
+    place = jnp.arange(length, dtype=jnp.uint32)
     for shift, factor in (16, 0x85EBCA6B), (13, 0xC2B2AE35):
-        bits = (bits ^ (bits >> jnp.uint32(shift))) * jnp.uint32(factor)
-    return bits ^ (bits >> jnp.uint32(16))
+        place = (place ^ (place >> jnp.uint32(shift))) * jnp.uint32(factor)
+    return place | jnp.uint32(1)
 
 
 def running(X, unit, algorithm, tol, max_iters: int, rule: Rule) -> Running:

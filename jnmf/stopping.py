@@ -186,6 +186,6 @@ def finish(X, p: Progress, algorithm, tol, dtype, rule: Rule) -> Fit:
 
 
 def until_stopped(X, factors: Factors, algorithm, tol, max_iters: int, rule: Rule) -> Fit:
-    """All in a row, in the dtype of X; max_iters ≥ 1."""
-    p = begin(X, factors, algorithm, max_iters, rule)
+    """All in a row, in the dtype of X."""
+    p = begin(X, factors, algorithm, max(max_iters, 1), rule)
     return finish(X, advance(X, p, algorithm, tol, max_iters, rule), algorithm, tol, X.dtype, rule)

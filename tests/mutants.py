@@ -230,7 +230,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("stopping.py", "((p.num_iters + 1) % rule.check_every != 0)", "(p.num_iters % rule.check_every != 0)"),
     ("resuming.py", "p._replace(state=state, sums=sums,", "p._replace(state=state,"),
     ("resuming.py", "(tol < kept.tol)", "(tol > kept.tol)"),
-    ("resuming.py", "bits ^ _mixed(place)", "bits"),
+    ("resuming.py", "return place | jnp.uint32(1)", "return place * jnp.uint32(0) + jnp.uint32(1)"),
     ("algorithms.py", "start_loss=value + penalty(state, self)", "start_loss=value"),
     ("matrix/__init__.py", "entries(part(X, 0, 1, 0))[1] is None else None", "X is not None else None"),
     ("losses/beta_divergence.py", "beyond = x * (jnp.log(q) - 1)", "beyond = x * jnp.log(q)"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import problem
 
-from jnmf import MU, Factors, door, loops, losses, multiplicative
+from jnmf import MU, Factors, door, loops, losses, multiplicative, resuming
 from jnmf.matrix import blocks
 from jnmf.matrix.masked import Masked
 from jnmf.objective import gradient
@@ -67,6 +67,6 @@ def test_looking_at_the_data_makes_no_second_matrix(dtype, transposed):
     m, n, r = (8192, 2048, 4) if transposed else (2048, 8192, 4)
     shaped = lambda *shape: jax.ShapeDtypeStruct(shape, dtype)
     start = Factors(shaped(m, r), shaped(r, n))
-    for program, arguments in ((door.extremes, ()), (loops.zero_where_empty, (start,))):
+    for program, arguments in ((door.extremes, ()), (loops.zero_where_empty, (start,)), (resuming.fingerprint, ())):
         memory = program.lower(shaped(m, n), *arguments).compile().memory_analysis()
         assert memory.temp_size_in_bytes < 0.07 * m * n * jnp.dtype(dtype).itemsize

@@ -1,6 +1,7 @@
 """A fit that is watched, stopped, kept and gone on with is the fit that was left alone, to the bit."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,7 +17,23 @@ import pytest
 from support import ALGORITHMS, R, problem
 
 import jnmf
-from jnmf import HALS, MU, PGD, Accelerated, Frobenius, Interrupted, Status, display, fit, loops, pausing, solvers
+from jnmf import (
+    HALS,
+    MU,
+    PGD,
+    Accelerated,
+    Frobenius,
+    Interrupted,
+    Status,
+    display,
+    fit,
+    loops,
+    pausing,
+    resuming,
+    solvers,
+    stopping,
+)
+from jnmf.matrix import blocks
 
 X, START = problem()
 MASK = np.random.default_rng(0).random(X.shape) < 0.8
@@ -312,3 +329,30 @@ def test_progress_without_rich_is_lines(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     fit(X, R, HALS(), tol=0, max_iters=4, progress=True)
     assert "4/4 iterations, loss" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_the_fingerprint_sees_an_entry_and_the_order_and_not_the_blocks(dtype, monkeypatch):
+    A = (1000 * np.random.default_rng(3).random((37, 23))).astype(dtype)
+    other = {"entry": A.copy(), "rows": A[::-1], "columns": A[:, ::-1], "shape": A.reshape(23, 37)}
+    other["entry"][36, 22] = np.nextafter(A[36, 22], 0) if A.dtype.kind == "f" else A[36, 22] + 1
+    found = [int(resuming.fingerprint(jnp.asarray(B))[0]) for B in (A, *other.values())]
+    assert len(set(found)) == len(found)
+    monkeypatch.setattr(blocks, "NUMBERS", 5 * A.shape[1])
+    jax.clear_caches()
+    assert int(resuming.fingerprint(jnp.asarray(A))[0]) == found[0]
+    for shape in ((70_000, 70_000), (3, 2**31 + 5)):
+        assert jax.eval_shape(resuming.fingerprint, jax.ShapeDtypeStruct(shape, dtype)).shape == (1,)
+
+
+def test_the_sum_over_the_last_tenth_is_exact_in_float32():
+    """Beside δ of 20 at first, those of 1e-7 at the end: a plain running sum would have lost them."""
+    delta = np.geomspace(20, 1e-7, 400).astype(np.float32)
+    add = jax.jit(stopping.with_next)
+    sums = jnp.zeros((2, 401), jnp.float32)
+    for k, d in enumerate(delta):
+        sums = add(sums, k, d)
+    last = (sums[0, 400] - sums[0, 360]) + (sums[1, 400] - sums[1, 360])
+    np.testing.assert_allclose(last, math.fsum(delta[360:].astype(float)), rtol=1e-4)
+    assert abs(sums[0, 400] - sums[0, 360] - last) > 0.1 * last  # the test would see it
+    assert np.isfinite(add(sums, 7, jnp.float32(np.nan))).all()

@@ -255,3 +255,10 @@ def test_a_batch_on_two_devices_is_that_on_one(algorithm, monkeypatch):
     one = sweep(X, [3], num_restarts=3, algorithm=algorithm, num_iters=6)
     np.testing.assert_allclose(both.loss, one.loss, rtol=1e-10)
     np.testing.assert_allclose(both.factors(3, 2).H, one.factors(3, 2).H, rtol=1e-8, atol=1e-10)
+
+
+def test_no_iterations_are_the_starts():
+    found = sweep(X, [2, 3], num_restarts=2, algorithm=HALS(), max_iters=0)
+    assert (found.num_iters == 0).all()
+    same = sweep(X, [2, 3], num_restarts=2, algorithm=HALS(), num_iters=0)
+    np.testing.assert_array_equal(found.loss, same.loss)
