@@ -140,8 +140,7 @@ def holds(p: Progress, delta, info, tol, rule: Rule):
         return info.kkt <= tol * p.first
     if rule.stop == "delta":
         now, before_last_tenth = p.num_iters + 1, 9 * (p.num_iters + 1) // 10
-        until, since = (p.sums[:, k // rule.check_every] for k in (now, before_last_tenth))
-        of_last_tenth = (until[0] - since[0]) + (until[1] - since[1])
+        of_last_tenth = sum_between(p.sums, before_last_tenth // rule.check_every, now // rule.check_every)
         return (delta <= tol) & (of_last_tenth * rule.check_every <= 10 * tol)
     half = (p.num_iters + 1) // 2 // rule.check_every * rule.check_every - 1  # the last record until half of the way
     earlier = jnp.where(half < 0, p.first, p.trace.loss[jnp.maximum(half, 0)])
@@ -161,6 +160,12 @@ def with_next(sums, k, delta):
     rest = new - total
     error += (total - (new - rest)) + (delta - rest)
     return sums.at[:, k + 1].set(jnp.stack([new, error]))
+
+
+def sum_between(sums, j, k):
+    """The sum of the terms from the j-th to the k-th, without that, counted from 0."""
+    since, until = sums[:, j], sums[:, k]
+    return (until[0] - since[0]) + (until[1] - since[1])
 
 
 def with_last(trace: Trace, num_iters, loss, kkt) -> Trace:

@@ -230,6 +230,10 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("stopping.py", "((p.num_iters + 1) % rule.check_every != 0)", "(p.num_iters % rule.check_every != 0)"),
     ("resuming.py", "p._replace(state=state, sums=sums,", "p._replace(state=state,"),
     ("resuming.py", "(tol < kept.tol)", "(tol > kept.tol)"),
+    ("checkpoint.py", "if before.get(name) != value:", "if before.get(name) is None:"),
+    ("checkpoint.py", "array.tobytes())", "b'')"),
+    ("pausing.py", "or pressed or ended", "or ended"),
+    ("batches.py", "for pair in batch if pair not in found]", "for pair in batch]"),
     ("resuming.py", "return place | jnp.uint32(1)", "return place * jnp.uint32(0) + jnp.uint32(1)"),
     ("algorithms.py", "start_loss=value + penalty(state, self)", "start_loss=value"),
     ("matrix/__init__.py", "entries(part(X, 0, 1, 0))[1] is None else None", "X is not None else None"),
@@ -321,6 +325,8 @@ NEAREST = {  # what most likely fails, tried first
     "loops.py": ["tests/test_loops.py", "tests/test_convergence.py", "tests/test_combinators.py"],
     "stopping.py": ["tests/test_loops.py", "tests/test_pausing.py", "tests/test_combinators.py"],
     "resuming.py": ["tests/test_pausing.py"],
+    "pausing.py": ["tests/test_pausing.py"],
+    "checkpoint.py": ["tests/test_checkpoint.py"],
     "warm_start.py": ["tests/test_warm_start.py"],
     "factors.py": ["tests/test_factors.py", "tests/test_probabilities.py"],
     "consensus.py": ["tests/test_consensus.py"],
@@ -328,7 +334,12 @@ NEAREST = {  # what most likely fails, tried first
     "ordering.py": ["tests/test_ordering.py"],
     "spectrum.py": ["tests/test_spectrum.py"],
     "cross_validation.py": ["tests/test_cross_validation.py"],
-    "batches.py": ["tests/test_sweep.py", "tests/test_cross_validation.py", "tests/test_warm_start.py"],
+    "batches.py": [
+        "tests/test_checkpoint.py",
+        "tests/test_sweep.py",
+        "tests/test_cross_validation.py",
+        "tests/test_warm_start.py",
+    ],
     "sweep.py": ["tests/test_sweep.py", "tests/test_cross_validation.py"],
 }
 
