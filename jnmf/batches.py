@@ -39,7 +39,7 @@ def checked(X, mask, ranks, algorithm, num_restarts):
 
 def stopping(num_iters, tol, max_iters) -> dict[str, Any]:
     """When the members of a study stop; what is None of the last two has its default."""
-    tol, max_iters = 1e-4 if tol is None else tol, 500 if max_iters is None else max_iters
+    tol, max_iters = loops.TOL if tol is None else tol, loops.MAX_ITERS if max_iters is None else max_iters
     checks.number(tol, "tol")
     checks.count(max_iters, "max_iters", 0)
     return {"num_iters": num_iters, "tol": tol, "max_iters": max_iters}

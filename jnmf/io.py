@@ -29,8 +29,11 @@ def save(path, value) -> None:
     Raises TypeError for what is none of these, and for a traced one.
     """
     arrays: dict[str, np.ndarray] = {}
-    if type(value).__name__ not in SAVED:
-        raise TypeError(f"save: expected one of {', '.join(SAVED)}, got {type(value).__name__}")
+    if SAVED.get(type(value).__name__) is not type(value):
+        raise TypeError(
+            "save: expected a Fit, Sweep, CrossValidation, Consensus, SweepSimilarity or Factors, got "
+            f"{type(value).__name__}"
+        )
     outline = {"format": FORMAT, "value": _outline(value, arrays)}
     path = _with_ending(path)
     if not path.parent.is_dir():

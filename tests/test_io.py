@@ -62,7 +62,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_saved_or_read_says_so(tmp_path):
-    with pytest.raises(TypeError, match=r"save: expected one of Factors, .*, got dict"):
+    with pytest.raises(TypeError, match=r"save: expected a Fit, .* or Factors, got dict"):
         jnmf.save(tmp_path / "x", {"W": 1})
     with pytest.raises(TypeError, match="traced"):
         jax.jit(lambda W: jnmf.save(tmp_path / "x", Factors(W, W)))(jnp.ones((2, 2)))
