@@ -7,6 +7,7 @@ from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
 from jnmf.consensus import Consensus, consensus
 from jnmf.cross_validation import CrossValidation, cross_validate
 from jnmf.diagnostics import kkt_residual, objective
+from jnmf.door import sparse
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, normalize, probabilities, relative_change
 from jnmf.io import load, save
@@ -67,6 +68,7 @@ __all__ = [
     "shuffle_columns",
     "similarity",
     "solvers",
+    "sparse",
     "svd_rmse",
     "sweep",
     "sweep_similarity",

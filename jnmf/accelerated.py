@@ -14,8 +14,9 @@ class Accelerated(Combinator):
     """Repeat each half-step while it is cheap beside the products with X that it shares, and while it still helps.
 
     algorithm: HALS(), MU(), PGD(): a Frobenius method that descends, and whose half-step is short of the minimiser.
-        Forming G and C costs ρ = m (n + r) / (n r) half-steps in H (and n (m + r) / (m r) in W): there are at most
-        1 + effort·ρ of them. They end when one moves the factor by at most `tol` times what the first did.
+        Forming G and C of a dense X costs ρ = m (n + r) / (n r) half-steps in H (and n (m + r) / (m r) in W): there are
+        at most 1 + effort·ρ of them, for every X of that shape. They end when one moves the factor by at most `tol`
+        times what the first did.
 
     Gillis and Glineur 2012, algorithm 4, with counts of operations in the place of times, so that the result does not
     depend on the clock. r is the number of components whose column of W or row of H is not zero. The objective descends
@@ -55,8 +56,8 @@ class Accelerated(Combinator):
     def step(self, X, state):
         return alternate(X, state, self)
 
-    def half_steps(self, shape):
-        m, n = shape
+    def half_steps(self, X):
+        m, n = X.shape
         return self._repeated(m, n), self._repeated(n, m)
 
     def _repeated(self, m: int, n: int):

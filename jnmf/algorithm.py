@@ -112,8 +112,8 @@ class Frobenius(Algorithm):
         """`solve` with the penalties put into G = WᵀW and C = WᵀX."""
         return self.solve(H, ridge(G, l2), C - l1)
 
-    def half_steps(self, shape):
-        """The half-step for H and that for Wᵀ, for X of this shape."""
+    def half_steps(self, X):
+        """The half-step for H and that for Wᵀ."""
         return self.half_step, self.half_step
 
     def init(self, X, factors):
@@ -173,7 +173,7 @@ def alternate(X, state: GramState, algorithm, start: Factors | None = None):
     """
     Wt, H, WtX, half_square = state
     start_Wt, start_H = (Wt, H) if start is None else (start.W.T, start.H)
-    half_step_H, half_step_W = algorithm.half_steps(X.shape)
+    half_step_H, half_step_W = algorithm.half_steps(X)
     H = half_step_H(start_H, Wt @ Wt.T, WtX, algorithm.l1_H, algorithm.l2_H)
     HXt, HHt = product(X.T, H.T, Wt), H @ H.T
     Wt = half_step_W(start_Wt, HHt, HXt, algorithm.l1_W, algorithm.l2_W)

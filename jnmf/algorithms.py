@@ -147,9 +147,9 @@ class PGD(Frobenius):
     def solve(self, H, G, C):
         return solvers.projected_gradient(H, G, C, self.step_size)
 
-    def half_steps(self, shape):
+    def half_steps(self, X):
         if self.steps is None:
-            return super().half_steps(shape)
+            return super().half_steps(X)
         of_H, of_W = (replace(self, step_size=step_size).half_step for step_size in self.steps)
         return of_H, of_W
 

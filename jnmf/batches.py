@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from jnmf import checkpoint, checks, display, door, loops, losses, units
 from jnmf import init as inits
 from jnmf.factors import Factors
-from jnmf.matrix import divergence, filled, is_completed, mean_size, weight
+from jnmf.matrix import divergence, filled, is_completed, mean_size, size, weight
 from jnmf.numerics import in_dtype
 from jnmf.objective import objective
 from jnmf.pausing import Interrupted
@@ -168,7 +168,7 @@ def automatic_batch_size(X, shared: bool, algorithm, rank: int) -> int:
     m, n = X.shape
     numbers = 8 * (m + n) * rank
     if not shared or not algorithm.loss.quadratic or is_completed(X):
-        numbers += (6 if shared else 12) * m * n  # a mask of its own is made anew, twice
+        numbers += (6 if shared else 12) * size(X)  # a mask of its own is made anew, twice
     return max(1, WORKING_MEMORY // (numbers * X.dtype.itemsize))
 
 

@@ -12,12 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnmf import checks, frames
+from jnmf import checks, frames, sparse_formats
 from jnmf import matrix as kinds
 from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors, as_factors
 from jnmf.matrix.masked import Masked
+from jnmf.matrix.sparse import Sparse, from_csr
+from jnmf.matrix.stored import Stored
 from jnmf.numerics import compute_dtype, in_dtype
+
+STORED = "stored"  # the mask of a sparse X of which only the stored entries count
 
 
 class Entered(NamedTuple):
@@ -49,14 +53,15 @@ def enter(X, mask=None, name: str = "X") -> Entered:
 
     A mask of ones is no mask. X may also be another kind of matrix (`jnmf.matrix`).
     """
+    if sparse_formats.is_sparse(X):
+        return _enter_sparse(X, mask, name)
     if isinstance(X, Masked):  # as under a mask; two of them multiply
         X, mask = _without_weights(X, mask, name)
         return enter(X, mask, name)
     if kinds.is_kind(X):
         return _enter_kind(X, mask, name)
     A, names = _numbers(X, name), frames.names(X)
-    known = _is_floating(A) and A.dtype.itemsize <= 8
-    dtype = jax.dtypes.canonicalize_dtype(A.dtype.newbyteorder("=")) if known else jnp.result_type(float)
+    dtype = _dtype_of(A)
     M = _weights(X, A.shape, mask, compute_dtype(dtype), name)
     B = on_device(A, compute_dtype(dtype))
     B = B if M is None else _weighted(B, M)
@@ -66,12 +71,26 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     entered = Entered(B, dtype, least, most, names)
     if not (math.isfinite(least) and math.isfinite(most)):
         _refuse_nonfinite(A, M, entered, name)
-    if isinstance(A, np.ndarray) and _is_floating(A) and A.dtype.itemsize > B.dtype.itemsize:
-        if not entered.nonzero and np.any(A if M is None else A[np.asarray(M) > 0]):
-            raise ValueError(f"{name}: expected entries in the range of {B.dtype}, got only smaller ones; {_remedy(B)}")
-        if B.dtype == jnp.float32 and not isinstance(X, list | tuple):
-            _tell_of_rounding()
+    if isinstance(A, np.ndarray):
+        _check_rounding(A, M, entered, name, literal=isinstance(X, list | tuple))
     return entered
+
+
+def _dtype_of(A):
+    """That of what is given back for A: its own, in the range of JAX; for integers the default float."""
+    known = _is_floating(A) and A.dtype.itemsize <= 8
+    return jax.dtypes.canonicalize_dtype(A.dtype.newbyteorder("=")) if known else jnp.result_type(float)
+
+
+def _check_rounding(given: np.ndarray, M, entered: Entered, name: str, literal: bool = False) -> None:
+    """That something is left of entries which were given in a wider dtype, and that their giver knows of it."""
+    B = entered.X
+    if not _is_floating(given) or given.dtype.itemsize <= B.dtype.itemsize:
+        return
+    if not entered.nonzero and np.any(given if M is None else given[np.asarray(M) > 0]):
+        raise ValueError(f"{name}: expected entries in the range of {B.dtype}, got only smaller ones; {_remedy(B)}")
+    if B.dtype == jnp.float32 and not literal:
+        _tell_of_rounding()
 
 
 def _without_weights(X: Masked, mask, name: str):
@@ -83,11 +102,51 @@ def _without_weights(X: Masked, mask, name: str):
     return X.X, second if first is None else first if second is None else first * second
 
 
+def _enter_sparse(X, mask, name: str) -> Entered:
+    A, names = sparse_formats.read(X, name), frames.names(X)
+    dtype = _dtype_of(X if hasattr(X, "n_batch") else A)
+    B = from_csr(A, compute_dtype(dtype), on_device)
+    least, most = _range(B)
+    if not (math.isfinite(least) and math.isfinite(most)):
+        bad = ~np.isfinite(A.data)
+        i, j = sparse_formats.place(A, int(np.argmax(bad if bad.any() else np.abs(A.data))))
+        where = frames.place(names, i, j)
+        if not bad.any():
+            shown = np.format_float_scientific(np.max(np.abs(A.data)), precision=2, trim="-")
+            raise ValueError(
+                f"{name}: expected entries in the range of {B.dtype}, got {shown} at {where}; {_remedy(B)}"
+            )
+        raise ValueError(
+            f"{name}: expected finite entries, got {bad.sum()} NaN or inf of {bad.size} stored, the first at {where}; "
+            'fill them, or do not store them and pass mask="stored"'
+        )
+    entered = Entered(B, dtype, least, most, names)
+    _check_rounding(A.data, None, entered, name)
+    return entered._replace(X=_of_sparse(B, mask))
+
+
+def _of_sparse(X: Sparse, mask):
+    """X, or with mask "stored" what it stores."""
+    if mask is None:
+        return X
+    if not isinstance(mask, str) or mask != STORED:
+        got = repr(mask) if isinstance(mask, str) else f"{type(mask).__name__} {np.shape(mask)}"
+        raise ValueError(
+            f'mask: for a sparse X expected None or "stored", with which only the stored entries count, got {got}; '
+            "store what counts, zeros too, or pass X.toarray() with the mask"
+        )
+    if not X.num_stored:
+        raise ValueError('mask: expected stored entries to count, with mask="stored", got none')
+    return Stored(X)
+
+
 def _enter_kind(X, mask, name: str) -> Entered:
     if not jnp.issubdtype(X.dtype, jnp.floating):
         raise TypeError(f"{name}: expected a {type(X).__name__} of floating point, got {X.dtype}; convert its arrays")
     dtype = X.dtype
     B = kinds.cast(X, compute_dtype(dtype))
+    if isinstance(B, Sparse):
+        B, mask = _of_sparse(B, mask), None
     M = _weights(X, X.shape, mask, compute_dtype(dtype), name)
     B = B if M is None else Masked(B, M)
     if is_traced(B):
@@ -98,15 +157,38 @@ def _enter_kind(X, mask, name: str) -> Entered:
     return Entered(B, dtype, least, most)
 
 
-def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
-    """A matrix without missing entries, an array."""
+def sparse(X) -> Sparse:
+    """A sparse X as it is computed with, for many calls or inside of `jit`: sorted, by rows and by columns.
+
+    X: a `scipy.sparse` matrix or array of any format, a BCOO or BCSR of JAX, a DataFrame of sparse columns, or a NumPy
+    array, of which the entries other than 0 are stored. Explicit zeros stay stored; what is stored twice is added. In
+    the dtype of X, integers and booleans in the default float. Where a function takes X it takes this.
+    Raises TypeError or ValueError for what is no finite matrix of real numbers.
+    """
+    if not sparse_formats.is_sparse(X):
+        from scipy.sparse import csr_array
+
+        X = csr_array(_numbers(X, "X"))
+    entered = enter(X)
+    return kinds.cast(entered.X, entered.dtype)
+
+
+def whole(X, name: str) -> Entered:
+    """A matrix without missing entries, an array or a kind."""
     _refuse_masked(X, name)
     entered = enter(X, name=name)
+    if kinds.is_kind(entered.X) and kinds.entries(kinds.part(entered.X, 0, 1, 0))[1] is not None:
+        raise ValueError(f"{name}: expected a matrix without weights, got a {type(X).__name__} that has some")
+    return entered
+
+
+def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
+    """A matrix without missing entries, an array."""
+    if sparse_formats.is_sparse(X) or isinstance(X, Sparse):
+        raise TypeError(f"{name}: expected a dense matrix, got a sparse {type(X).__name__}; pass {name}.toarray()")
+    entered = whole(X, name)
     if kinds.is_kind(entered.X):
-        x, m = kinds.entries(entered.X)
-        if m is not None:
-            raise ValueError(f"{name}: expected a matrix without weights, got a {type(X).__name__} that has some")
-        entered = entered._replace(X=x)
+        entered = entered._replace(X=kinds.entries(entered.X)[0])
     if nonnegative and entered.least is not None and entered.least < 0:
         _, first = _found(entered, lambda x, used: x == entered.least)
         raise ValueError(
@@ -250,10 +332,10 @@ def _refuse_kinds(X, name: str) -> None:
     """What has numbers in it, but is not a dense matrix (told by what it has: none of these packages is needed)."""
     kind = type(X).__name__
     if hasattr(X, "obs_names") and hasattr(X, "var_names"):
-        backed = f"{name}.to_memory().to_df()" if getattr(X, "isbacked", False) else f"{name}.to_df()"
-        raise TypeError(f"{name}: expected a matrix, got {kind}; pass {backed}, or {name}.X where that is dense")
+        memory = f"{name}.to_memory()" if getattr(X, "isbacked", False) else name
+        raise TypeError(f"{name}: expected a matrix, got {kind}; pass {memory}.X, or {memory}.to_df() for its names")
     if hasattr(X, "to_memory") and not hasattr(X, "__array__"):
-        raise TypeError(f"{name}: expected a matrix in memory, got {kind}; pass {name}.to_memory(), dense")
+        raise TypeError(f"{name}: expected a matrix in memory, got {kind}; pass {name}.to_memory()")
     for convert in ("toarray", "todense"):
         if hasattr(X, convert):
             raise TypeError(f"{name}: expected a dense matrix, got sparse {kind}; pass {name}.{convert}()")
@@ -309,6 +391,8 @@ def _weights(X, shape, mask, dtype, name: str):
 
 
 def _given_weights(X, shape, mask, dtype, name: str):
+    if isinstance(mask, str):
+        raise ValueError(f'mask: expected booleans or weights, got {mask!r}; "{STORED}" is for a sparse {name}')
     _refuse_masked(mask, "mask")
     A = _numbers(mask, "mask")
     if A.shape != shape:
@@ -339,21 +423,11 @@ def extremes(A, spread: bool = False):
     return jnp.where(is_nan, jnp.array([-jnp.inf, jnp.inf], A.dtype), jnp.stack([least, jnp.max(A)]))
 
 
-@jax.jit
-def extremes_of_kind(X):
-    """`extremes` in blocks, where an entry that does not count is 0."""
-
-    def rows(X, _):
-        x, m = kinds.entries(X)
-        x = x if m is None else jnp.where(m > 0, x, 0)
-        return jnp.stack([jnp.min(x, axis=1), jnp.max(x, axis=1)], axis=1)
-
-    found = kinds.in_blocks(rows, X, (), axis=0)
-    return jnp.stack([jnp.min(found[:, 0]), jnp.max(found[:, 1])])
+_extremes_of_kind = jax.jit(kinds.extremes)
 
 
 def extremes_of(X, spread: bool = False):
-    return extremes_of_kind(X) if kinds.is_kind(X) else extremes(X, spread=spread)
+    return _extremes_of_kind(X) if kinds.is_kind(X) else extremes(X, spread=spread)
 
 
 def _range(A) -> tuple[float, float]:

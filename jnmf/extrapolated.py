@@ -90,7 +90,7 @@ class Extrapolated(Combinator):
         )
 
     def step(self, X, s):
-        half_step_H, half_step_W = self.algorithm.half_steps(X.shape)
+        half_step_H, half_step_W = self.algorithm.half_steps(X)
         H = project_nonnegative(half_step_H(s.H, s.start_Wt @ s.start_Wt.T, s.start_WtX, self.l1_H, self.l2_H))
         ahead_H = project_nonnegative(H + s.weight * (H - s.previous_H))
         HXt, HHt = product(X.T, ahead_H.T, s.start_Wt), ahead_H @ ahead_H.T

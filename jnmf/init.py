@@ -95,8 +95,8 @@ def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:
             f"nndsvd: expected rank ≤ min(m, n) = {min(X.shape)} for X {X.shape}, got {rank}; "
             'use init="random" for more'
         )
-    U, sigma, Vt = svd(X)
-    U, sigma, V = U[:, :rank], sigma[:rank], Vt[:rank].T
+    U, sigma, Vt = svd(X, rank)
+    V = Vt.T
     sigma = jnp.where(sigma > max(X.shape) * jnp.finfo(X.dtype).eps * sigma[0], sigma, 0)
 
     def part(sign):

@@ -59,14 +59,8 @@ def stuck(X, factors: Factors):
     There W_ik H_kj = 0 for all k, and a multiplicative update leaves every zero as it is: no number of them makes the
     entry positive. Where d(x, 0) is infinite the loss is, and stays so.
     """
-    W, H = factors
-
-    def missed(X, Z, axis):
-        entries = matrix.weighted(X, lambda x, z: (x > 0) & (z == 0), Z) > 0
-        return jnp.any(entries, axis=axis, keepdims=True)
-
-    rows = matrix.in_blocks(lambda X, W: missed(X, W @ H, 1), X, W, axis=0)
-    return rows, matrix.in_blocks(lambda X, H: missed(X, W @ H, 0), X, H, axis=1)
+    rows, columns = matrix.occupied(X, lambda x, z: (x > 0) & (z == 0), factors)
+    return rows[:, None], columns[None, :]
 
 
 @jax.jit

@@ -1,12 +1,14 @@
 """What the singular values say about the rank: the bound on every factorisation, and the data without structure."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jnmf import checks, door
 from jnmf.init import as_key
-from jnmf.numerics import divide
+from jnmf.matrix import tails
 
 
 def svd_rmse(X, ranks):
@@ -18,21 +20,20 @@ def svd_rmse(X, ranks):
 
     0 for r ≥ min(m, n). Eckart and Young 1936. The squares are summed from the smallest up, relative to the largest,
     so a small tail keeps the digits that the singular values have, and c·X gives c times the values for every c in the
-    range of the dtype. jit and vmap apply to X; the ranks are structure.
+    range of the dtype. Of a sparse X only the first values are computed, by SciPy, and the tail is the rest of ‖X‖², to
+    1e-8 of ‖X‖. jit and vmap apply to X; the ranks are structure.
 
     Raises TypeError or ValueError for an X that is not a finite matrix, for no ranks, repeated ones and one below 1.
     """
-    entered = door.matrix(X, "X")
-    X = entered.X
-    return _tails(X, np.minimum(checks.ranks(ranks), min(X.shape))).astype(entered.dtype)
+    entered = door.whole(X, "X")
+    ranks = np.minimum(checks.ranks(ranks), min(entered.X.shape))
+    return _rmse(entered.X, tuple(map(int, ranks))).astype(entered.dtype)
 
 
-@jax.jit
-def _tails(X, ranks):
-    sigma = jnp.linalg.svd(X, compute_uv=False)
-    squares = divide(sigma, sigma[0]) ** 2
-    tails = jnp.append(jnp.cumsum(squares[::-1])[::-1], 0)  # entry r is the sum over k > r
-    return sigma[0] * jnp.sqrt(tails[ranks] / float(X.size))
+@partial(jax.jit, static_argnames="ranks")
+def _rmse(X, ranks):
+    m, n = X.shape
+    return tails(X, np.array(ranks)) / jnp.sqrt(float(m) * n)
 
 
 def shuffle_columns(X, key=0):

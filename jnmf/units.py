@@ -9,16 +9,20 @@ a = b, too; and since it knows the balance of W and H, `stop="kkt"` may end an i
 
 import math
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jnmf import checks, door
+from jnmf import checks
 from jnmf.factors import Factors
+from jnmf.matrix import extremes
 from jnmf.matrix.scaled import in_unit
 from jnmf.results import Fit, Trace, saved
+
+if TYPE_CHECKING:
+    from jnmf.door import Entered
 
 
 @saved
@@ -33,7 +37,7 @@ class Unit(NamedTuple):
         return self.W + self.H
 
 
-def choose(entered: door.Entered, algorithm) -> Unit | None:
+def choose(entered: "Entered", algorithm) -> Unit | None:
     """The unit for X and an algorithm that scales; None where X is computed with as it is.
 
     With the square root of X in W and H, the norm of a gradient of a loss of degree p squares X^(p − ½), of sums over
@@ -44,7 +48,7 @@ def choose(entered: door.Entered, algorithm) -> Unit | None:
         return None
     enough = jnp.finfo(entered.X.dtype).maxexp // (2 * max(2, math.ceil(abs(algorithm.loss.degree))) + 2)
     if entered.least is None or entered.most is None:
-        size = lax.stop_gradient(jnp.max(jnp.abs(door.extremes_of(entered.X))))
+        size = jnp.max(jnp.abs(extremes(lax.stop_gradient(entered.X))))
         half = (jnp.frexp(size)[1] - 1) // 2
         half = jnp.where(jnp.abs(half) > enough // 2, half, 0)
         return Unit(half, half)

@@ -93,7 +93,7 @@ def _sample(key, length: int, size: int):
 def _rest_of_H(X, W):
     """H ≥ 0 of X ≈ W H, near its minimiser: as many sweeps as the product with X makes cheap."""
     G, C = W.T @ W, product(X, W, None)
-    half_step, _ = Accelerated(HALS()).half_steps(X.shape)
+    half_step, _ = Accelerated(HALS()).half_steps(X)
     return half_step(solvers.least_squares(None, G, C), G, C, l1=0.0, l2=0.0)
 
 

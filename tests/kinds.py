@@ -9,10 +9,12 @@ import numpy as np
 from jax import Array
 from support import problem
 
+import jnmf
 from jnmf import matrix
 from jnmf.matrix.low_rank import LowRank
 from jnmf.matrix.masked import Masked
 from jnmf.matrix.scaled import Scaled
+from jnmf.matrix.stored import Completed, Stored
 
 
 class Sum(NamedTuple):
@@ -74,12 +76,22 @@ WEIGHTS = MASK * jnp.asarray(np.random.default_rng(4).random(X.shape))
 LEFT, RIGHT = np.random.default_rng(2).uniform(0.1, 1, (12, 4)), np.random.default_rng(3).uniform(0.1, 1, (4, 9))
 GAPS = jnp.asarray(X.at[2].set(0).at[:, 3].set(0))
 
+FEW = GAPS * jnp.asarray(np.random.default_rng(5).random(X.shape) < 0.3)
+SPARSE = jnmf.sparse(np.asarray(FEW))
+IN_BOTH_ORDERS = (
+    WEIGHTS[SPARSE.by_row.rows, SPARSE.by_row.columns],
+    WEIGHTS[SPARSE.by_column.columns, SPARSE.by_column.rows],
+)
+
 KINDS = {  # an example, and its entries
     "sum": (Sum(HALF, X - HALF), X),
     "coordinates": (Coordinates(GAPS.ravel(), *map(jnp.asarray, np.indices(X.shape).reshape(2, -1)), X.shape), GAPS),
     "weighted": (Weighted(GAPS, WEIGHTS), Masked(GAPS, WEIGHTS)),
     "low rank": (LowRank(jnp.asarray(LEFT), jnp.asarray(RIGHT)), jnp.asarray(LEFT @ RIGHT)),
     "low rank, signed": (LowRank(jnp.asarray(LEFT - 0.5), jnp.asarray(RIGHT)), jnp.asarray((LEFT - 0.5) @ RIGHT)),
+    "sparse": (SPARSE, FEW),
+    "stored": (Stored(SPARSE, IN_BOTH_ORDERS), Masked(FEW, WEIGHTS * (FEW != 0))),
+    "completed": (Completed(SPARSE, jnp.asarray(0.3)), FEW + 0.3),
     "masked": (Masked(GAPS, WEIGHTS), Weighted(GAPS, WEIGHTS)),
     "masked twice": (Masked(Masked(X, WEIGHTS), WEIGHTS[::-1]), Masked(X, WEIGHTS * WEIGHTS[::-1])),
     "scaled": (Scaled(X, jnp.asarray(2.0, X.dtype)), 4 * X),

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from jax.experimental import sparse
 from support import M, N, R, problem, rounding
 
 import jnmf
@@ -245,11 +244,8 @@ ARGUMENTS = [
     ((GOOD + 1j, 2), "real numbers, got dtype complex128; pass its real part"),
     ((jax.random.key(0), 2), "real numbers, got PRNGKeyArray"),
     ((LABELLED, 2), "expected numbers in every column, got str in 'name'; convert or drop it"),
-    ((scipy.sparse.csr_array(GOOD), 2), r"got sparse csr_array; pass X.toarray\(\)"),
-    ((sparse.BCOO.fromdense(X), 2), r"got sparse BCOO; pass X.todense\(\)"),
-    ((sparse.BCSR.fromdense(X), 2), r"got sparse BCSR; pass X.todense\(\)"),
-    ((Annotated(), 2), r"expected a matrix, got Annotated; pass X.to_df\(\), or X.X where that is dense"),
-    ((Backed(), 2), r"expected a matrix, got Backed; pass X.to_memory\(\).to_df\(\)"),
+    ((Annotated(), 2), r"expected a matrix, got Annotated; pass X.X, or X.to_df\(\) for its names"),
+    ((Backed(), 2), r"expected a matrix, got Backed; pass X.to_memory\(\).X, or X.to_memory\(\).to_df\(\)"),
     ((GOOD,), "may only be left out when init is Factors"),
     ((GOOD, 0), "rank: expected an integer of at least 1, got 0"),
     ((GOOD, 2.0), "rank: expected an integer of at least 1, got 2.0"),
@@ -310,6 +306,7 @@ OPTIONS = [
     ({"mask": -1.0 * MASK}, "booleans or weights"),
     ({"mask": 0 * MASK}, "expected a positive weight, got all zeros"),
     ({"mask": np.full(MASK.shape, np.nan)}, r"weights in \[0, 1\], got NaN or inf, the first at \(0, 0\)"),
+    ({"mask": "stored"}, r'booleans or weights, got \'stored\'; "stored" is for a sparse X'),
     ({"mask": scipy.sparse.csr_array(MASK)}, r"mask: expected a dense matrix, got sparse csr_array"),
 ]
 

@@ -186,7 +186,7 @@ class Rising(ALS):
 class RisingInH(RightDescending):
     """A half-step in H that rises, before one in W that makes up for it."""
 
-    def half_steps(self, shape):
+    def half_steps(self, X):
         too_far = lambda H, *args: H + 2.2 * (self.half_step(H, *args) - H)
         return lambda *args: jnp.maximum(too_far(*args), 0), self.half_step
 
@@ -483,7 +483,9 @@ WRONG_KINDS = [
         "parts_W(",
     ),
     (a_kind(parts_H=lambda X, loss, W, H: (W.T @ loss.negative(X.A, W @ H), W.T @ X.A, 1, 0.0)), "parts_H("),
-    (a_kind(occupied=lambda X: (jnp.any(X.A != 0, 1), jnp.all(X.A != 0, 0))), "occupied("),
+    (a_kind(occupied=lambda X, *of: (jnp.any(X.A != 0, 1), jnp.all(X.A != 0, 0))), "occupied(X):"),
+    (a_kind(occupied=lambda X, *of: (jnp.any((X.A != 0) & (not of), 1), jnp.any(X.A != 0, 0))), "occupied(X, which"),
+    (a_kind(extremes=lambda X: jnp.stack([jnp.min(X.A), jnp.sum(X.A)])), "extremes("),
     (a_kind(filled=lambda X: X.A + 1), matrices.is_filled),
     (a_kind(filled=lambda X: X, take=lambda X, indices, axis: X.A[indices]), matrices.is_taken),
     (
@@ -495,7 +497,7 @@ WRONG_KINDS = [
             filled=lambda X: X,
             take=lambda X, *which: jnp.take(X.A, *which),
             mean_size=lambda X: jnp.mean(X.A),
-            svd=lambda X: jnp.linalg.svd(X.A.T, full_matrices=False),
+            svd=lambda X, rank: jnp.linalg.svd(X.A.T, full_matrices=False),
         ),
         matrices.has_singular_values,
     ),

@@ -21,6 +21,7 @@ from jnmf import (
     Momentum,
     Status,
     cross_validate,
+    door,
     fit,
     init,
     load,
@@ -272,10 +273,10 @@ def test_a_penalty_that_outgrows_the_loss_wins_and_one_that_is_nothing_beside_it
 
 def test_what_has_a_unit_keeps_it():
     X, _ = problem("float32")
-    entered = units.door.enter(X * np.float32(1e20))
+    entered = door.enter(X * np.float32(1e20))
     assert units.choose(entered, HALS()) is not None
     assert units.choose(entered, MU(loss=losses.NegativeBinomial(alpha=1.0))) is None
-    assert units.choose(units.door.enter(X), HALS()) is None
+    assert units.choose(door.enter(X), HALS()) is None
 
 
 def test_a_given_step_size_is_converted(dtype):

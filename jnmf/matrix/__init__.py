@@ -14,11 +14,12 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     weight(X), total(X, f, …), square(X)        Σ m, Σ m f(x, z, …), Σ m x²
     divergence, gradient_W, gradient_H          Σ m d(x, z) and its gradients, of a loss
     parts_W, parts_H                            what a multiplicative step is made of
-    occupied(X)                                 the rows and columns with an entry other than 0 that counts
-    filled(X), mean_size(X), svd(X), take(…)    what an init sees, and a sample of it: by itself an array
-    cast(X, dtype)                              X in another dtype of floating point
+    occupied(X), extremes(X)                    the rows and columns that are not empty; the least and largest entry
+    filled(X), mean_size(X), svd(X, rank), take(…)    what an init sees, and a sample of it: by itself an array
+    tails(X, ranks)                             what the singular values leave beyond each rank
+    cast(X, dtype), size(X)                     X in another dtype of floating point; how many numbers it is made of
 
-`matrix.masked`, `matrix.low_rank` and `matrix.scaled` are kinds. No other file asks what X is, but `jnmf.door`.
+The other files here are kinds. No file beside them asks what X is, but `jnmf.door`.
 """
 
 import math
@@ -30,7 +31,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnmf.matrix.blocks import blocks_of
-from jnmf.numerics import unit_of
+from jnmf.numerics import divide, unit_of
 
 
 @singledispatch
@@ -206,12 +207,43 @@ def _completed(found, of_ones, of_zeros):
     return negative, of_ones if positive is None else positive, 1 if unit is None else unit, value
 
 
+def is_nonzero(x):
+    return x != 0
+
+
 @singledispatch
-def occupied(X):
-    """Booleans (m,), (n,): the rows and the columns with an entry other than 0 that counts."""
-    some = lambda X, axis: jnp.any(weighted(X, lambda x: x != 0) > 0, axis=axis, keepdims=True)
-    rows = in_blocks(lambda X, _: some(X, 1), X, (), axis=0)
-    return rows[:, 0], in_blocks(lambda X, _: some(X, 0), X, (), axis=1)[0]
+def occupied(X, which=is_nonzero, *factors):
+    """Booleans (m,), (n,): the rows and the columns with an entry that counts for which `which`(x, z, …) is true.
+
+    z as in `total`. Of an x that is 0 it has to be false.
+    """
+    W, H = [W for W, _ in factors], [H for _, H in factors]
+
+    def some(X, W, H, axis):
+        Z = [A @ B for A, B in zip(W, H, strict=True)]
+        return jnp.any(weighted(X, which, *Z) > 0, axis=axis, keepdims=True)
+
+    rows = in_blocks(lambda X, W: some(X, W, H, 1), X, W, axis=0)
+    return rows[:, 0], in_blocks(lambda X, H: some(X, W, H, 0), X, H, axis=1)[0]
+
+
+@singledispatch
+def extremes(X):
+    """The least and the largest entry of a kind, where one that does not count is 0; NaN where one is NaN."""
+
+    def rows(X, _):
+        x, m = entries(X)
+        x = x if m is None else jnp.where(m > 0, x, 0)
+        return jnp.stack([jnp.min(x, axis=1), jnp.max(x, axis=1)], axis=1)
+
+    found = in_blocks(rows, X, (), axis=0)
+    return jnp.stack([jnp.min(found[:, 0]), jnp.max(found[:, 1])])
+
+
+@singledispatch
+def size(X) -> int:
+    """How many numbers X is made of, to which the work of a product with it is in proportion."""
+    return math.prod(X.shape)
 
 
 @singledispatch
@@ -239,7 +271,15 @@ def mean_size(X):
 
 
 @singledispatch
-def svd(X) -> tuple[Any, Any, Any]:
-    """U (m, k), σ (k,) falling, Vᵀ (k, n), with k ≤ min(m, n) and X = U diag(σ) Vᵀ."""
+def svd(X, rank: int) -> tuple[Any, Any, Any]:
+    """The first k = min(rank, m, n) singular triplets: U (m, k), σ (k,) falling, Vᵀ (k, n)."""
     U, sigma, Vt = jnp.linalg.svd(X, full_matrices=False)
-    return U, sigma, Vt
+    return U[:, :rank], sigma[:rank], Vt[:rank]
+
+
+@singledispatch
+def tails(X, ranks):
+    """√Σ_{k>r} σ_k² for each rank r ≤ min(m, n), (R,): summed from the smallest up, relative to the largest."""
+    sigma = jnp.linalg.svd(entries(X)[0], compute_uv=False)
+    squares = divide(sigma, sigma[0]) ** 2
+    return sigma[0] * jnp.sqrt(jnp.append(jnp.cumsum(squares[::-1])[::-1], 0)[ranks])

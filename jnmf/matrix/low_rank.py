@@ -70,10 +70,10 @@ def _(X: LowRank):
 
 
 @matrix.svd.register
-def _(X: LowRank):
+def _(X: LowRank, rank):
     (Q, R), (P, S) = jnp.linalg.qr(X.A), jnp.linalg.qr(X.B.T)
     U, sigma, Vt = jnp.linalg.svd(R @ S.T, full_matrices=False)
-    return Q @ U, sigma, Vt @ P.T
+    return (Q @ U)[:, :rank], sigma[:rank], (Vt @ P.T)[:rank]
 
 
 @partial(jax.jit, static_argnames=("rank", "power_iters"))

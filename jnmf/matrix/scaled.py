@@ -52,12 +52,17 @@ def _(X: Scaled):
     return Scaled(matrix.filled(X.X), X.root)
 
 
+@matrix.occupied.register
+def _(X: Scaled, *of):
+    return matrix.occupied.dispatch(object)(X, *of) if of else matrix.occupied(X.X)
+
+
 matrix.part.register(Scaled, lambda X, *place: Scaled(matrix.part(X.X, *place), X.root))
 matrix.take.register(Scaled, lambda X, *which: Scaled(matrix.take(X.X, *which), X.root))
 matrix.weight.register(Scaled, lambda X: matrix.weight(X.X))
-matrix.occupied.register(Scaled, lambda X: matrix.occupied(X.X))
 matrix.is_completed.register(Scaled, lambda X: matrix.is_completed(X.X))
-matrix.svd.register(Scaled, lambda X: matrix.svd(matrix.entries(X)[0]))
+matrix.svd.register(Scaled, lambda X, rank: matrix.svd(matrix.entries(X)[0], rank))
+matrix.size.register(Scaled, lambda X: matrix.size(X.X))
 matrix.mean_size.register(Scaled, lambda X: X.root * (X.root * matrix.mean_size(X.X)))
 
 

@@ -130,7 +130,7 @@ class Case:
     @cached_property
     def alternates(self) -> bool:
         """Whether H and W are updated in turn by one and the same half-step."""
-        half_steps = self.algorithm.half_steps((M, N)) if isinstance(self.algorithm, Frobenius) else (None, 0)
+        half_steps = self.algorithm.half_steps(self.X) if isinstance(self.algorithm, Frobenius) else (None, 0)
         return half_steps[0] == half_steps[1]
 
     def of_kind(self, M, factors: Any, most: int = 1, algorithm=None) -> Observed:

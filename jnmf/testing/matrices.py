@@ -161,16 +161,18 @@ def is_filled(case):
 
 
 def has_singular_values(case):
-    """`svd` of `filled(X)` is U, σ, Vᵀ: orthonormal, σ ≥ 0 falling, X = U diag(σ) Vᵀ.
+    """`svd(X, rank)` of `filled(X)` is U, σ, Vᵀ: orthonormal, σ ≥ 0 falling, X = U diag(σ) Vᵀ; and `rank` of these.
 
     Register jnmf.matrix.svd for the kind, or jnmf.matrix.filled so that it is an array.
     """
     filled = matrix.filled(case.X)
-    U, sigma, Vt = map(np.asarray, matrix.svd(filled))
+    U, sigma, Vt = map(np.asarray, matrix.svd(filled, min(case.x.shape)))
     if (np.diff(sigma) > 0).any() or (sigma < 0).any():
         return f"σ = {sigma}"
     eye = np.eye(len(sigma))
-    return case.close((U * sigma @ Vt, U.T @ U, Vt @ Vt.T), (_entries(filled)[0], eye, eye))
+    apart = case.close((U * sigma @ Vt, U.T @ U, Vt @ Vt.T), (_entries(filled)[0], eye, eye))
+    U, first, Vt = map(np.asarray, matrix.svd(filled, RANK))
+    return apart or case.close((first, np.sum(U * (_entries(filled)[0] @ Vt.T), axis=0)), (sigma[:RANK], sigma[:RANK]))
 
 
 def is_cast(case):
@@ -306,6 +308,16 @@ OF_ITS_FUNCTIONS = (
         "occupied(X): the rows and the columns with an entry other than 0 that counts.",
         lambda X, c: matrix.occupied(X),
         lambda c: [np.any(c.m * c.x != 0, axis=axis) for axis in (1, 0)],
+    ),
+    like(
+        "occupied(X, which, factors, …): those with an entry that counts for which `which`(x, z, …) is true.",
+        lambda X, c: matrix.occupied(X, lambda x, z: x > z, (c.W, c.H)),
+        lambda c: [np.any((c.m > 0) & (c.x > c.Z), axis=axis) for axis in (1, 0)],
+    ),
+    like(
+        "extremes(X): the least and the largest entry, where one that does not count is 0.",
+        lambda X, c: matrix.extremes(X),
+        lambda c: np.array([f(np.where(c.m > 0, c.x, 0)) for f in (np.min, np.max)]),
     ),
     is_filled,
     is_taken,

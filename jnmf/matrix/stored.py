@@ -1,0 +1,180 @@
+"""A sparse matrix of which the stored entries alone count, zeros among them: ratings, counts that were seen."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from jnmf import matrix
+from jnmf.matrix.csr import Csr, at, block, rows_where, sampled, times
+from jnmf.matrix.leading import leading
+from jnmf.matrix.masked import Masked
+from jnmf.matrix.scaled import in_unit
+from jnmf.numerics import unit_of
+
+
+class Stored(NamedTuple):
+    """X (m, n), of which each stored entry counts, with its weight in [0, 1] or in full: `weights`, in both orders.
+
+    The loss is Σ m d(x, z) over the stored entries. `mask="stored"` makes one.
+    """
+
+    X: Any  # Sparse
+    weights: Any = None  # two arrays
+
+    @property
+    def T(self) -> "Stored":
+        return Stored(self.X.T, None if self.weights is None else self.weights[::-1])
+
+    @property
+    def shape(self):
+        return self.X.shape
+
+    @property
+    def dtype(self):
+        return self.X.dtype
+
+
+def _of_rows(X: Stored, axis: int = 0) -> tuple[Csr, Array]:
+    """The stored entries by row, or for axis 1 by column, and their weights."""
+    A = X.X[axis]
+    return A, jnp.ones_like(A.values) if X.weights is None else X.weights[axis]
+
+
+def _weighted(m, value):
+    return jnp.where(m > 0, m * value, 0)
+
+
+@matrix.entries.register
+def _(X: Stored):
+    A, m = _of_rows(X)
+    return matrix.entries(X.X)[0], block(A, 0, X.shape[0], X.shape[1], m)
+
+
+@matrix.part.register
+def _(X: Stored, start, size, axis):
+    A, m = _of_rows(X, axis)
+    M = block(A, start, size, X.shape[1 - axis], m)
+    return Masked(matrix.part(X.X, start, size, axis), M if axis == 0 else M.T)
+
+
+@matrix.product.register
+def _(X: Stored, W, H):
+    """(WᵀW) H + Wᵀ R with R = m (x − z) on the stored entries: Wᵀ of the X that is completed from Z = W H."""
+    A, m = _of_rows(X, 1)
+    R = A._replace(values=_weighted(m, A.values - sampled(A, H.T, W)))
+    return times(R, W).T + (W.T @ W) @ H
+
+
+@matrix.total.register
+def _(X: Stored, f, *factors):
+    A, m = _of_rows(X)
+    return jnp.sum(_weighted(m, f(A.values, *at(A, factors))))
+
+
+@matrix.parts_W.register
+def _(X: Stored, loss, W, H):
+    """N Hᵀ and P Hᵀ, both of the stored entries, in one unit."""
+    A, m = _of_rows(X)
+    z = sampled(A, W, H.T)
+    negative, positive, unit = loss.parts(A.values[None, :], z[None, :], 1)
+    positive = jnp.ones_like(negative) if positive is None else positive
+    pulled = (times(A._replace(values=_weighted(m, part[0])), H.T) for part in (negative, positive))
+    return *pulled, 1 if unit is None else unit, jnp.sum(_weighted(m, loss.quick(A.values, z)))
+
+
+@matrix.parts_H.register
+def _(X: Stored, loss, W, H):
+    negative, positive, unit, value = matrix.parts_W(X.T, loss, H.T, W.T)
+    return negative.T, positive.T, unit, value, matrix.gradient_W(X, loss, W, H)
+
+
+@matrix.gradient_W.register
+def _(X: Stored, loss, W, H):
+    A, m = _of_rows(X)
+    D = A._replace(values=_weighted(m, loss.derivative(A.values, sampled(A, W, H.T))))
+    return times(D, H.T)
+
+
+matrix.gradient_H.register(Stored, lambda X, loss, W, H: matrix.gradient_W(X.T, loss, H.T, W.T).T)
+
+
+@matrix.occupied.register
+def _(X: Stored, which=matrix.is_nonzero, *factors):
+    (A, m), (B, k) = _of_rows(X), _of_rows(X, 1)
+    transposed = [(H.T, W.T) for W, H in factors]
+    return (
+        rows_where(A, X.shape[1], (m > 0) & which(A.values, *at(A, factors))),
+        rows_where(B, X.shape[0], (k > 0) & which(B.values, *at(B, transposed))),
+    )
+
+
+@matrix.extremes.register
+def _(X: Stored):
+    A, m = _of_rows(X)
+    values = jnp.append(jnp.where(m > 0, A.values, 0), 0)
+    return jnp.stack([jnp.min(values), jnp.max(values)])
+
+
+@matrix.weight.register
+def _(X: Stored):
+    return float(X.X.num_stored) if X.weights is None else jnp.sum(X.weights[0])
+
+
+in_unit.register(Stored, lambda X, root: X._replace(X=in_unit(X.X, root)))
+matrix.is_completed.register(Stored, lambda X: True)
+matrix.size.register(Stored, lambda X: X.X.num_stored)
+
+
+class Completed(NamedTuple):
+    """S + level · 11ᵀ: what an init sees of stored entries, the others being the mean of these."""
+
+    S: Any  # Sparse
+    level: Array
+
+    @property
+    def T(self) -> "Completed":
+        return Completed(self.S.T, self.level)
+
+    @property
+    def shape(self):
+        return self.S.shape
+
+    @property
+    def dtype(self):
+        return self.S.dtype
+
+
+@matrix.filled.register
+def _(X: Stored):
+    A, m = _of_rows(X)
+    unit = unit_of(jnp.max(jnp.abs(m * A.values), initial=0))  # the sum may leave the range of the dtype
+    level = unit * (jnp.sum(m * (A.values / unit)) / jnp.sum(m))
+    both = (C._replace(values=k * (C.values - level)) for C, k in (_of_rows(X), _of_rows(X, 1)))
+    return Completed(X.X._make(both), level)
+
+
+@matrix.entries.register
+def _(X: Completed):
+    return matrix.entries(X.S)[0] + X.level, None
+
+
+@matrix.product.register
+def _(X: Completed, W, H):
+    return matrix.product(X.S, W, H) + X.level * jnp.sum(W, axis=0)[:, None]
+
+
+@matrix.mean_size.register
+def _(X: Completed):
+    (m, n), x = X.shape, X.S.by_row.values + X.level
+    unit = unit_of(jnp.maximum(jnp.max(jnp.abs(x), initial=0), jnp.abs(X.level)))
+    rest = (float(m) * n - X.S.num_stored) * jnp.abs(X.level / unit)
+    return unit * ((jnp.sum(jnp.abs(x / unit)) + rest) / (float(m) * n))
+
+
+matrix.part.register(Completed, lambda X, *place: matrix.part(X.S, *place) + X.level)
+matrix.take.register(Completed, lambda X, *which: matrix.take(X.S, *which) + X.level)
+matrix.filled.register(Completed, lambda X: X)
+matrix.svd.register(Completed, lambda X, rank: leading(X.S.by_row, X.shape, rank, X.level))
+matrix.size.register(Completed, lambda X: X.S.num_stored)
+in_unit.register(Completed, lambda X, root: Completed(in_unit(X.S, root), root * (root * X.level)))

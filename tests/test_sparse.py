@@ -1,0 +1,356 @@
+"""A sparse X gives what its dense array gives, in every function, from every format; and no array of its shape."""
+
+import math
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as ss
+from jax.experimental.sparse import BCOO, BCSR
+from support import ALGORITHMS, M, N, R, problem
+
+import jnmf
+from jnmf import (
+    HALS,
+    MU,
+    Factors,
+    consensus,
+    fit,
+    init,
+    kkt_residual,
+    losses,
+    objective,
+    order,
+    run,
+    svd_rmse,
+    sweep,
+    transform,
+    warm_start,
+)
+from jnmf.matrix import blocks, csr
+
+START = problem()[1]
+DRAW = np.random.default_rng(0)
+DENSE = np.asarray(problem()[0]) * (DRAW.random((M, N)) < 0.4)
+DENSE[2], DENSE[:, 3] = 0, 0
+X = ss.csr_array(DENSE)
+SEEN = (DENSE != 0) | (DRAW.random((M, N)) < 0.2)  # zeros that are stored among them
+STORED = ss.csr_array((DENSE[SEEN], np.nonzero(SEEN)), shape=(M, N))
+
+
+def near(found, wanted, rtol=1e-9):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * np.max(np.abs(b), initial=0, where=np.isfinite(b)))
+
+
+# What comes in
+
+
+def shuffled(A):
+    """The entries of A in a random order, each in two halves: not sorted, and stored twice."""
+    A = A.tocoo()
+    which = np.tile(DRAW.permutation(A.nnz), 2)
+    return ss.coo_array((A.data[which] / 2, (A.row[which], A.col[which])), shape=A.shape)
+
+
+def unsorted(A):
+    """CSR with its columns in falling order."""
+    A = A.copy()
+    for a, b in zip(A.indptr[:-1], A.indptr[1:], strict=True):
+        A.indices[a:b], A.data[a:b] = A.indices[a:b][::-1].copy(), A.data[a:b][::-1].copy()
+    return ss.csr_array((A.data, A.indices, A.indptr), shape=A.shape)
+
+
+def wide_indices(A):
+    A = A.copy()
+    A.indices, A.indptr = A.indices.astype(np.int64), A.indptr.astype(np.int64)
+    return A
+
+
+def padded(A):
+    """A BCOO with room for more entries than it has."""
+    return BCOO.fromdense(A.toarray(), nse=A.nnz + 3)
+
+
+FORMATS = {
+    **{name: lambda A, name=name: A.asformat(name) for name in ("csr", "csc", "coo", "dok", "lil", "bsr", "dia")},
+    "matrix": ss.csr_matrix,
+    "shuffled, twice": shuffled,
+    "unsorted": unsorted,
+    "int64": wide_indices,
+    "explicit zeros": lambda A: ss.csr_array((DENSE[SEEN], np.nonzero(SEEN)), shape=(M, N)),
+    "BCOO": lambda A: BCOO.from_scipy_sparse(A),
+    "BCOO, padded": padded,
+    "BCSR": lambda A: BCSR.from_scipy_sparse(A),
+    "pandas": lambda A: pd.DataFrame.sparse.from_spmatrix(A),
+    "jnmf.sparse": jnmf.sparse,
+    "jnmf.sparse of an array": lambda A: jnmf.sparse(A.toarray()),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_its_array(name):
+    given = FORMATS[name](X)
+    kept = given.copy() if hasattr(given, "copy") else None
+    near(transform(given, START.H), transform(DENSE, START.H))
+    if kept is not None:  # what was given is as it was
+        assert (np.asarray(kept.todense() if hasattr(kept, "todense") else kept) == DENSE).all()
+        assert type(kept) is type(given)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float32", "float64"])
+def test_dtypes_are_those_of_the_array(dtype):
+    dense = (100 * DENSE).astype(dtype)
+    found, wanted = (fit(A, 2, HALS(), max_iters=3) for A in (ss.csr_array(dense), dense))
+    assert found.W.dtype == wanted.W.dtype
+    near(found.factors, wanted.factors, 1e-5 if dtype == "float32" else 1e-9)
+    assert jnmf.sparse(ss.csr_array(dense)).dtype == wanted.W.dtype
+
+
+def test_sums_of_what_is_stored_twice_stay_in_range():
+    twice = ss.coo_array((np.array([100, 100, 7], "int8"), ([0, 0, 1], [1, 1, 0])), shape=(2, 2))
+    assert np.asarray(jnmf.sparse(twice).by_row.values).tolist() == [200, 7]
+
+
+def test_half_precision_comes_back_in_half_precision():
+    A = BCOO.fromdense(jnp.asarray(DENSE, "bfloat16"))
+    found, wanted = (fit(B, 2, HALS(), max_iters=3) for B in (A, A.todense()))
+    assert found.W.dtype == jnp.bfloat16
+    near(found.factors, wanted.factors, 1e-2)
+
+
+def with_entry(value):
+    A = X.copy()
+    A.data = A.data.copy()
+    A.data[X.indptr[4]] = value  # the first of row 4
+    return A
+
+
+PLACE = rf"\(4, {X.indices[X.indptr[4]]}\)"
+LABELLED = pd.DataFrame.sparse.from_spmatrix(with_entry(np.nan), index=list("abcdefghijkl"))
+
+REFUSED = [
+    ((with_entry(np.nan), 2), rf"got 1 NaN or inf of {X.nnz} stored, the first at {PLACE}"),
+    ((with_entry(-np.inf), 2), rf"finite entries, got 1 NaN or inf of {X.nnz} stored, the first at {PLACE}"),
+    ((LABELLED, 2), "the first at row 'e', column"),
+    ((with_entry(-2.0), 2, MU(beta=1.0)), rf"got 1 negative ones of 108, the least -2, the first at {PLACE}"),
+    ((X, 2, MU(beta=0.0)), r"expected positive entries .* got \d+ zeros of 108 outside empty rows and columns"),
+    ((X * 1j, 2), "real numbers, got csr_array of dtype complex128; pass its real part"),
+    ((ss.csr_array((0, 3)), 2), r"at least one row and one column, got shape \(0, 3\)"),
+    ((ss.coo_array(np.ones((2, 2, 2))), 2), r"two-dimensional matrix, got coo_array of shape \(2, 2, 2\)"),
+    ((ss.coo_array(([1.0], ([0], [2**40])), shape=(2, 2**41)), 2), r"sides and a number .* below 2\*\*31"),
+    ((BCOO.fromdense(jnp.ones((2, 3, 4)), n_batch=1), 2), "two-dimensional matrix, got BCOO"),
+    ((BCOO.fromdense(jnp.ones((3, 4)), n_dense=1), 2), "without batched or dense dimensions"),
+    ((pd.DataFrame({"a": pd.arrays.SparseArray([1.0, np.nan])}), 1), "fill value 0, got nan; pass X.sparse.to_dense"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+def test_what_is_refused(arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(*arguments)
+
+
+def test_masks_that_a_sparse_x_does_not_take():
+    for mask in (SEEN, "seen", ss.csr_array(SEEN)):
+        with pytest.raises(ValueError, match='for a sparse X expected None or "stored"'):
+            fit(X, 2, mask=mask)
+    with pytest.raises(ValueError, match="expected stored entries to count"):
+        fit(ss.csr_array((3, 4)), 2, mask="stored")
+    for call in (lambda: jnmf.shuffle_columns(X), lambda: fit(X, init=(X, X)), lambda: jnmf.similarity(X, X)):
+        with pytest.raises(TypeError, match=r"expected a dense matrix, got a sparse csr_array; pass .*toarray\(\)"):
+            call()
+    with pytest.raises(ValueError, match="expected a matrix without weights"):
+        svd_rmse(jnmf.matrix.stored.Stored(jnmf.sparse(X)), [1])
+
+
+def test_inside_of_jit():
+    A = jnmf.sparse(X)
+    found = jax.jit(lambda A: fit(A, 2, HALS(), max_iters=3).factors)(A)
+    near(found, fit(DENSE, 2, HALS(), max_iters=3).factors)
+    with pytest.raises(TypeError, match=r"make jnmf.sparse\(X\) outside, and pass that"):
+        jax.jit(lambda A: fit(A, 2).W)(BCOO.fromdense(DENSE))
+
+
+def test_without_the_float64_switch_it_is_told_of_rounding():
+    code = """
+import numpy as np, scipy.sparse as ss, warnings, jnmf
+X = ss.csr_array(np.eye(4) * 1e-3)
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    assert jnmf.fit(X, 2, max_iters=2).W.dtype == np.float32
+assert "float64 is rounded to float32" in str(told[0].message)
+for scale, what in ((1e300, "in the range of float32, got 1e+297 at (0, 0)"), (1e-300, "got only smaller ones")):
+    try:
+        jnmf.fit(scale * X, 2)
+    except ValueError as error:
+        assert what in str(error), error
+    else:
+        raise AssertionError(scale)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# What comes out
+
+VIEWS = {  # a sparse X with its mask, and the dense one with its
+    "plain": (X, {}, DENSE, {}),
+    "stored": (STORED, {"mask": "stored"}, DENSE, {"mask": SEEN}),
+}
+
+
+def of_both(view, call):
+    A, mask, dense, weights = VIEWS[view]
+    return call(A, **mask), call(dense, **weights)
+
+
+def chosen(name, view):
+    """The zeros of X have no finite divergence for β ≤ 0: it is shifted there."""
+    A, mask, dense, weights = VIEWS[view]
+    if ALGORITHMS[name].loss.finite_for_zeros:
+        return A, mask, dense, weights
+    full = np.asarray(problem()[0])
+    if view == "plain":
+        return ss.csr_array(full), {}, full, {}
+    return ss.csr_array((full[SEEN], np.nonzero(SEEN)), shape=(M, N)), mask, full, weights
+
+
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm(name, view):
+    A, mask, dense, weights = chosen(name, view)
+    found, wanted = (
+        run(B, START, ALGORITHMS[name], num_iters=3, mask=m.get("mask")) for B, m in ((A, mask), (dense, weights))
+    )
+    near(found, wanted, 1e-7)
+
+
+CALLS = {
+    "fit": lambda A, **kw: fit(A, R, max_iters=5, **kw)[:4],
+    "penalties": lambda A, **kw: fit(A, R, HALS(l1_H=0.01, l2_W=0.1), max_iters=5, stop="kkt", **kw)[:4],
+    "KL": lambda A, **kw: fit(A, R, MU(beta=1.0), max_iters=5, kkt=True, init=START, **kw)[:4],
+    "units": lambda A, **kw: fit(2.0**600 * A, R, HALS(), max_iters=5, **kw)[:4],
+    "nndsvd": lambda A, **kw: fit(A, R, HALS(), init="nndsvda", max_iters=2, **kw)[:4],
+    "sampled": lambda A, **kw: fit(A, R, init=warm_start.sampled(num_iters=2, size=6), max_iters=1, **kw)[:4],
+    "sketched": lambda A, **kw: fit(A, R, init=warm_start.sketched(num_iters=2), max_iters=1, **kw)[:4],
+    "frobenius": lambda A, **kw: fit(A, R, MU(beta=1.0), init=warm_start.frobenius(num_iters=2), max_iters=1, **kw)[:4],
+    "rounded": lambda A, **kw: fit(A, R, HALS(), init=warm_start.rounded(dtype="float64", max_iters=2), **kw)[:4],
+    "sweep": lambda A, **kw: sweep(A, [1, 2], num_restarts=2, max_iters=3, **kw)[:5],
+    "sweep, KL": lambda A, **kw: sweep(A, [2], num_restarts=2, algorithm=MU(beta=1.0), num_iters=3, **kw)[:3],
+    "consensus": lambda A, **kw: consensus(sweep(A, [2], num_restarts=3, num_iters=9, **kw))[:3],
+    "order": lambda A, **kw: order(fit(A, R, HALS(), max_iters=5, **kw)),
+    "transform": lambda A, **kw: transform(A, START.H, **kw),
+    "transform, KL": lambda A, **kw: transform(A, START.H, MU(beta=1.0), **kw),
+    "objective": lambda A, **kw: [
+        objective(A, START, MU(loss=loss), **kw)
+        for loss in (losses.frobenius, losses.kl, losses.BetaDivergence(beta=1.5), losses.NegativeBinomial())
+    ],
+    "kkt": lambda A, **kw: [kkt_residual(A, START, MU(beta=beta), **kw) for beta in (2.0, 1.0, 1.5)],
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", CALLS)
+def test_every_function(name, view):
+    near(*of_both(view, CALLS[name]), rtol=1e-6)
+
+
+def test_starts_and_singular_values():
+    large = ss.random_array((150, 120), density=0.1, rng=np.random.default_rng(1), format="csr")
+    large.data[:50] *= 30
+    for A in (X, large, large.T.tocsr()):
+        near(svd_rmse(A, [1, 3, 8, 200]), svd_rmse(A.toarray(), [1, 3, 8, 200]), 1e-7)
+        for start in (init.nndsvd, lambda A, r: init.random(3, A, r)):
+            (W, H), (V, G) = start(A, R), start(A.toarray(), R)
+            near(W @ H, V @ G, 1e-9)
+    repeated = ss.csr_array(np.tile(large.toarray()[:, :2], (1, 60)))  # of rank 2: the third component is zero
+    assert np.count_nonzero(np.any(np.asarray(init.nndsvd(repeated, 3).W) > 0, axis=0)) == 2
+
+
+def test_derivatives_pass_through():
+    A, loss = jnmf.sparse(X), lambda B, H: jnp.sum(run(B, Factors(START.W, H), MU(beta=1.0), num_iters=2)[0].W ** 2)
+    with_it, without = (jax.grad(lambda H, B=B: loss(B, H))(START.H) for B in (A, DENSE))
+    near(with_it, without, 1e-8)
+
+
+# How it is computed
+
+LARGE = ss.random_array((90, 70), density=0.05, rng=np.random.default_rng(2), format="csr")
+
+
+def custom_calls(f, *arguments):
+    text = jax.jit(f).lower(*arguments).compile().as_text()
+    return Counter(re.findall(r'custom_call_target="([^"]+)"', text)), text
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the name of the call is that of the CPU")
+def test_under_vmap_a_batch_is_one_product():
+    """The batch becomes columns, for a product and its derivatives; JAX's own rule gathers and scatters."""
+    A, D = jnmf.sparse(LARGE), jnp.ones((4, 70, 3))
+    product = lambda D: csr.times(A.by_row, D, A.by_column)
+    for f, number in ((product, 1), (jax.grad(lambda D: jnp.sum(product(D) ** 2)), 2)):
+        calls, text = custom_calls(jax.vmap(f), D)
+        assert calls == {"cpu_csr_sparse_dense_ffi": number}
+        assert not re.search(r"= \S+ (gather|scatter)\(", text)
+        near(jax.vmap(f)(D), jnp.stack([f(one) for one in D]))
+
+
+def shapes(text: str) -> list[tuple[int, ...]]:
+    """Those of the arrays of a compiled program."""
+    return [tuple(map(int, shape.split(","))) for shape in re.findall(r"\w\d+\[([\d,]+)\]", text)]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", ["default", "KL", "1.5", "exact", "transform", "transform, KL", "nndsvd", "objective"])
+def test_no_array_has_the_shape_of_x(name, view):
+    """The compiled programs; blocks are made smaller, since X is."""
+    A = jnmf.sparse(LARGE)
+    A = A if view == "plain" else jnmf.matrix.stored.Stored(A)
+    H = jnp.ones((2, 70))
+    call = {
+        "default": lambda A: fit(A, 2, max_iters=3).factors,
+        "KL": lambda A: fit(A, 2, MU(beta=1.0), max_iters=3, kkt=True)[:3],
+        "1.5": lambda A: run(A, Factors(jnp.ones((90, 2)), H), MU(beta=1.5), num_iters=2),
+        "exact": lambda A: fit(A, 2, jnmf.ANLS(), stop="kkt", max_iters=3).factors,
+        "transform": lambda A: transform(A, H),
+        "transform, KL": lambda A: transform(A, H, MU(beta=1.0)),
+        "nndsvd": lambda A: fit(A, 2, HALS(), init="nndsvda", max_iters=1).factors,
+        "objective": lambda A: [objective(A, (jnp.ones((90, 2)), H), MU(beta=b)) for b in (2.0, 1.0, 1.5)],
+    }[name]
+    with mock.patch.object(blocks, "NUMBERS", 1400), mock.patch.object(csr, "NUMBERS", 200):
+        found = shapes(custom_calls(call, A)[1])
+    assert not [shape for shape in found if {90, 70} <= set(shape)]
+    if name != "transform, KL":  # which tries a dozen lengths of each step, for a block of rows
+        assert max(map(math.prod, found)) < 90 * 70 / 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak of a process there")
+def test_the_peak_of_memory_is_far_below_the_dense_array():
+    """In a process of its own: 40,000 × 30,000 is 4.8 GB dense in float32."""
+    code = """
+import re, numpy as np, scipy.sparse as ss, warnings, jnmf
+warnings.simplefilter("ignore")
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read()).group(1)) / 2**20
+draw = np.random.default_rng(0)
+places = draw.integers(0, 40_000, 300_000), draw.integers(0, 30_000, 300_000)
+X = ss.coo_array((draw.poisson(3, 300_000).astype("float32"), places), shape=(40_000, 30_000)).tocsr()
+jnmf.fit(X, 3, max_iters=3)
+jnmf.fit(X, 3, jnmf.MU(beta=1.0), max_iters=3, mask="stored")
+jnmf.sweep(X, [2], num_restarts=2, algorithm=jnmf.MU(beta=1.0), num_iters=2)
+print(peak())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.2  # GB
