@@ -1,24 +1,17 @@
 """Choosing the rank by held-out entries."""
 
-import numbers
 import warnings
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 
-from jnmf import checks
+from jnmf import checks, sparse_holdout  # noqa: F401 (it registers what a sparse X holds out)
 from jnmf import init as inits
 from jnmf.batches import Study, Watch, checked, mean_loss, members, rmse, stopping, with_all
-from jnmf.matrix import entries
-from jnmf.matrix.masked import Masked
+from jnmf.holdout import drawn, fraction, split
 from jnmf.results import SCORES, Status, means, saved
-
-NEVER = 2**32 - 1  # the draw of an entry that is not held out
 
 
 @saved
@@ -71,8 +64,10 @@ def cross_validate(
         "loss", Σ M d(x, z) / Σ M with the β-divergence d that the algorithm lowers, without penalties. Left out, it is
         "rmse" for β = 2, whose d is ½(x − z)², and else "loss". For β ≤ 1 that is inf where a positive entry is
         predicted as 0; a warning says at which ranks, and these are not chosen.
-    holdout: in (0, 1), and small enough to leave a nonzero entry of each row and column that has one. mask: entries
-        without weight are neither fitted nor tested.
+    holdout: in (0, 1), and small enough to leave a nonzero entry of each row and column that has one. Of a sparse X it
+        is the fraction of its nonzeros: as many entries are drawn from all, zeros in their proportion, as a list.
+    mask: entries without weight are neither fitted nor tested; with "stored" the stored entries of a sparse X are, and
+        `holdout` is the fraction of these.
     ranks, algorithm, key, tol, max_iters, batch_size, progress, callback, checkpoint: as in `sweep`. The masks are made
         within the batch: a member takes about 8 (m + n) r + 12 m n numbers, whatever the number of restarts. Where it
         ends early the scores that were not reached are NaN, and the ranks are chosen among the others (0: there are
@@ -86,7 +81,7 @@ def cross_validate(
         score = "rmse" if algorithm.loss.quadratic else "loss"
     checks.choice(score, "score", SCORES)
     mask_key, start_key = jax.random.split(inits.as_key(key))
-    held_out = _holdouts(jax.random.split(mask_key, num_restarts), entered.X, holdout)
+    held_out = drawn(entered.X, jax.random.split(mask_key, num_restarts), fraction(holdout))
     starts = jax.random.split(start_key, num_restarts)
     study, stop = STUDIES[score], stopping(None, tol, max_iters)
     tables = lambda found: _tables(with_all(found, ranks, num_restarts, entered.X.shape), ranks, num_restarts)
@@ -111,84 +106,10 @@ def _tables(found: dict, ranks, num_restarts: int):
     return train, test, diverged.sum(axis=1)
 
 
-class HeldOut(NamedTuple):
-    """Which entries one restart holds out, or S of them: those whose draw from `key` is at most `last`."""
-
-    key: Array
-    last: Array
-
-
-def _counted(X):
-    """The entries (m, n), and which of them count."""
-    x, m = entries(X)
-    return x, jnp.ones(X.shape, bool) if m is None else m > 0
-
-
-def _draws(key, X):
-    """(m, n), whole numbers of 32 bits: the entries with the least are held out first, those with NEVER never.
-
-    The nonzero entry of the largest draw of each row stays, and that of each column in which none stays yet: a hold-out
-    differs from one without this only where it takes all nonzero entries of a row or column.
-    """
-    draw = jnp.minimum(jax.random.bits(key, X.shape, jnp.uint32), np.uint32(NEVER - 1))
-    x, counts = _counted(X)
-    nonzero = counts & (x != 0)
-    last = lambda axis: nonzero & (draw == jnp.max(jnp.where(nonzero, draw, 0), axis=axis, keepdims=True))
-    of_rows = last(1)
-    stays = of_rows | (last(0) & ~jnp.any(of_rows, axis=0, keepdims=True))
-    return jnp.where(counts & ~stays, draw, np.uint32(NEVER))
-
-
-def _holdouts(keys, X, holdout) -> HeldOut:
-    """For each key, the hold-out of round(holdout · number of entries that count) entries, up to ties of the draws."""
-    if isinstance(holdout, bool) or not isinstance(holdout, numbers.Real) or not 0 < float(holdout) < 1:
-        raise ValueError(f"holdout: expected a fraction between 0 and 1, got {holdout!r}")
-    counts = np.asarray(_row_counts(X)).sum(dtype=np.int64)  # in 64 bits
-    number = round(float(holdout) * int(counts))
-    if number == 0:
-        raise ValueError(
-            f"holdout: expected to hold out some of {counts} entries, got {holdout!r}; choose a larger one"
-        )
-    last = _last_draws(keys, X, number)
-    if np.any(np.asarray(last) == NEVER):
-        raise ValueError(
-            f"holdout: expected to leave a nonzero entry of each row and column, got {holdout!r}, {number} of {counts} "
-            "entries; choose a smaller one"
-        )
-    return HeldOut(keys, last)
-
-
-@jax.jit
-def _row_counts(X):
-    return jnp.sum(_counted(X)[1], axis=1)
-
-
-@partial(jax.jit, static_argnames="number")
-def _last_draws(keys, X, number: int):
-    """(S,): of each key the `number`-th smallest draw, bit by bit: the largest t with fewer draws below it."""
-
-    def one(key):
-        draw = _draws(key, X)
-
-        def add_bit(i, t):
-            higher = t | (jnp.uint32(1) << (31 - i).astype(jnp.uint32))
-            return jnp.where(jnp.sum(draw < higher, dtype=jnp.uint32) < np.uint32(number), higher, t)
-
-        return lax.fori_loop(0, 32, add_bit, jnp.uint32(0))
-
-    return lax.map(one, keys)  # one after the other: there is one set of draws at a time
-
-
-def _split(X, own: HeldOut) -> tuple[Masked, Masked]:
-    """X with the weights of the entries that a restart fits, and with those of the ones that it holds out."""
-    held_out = _draws(own.key, X) <= own.last
-    return Masked(X, (~held_out).astype(X.dtype)), Masked(X, held_out.astype(X.dtype))
-
-
 def _study(score, degree) -> Study:
     """Fits see what is not held out; both parts are scored."""
-    both = lambda X, own, factors, algorithm: tuple(score(part, factors, algorithm) for part in _split(X, own))
-    return Study(lambda X, own: _split(X, own)[0], both, degree)
+    both = lambda X, own, factors, algorithm: tuple(score(part, factors, algorithm) for part in split(X, own))
+    return Study(lambda X, own: split(X, own)[0], both, degree)
 
 
 def _loss(X, factors, algorithm):

@@ -46,7 +46,7 @@ def rise(X, old: Factors, new: Factors, algorithm):
     its gradient halfway times the way. For an X that is completed, which has no Gram matrix.
     """
     change = Factors(jnp.hstack([new.W - old.W, old.W]), jnp.vstack([new.H, new.H - old.H]))
-    loss = matrix.total(X, lambda x, z, dz: (z + 0.5 * dz - x) * dz, old, change)
+    loss = matrix.square_rise(X, old, change)
     l1 = algorithm.l1_W * jnp.sum(new.W - old.W) + algorithm.l1_H * jnp.sum(new.H - old.H)
     l2 = lambda A, B: 0.5 * jnp.vdot(B - A, A + B)
     return loss + l1 + algorithm.l2_W * l2(old.W, new.W) + algorithm.l2_H * l2(old.H, new.H)

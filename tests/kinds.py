@@ -11,6 +11,7 @@ from support import problem
 
 import jnmf
 from jnmf import matrix
+from jnmf.matrix.held_out import Plus, Without
 from jnmf.matrix.low_rank import LowRank
 from jnmf.matrix.masked import Masked
 from jnmf.matrix.scaled import Scaled
@@ -83,6 +84,8 @@ IN_BOTH_ORDERS = (
     WEIGHTS[SPARSE.by_column.columns, SPARSE.by_column.rows],
 )
 
+OUT = np.asarray(np.random.default_rng(6).random(X.shape) < 0.2, float)
+
 KINDS = {  # an example, and its entries
     "sum": (Sum(HALF, X - HALF), X),
     "coordinates": (Coordinates(GAPS.ravel(), *map(jnp.asarray, np.indices(X.shape).reshape(2, -1)), X.shape), GAPS),
@@ -91,6 +94,11 @@ KINDS = {  # an example, and its entries
     "low rank, signed": (LowRank(jnp.asarray(LEFT - 0.5), jnp.asarray(RIGHT)), jnp.asarray((LEFT - 0.5) @ RIGHT)),
     "sparse": (SPARSE, FEW),
     "stored": (Stored(SPARSE, IN_BOTH_ORDERS), Masked(FEW, WEIGHTS * (FEW != 0))),
+    "without": (
+        Without(jnmf.sparse(np.asarray(FEW) * (1 - OUT)), jnmf.sparse(OUT)),
+        Masked(FEW * (1 - OUT), jnp.asarray(1 - OUT)),
+    ),
+    "plus": (Plus(SPARSE, jnmf.sparse(OUT)), FEW + OUT),
     "completed": (Completed(SPARSE, jnp.asarray(0.3)), FEW + 0.3),
     "masked": (Masked(GAPS, WEIGHTS), Weighted(GAPS, WEIGHTS)),
     "masked twice": (Masked(Masked(X, WEIGHTS), WEIGHTS[::-1]), Masked(X, WEIGHTS * WEIGHTS[::-1])),

@@ -9,7 +9,8 @@ import pytest
 from scipy.special import kl_div
 from support import problem
 
-from jnmf import HALS, MU, PGD, Factors, batches, cross_validate, cross_validation, fit
+from jnmf import HALS, MU, PGD, Factors, batches, cross_validate, fit
+from jnmf import holdout as holdouts
 from jnmf.cross_validation import choose
 from jnmf.matrix import entries
 from jnmf.matrix.masked import Masked
@@ -22,8 +23,8 @@ def hold_outs(A, M=None, *, holdout, num_restarts, key=0):
     A = jnp.asarray(A)
     A = Masked(A, jnp.ones_like(A) if M is None else jnp.asarray(M, A.dtype))
     keys = jax.random.split(jax.random.split(jax.random.key(key))[0], num_restarts)
-    own = cross_validation._holdouts(keys, A, holdout)
-    return np.asarray(jax.vmap(lambda own: entries(cross_validation._split(A, own)[1])[1])(own))
+    own = holdouts.drawn(A, keys, holdout)
+    return np.asarray(jax.vmap(lambda own: entries(holdouts.split(A, own)[1])[1])(own))
 
 
 def planted(seed):
@@ -265,7 +266,7 @@ def test_memory_is_that_of_a_batch_whatever_the_number_of_restarts(monkeypatch):
     A = Masked(*2 * (jnp.ones((100, 80)),))
     keys = jax.random.split(jax.random.key(0), 20)
     work = lambda program: program.compile().memory_analysis().temp_size_in_bytes / A.X.nbytes
-    assert work(cross_validation._last_draws.lower(keys, A, 800)) < 8
+    assert work(holdouts.last_draws.lower(keys, A, 800)) < 8
 
     batch, seen = batches._batch, []
 

@@ -18,6 +18,7 @@ from jnmf import (
     batches,
     cross_validation,
     fit,
+    holdout,
     hoyer_sparsity,
     init,
     kkt_residual,
@@ -102,9 +103,9 @@ def test_studies(algorithm):
     batch = lambda X, start, own, study: batches._batch(X, start, algorithm, 0.0, 1, 1, own, study, 1, 1).loss
     for X in (PLAIN, MASKED):
         assert shapes(lambda X, start: batch(X, start, None, SWEEP), X, start) == (1,)
-        last = jax.eval_shape(lambda X: cross_validation._last_draws(KEY[None], X, 2**31), X)
+        last = jax.eval_shape(lambda X: holdout.last_draws(KEY[None], X, 2**31), X)
         assert (last.shape, last.dtype) == ((1,), jnp.uint32)
-        held_out = cross_validation.HeldOut(KEY[None], last)
+        held_out = holdout.HeldOut(KEY[None], last)
         for study in cross_validation.STUDIES.values():
             assert shapes(lambda X, *given, study=study: batch(X, *given, study), X, start, held_out) == (1,)
         assert batches.automatic_batch_size(X, False, MU(beta=1.0), R) == batches.members_at_a_time(X, R) == 1

@@ -23,10 +23,13 @@ from jnmf import (
     MU,
     Factors,
     consensus,
+    cross_validate,
     fit,
+    holdout,
     init,
     kkt_residual,
     losses,
+    matrix,
     objective,
     order,
     run,
@@ -36,6 +39,7 @@ from jnmf import (
     warm_start,
 )
 from jnmf.matrix import blocks, csr
+from jnmf.matrix.stored import Stored
 
 START = problem()[1]
 DRAW = np.random.default_rng(0)
@@ -170,7 +174,7 @@ def test_masks_that_a_sparse_x_does_not_take():
         with pytest.raises(TypeError, match=r"expected a dense matrix, got a sparse csr_array; pass .*toarray\(\)"):
             call()
     with pytest.raises(ValueError, match="expected a matrix without weights"):
-        svd_rmse(jnmf.matrix.stored.Stored(jnmf.sparse(X)), [1])
+        svd_rmse(Stored(jnmf.sparse(X)), [1])
 
 
 def test_inside_of_jit():
@@ -285,6 +289,71 @@ def test_derivatives_pass_through():
     near(with_it, without, 1e-8)
 
 
+# What is held out
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_hold_outs_are_lists_of_the_right_entries(view):
+    """As many as a fraction of the nonzeros, or of what is stored; every row and column keeps a nonzero."""
+    few = ss.random_array((30, 40), density=0.06, rng=np.random.default_rng(0), format="csr")
+    few.data[:5] = 0
+    A = jnmf.sparse(few)
+    A = A if view == "plain" else Stored(A)
+    own = holdout.drawn(A, jax.random.split(jax.random.key(0), 50), 0.3)
+    rest, held = (
+        np.stack([matrix.entries(part)[1] for part in parts])
+        for parts in zip(*(holdout.split(A, jax.tree.map(lambda a, s=s: a[s], own)) for s in range(50)), strict=True)
+    )
+    dense, stored = few.toarray(), np.zeros((30, 40), bool)
+    stored[few.tocoo().coords] = True
+    counted = np.ones((30, 40), bool) if view == "plain" else stored
+    np.testing.assert_array_equal(rest + held, np.broadcast_to(counted, rest.shape))
+    of = np.count_nonzero(few.data) if view == "plain" else few.nnz
+    assert (held.sum(axis=(1, 2)) == round(0.3 * of)).all()
+    kept = (rest > 0) & (dense != 0)
+    for axis in (1, 2):
+        assert (kept.any(axis=axis) == (dense != 0).any(axis=axis - 1)).all()
+    assert not (held > 0)[:, (dense != 0) & ((dense != 0).sum(axis=1, keepdims=True) == 1)].any()
+    if view == "plain":  # zeros in their proportion: of 50 sets of 22 among 1200, 0.92 times each
+        assert held.sum(axis=0)[dense == 0].mean() == pytest.approx(50 * round(0.3 * of) / 1200, rel=0.1)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("algorithm", [None, MU(beta=1.0), MU(beta=1.5)], ids=repr)
+def test_scores_are_those_of_single_fits(view, algorithm):
+    """Of the dense array under the mask of the same hold-out."""
+    A, mask, dense, _ = VIEWS[view]
+    key = jax.random.key(4)
+    found = cross_validate(A, [2], num_restarts=2, holdout=0.2, algorithm=algorithm, key=key, max_iters=5, **mask)
+    for_masks, for_starts = jax.random.split(key)
+    B = jnmf.sparse(A)
+    B = Stored(B) if mask else B
+    own = holdout.drawn(B, jax.random.split(for_masks, 2), 0.2)
+    loss = losses.frobenius if algorithm is None else algorithm.loss
+    for s, start in enumerate(jax.random.split(for_starts, 2)):
+        parts = holdout.split(B, jax.tree.map(lambda a, s=s: a[s], own))
+        rest, held = (np.asarray(matrix.entries(part)[1]) for part in parts)
+        single = fit(dense, 2, algorithm, key=start, mask=rest, max_iters=5)
+        d = np.asarray(loss.divergence(jnp.asarray(dense), single.W @ single.H))
+        for scores, m in ((found.train, rest), (found.test, held)):
+            wanted = np.sum(np.where(m > 0, d, 0)) / m.sum()
+            assert scores[0, s] == pytest.approx(np.sqrt(2 * wanted) if algorithm is None else wanted, rel=1e-6)
+
+
+def test_hold_outs_that_cannot_be():
+    for A, share, message in (
+        (X, 1e-3, r"expected to hold out some of \d+ entries, got 0.001"),
+        (ss.eye_array(5).tocsr(), 0.9, None),
+        (ss.csr_array(np.ones((3, 3))), 0.9, "expected to leave a nonzero entry of each row and column, got 0.9"),
+    ):
+        call = lambda A=A, share=share: cross_validate(A, [1], num_restarts=1, holdout=share, max_iters=1)
+        if message is None:  # zeros alone
+            assert np.isfinite(call().test).all()
+            continue
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 # How it is computed
 
 LARGE = ss.random_array((90, 70), density=0.05, rng=np.random.default_rng(2), format="csr")
@@ -317,7 +386,7 @@ def shapes(text: str) -> list[tuple[int, ...]]:
 def test_no_array_has_the_shape_of_x(name, view):
     """The compiled programs; blocks are made smaller, since X is."""
     A = jnmf.sparse(LARGE)
-    A = A if view == "plain" else jnmf.matrix.stored.Stored(A)
+    A = A if view == "plain" else Stored(A)
     H = jnp.ones((2, 70))
     call = {
         "default": lambda A: fit(A, 2, max_iters=3).factors,

@@ -13,6 +13,7 @@ entries are ever held whole; a kind for which there is a shorter way registers t
 
     weight(X), total(X, f, …), square(X)        Σ m, Σ m f(x, z, …), Σ m x²
     divergence, gradient_W, gradient_H          Σ m d(x, z) and its gradients, of a loss
+    square_rise(X, (W, H), change)              by how much ½ Σ m (x − z)² rises
     parts_W, parts_H                            what a multiplicative step is made of
     occupied(X), extremes(X)                    the rows and columns that are not empty; the least and largest entry
     filled(X), mean_size(X), svd(X, rank), take(…)    what an init sees, and a sample of it: by itself an array
@@ -136,6 +137,12 @@ def square(X):
 def divergence(X, loss, W, H):
     """Σ m d(x, z), a scalar. Nothing cancels: an exact fit gives 0."""
     return total(X, loss.divergence, (W, H))
+
+
+@singledispatch
+def square_rise(X, factors, change):
+    """Σ m (z + ½ Δz − x) Δz, by which ½ Σ m (x − z)² rises when Z rises by ΔZ, that of two factors."""
+    return total(X, lambda x, z, dz: (z + 0.5 * dz - x) * dz, factors, change)
 
 
 @singledispatch

@@ -6,15 +6,16 @@ import numpy as np
 from jnmf.matrix.csr import Csr
 
 
-def leading(A: Csr, shape, rank: int, level=0.0):
-    """The first `rank` singular triplets of A (m, n) + level · 11ᵀ, in the dtype of A."""
-    (m, n), k, dtype = shape, min(rank, *shape), A.values.dtype
+def leading(parts: list[Csr], shape, rank: int, level=0.0):
+    """The first `rank` singular triplets of the sum of these (m, n) and of level · 11ᵀ, in their dtype."""
+    (m, n), k, dtype = shape, min(rank, *shape), parts[0].values.dtype
     like = [jax.ShapeDtypeStruct(shape, dtype) for shape in ((m, k), (k,), (k, n))]
 
-    def call(A, level):
-        return tuple(B.astype(dtype) for B in _svd(_on_host(A, shape), float(level), k))
+    def call(parts, level):
+        whole = sum(_on_host(A, shape) for A in parts)
+        return tuple(B.astype(dtype) for B in _svd(whole, float(level), k))
 
-    return jax.pure_callback(call, like, A, level, vmap_method="sequential")
+    return jax.pure_callback(call, like, parts, level, vmap_method="sequential")
 
 
 def tails(A: Csr, shape, ranks):

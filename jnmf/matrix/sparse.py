@@ -38,6 +38,11 @@ class Sparse(NamedTuple):
     def num_stored(self) -> int:
         return self.by_row.values.shape[0]
 
+    def tells(self, loss) -> bool:
+        """Whether the nonzeros and sums of W and H tell both parts of the derivative: the positive one is 1."""
+        one = jnp.ones((1, 1), self.dtype)
+        return loss.of_zeros(one, one) is not None and loss.parts(one, one, 0)[1:] == (None, None)
+
     def of_each(self, f) -> "Sparse":
         """f of every stored entry."""
         return Sparse(*(A._replace(values=f(A.values)) for A in self))
@@ -97,27 +102,20 @@ def _(X: Sparse, loss, W, H):
 @matrix.parts_W.register
 def _(X: Sparse, loss, W, H):
     """N is 0 where x is; P is told from H alone for a loss whose P is 1 everywhere."""
-    of_zeros = loss.of_zeros(W, H)
-    if of_zeros is None or not _is_one(loss, X.dtype):
+    if not X.tells(loss):
         return matrix.parts_W.dispatch(object)(X, loss, W, H)
     x, z = X.by_row.values, sampled(X.by_row, W, H.T)
-    value = jnp.sum(loss.quick(x, z, beyond_zeros=True)) + of_zeros
+    value = jnp.sum(loss.quick(x, z, beyond_zeros=True)) + loss.of_zeros(W, H)
     N = X.by_row._replace(values=loss.negative(x, z))
     return times(N, H.T), jnp.sum(H, axis=1)[None, :], 1, value
 
 
 @matrix.parts_H.register
 def _(X: Sparse, loss, W, H):
-    if loss.of_zeros(W, H) is None or not _is_one(loss, X.dtype):
+    if not X.tells(loss):
         return matrix.parts_H.dispatch(object)(X, loss, W, H)
     negative, positive, unit, value = matrix.parts_W(X.T, loss, H.T, W.T)
     return negative.T, positive.T, unit, value, matrix.gradient_W(X, loss, W, H)
-
-
-def _is_one(loss, dtype) -> bool:
-    """Whether the positive part of the derivative is 1, whatever x and z."""
-    one = jnp.ones((1, 1), dtype)
-    return loss.parts(one, one, 0)[1:] == (None, None)
 
 
 @matrix.gradient_W.register
@@ -125,7 +123,7 @@ def _(X: Sparse, loss, W, H):
     """W (HHᵀ) − XHᵀ, or the two parts: their difference is there to eps of each."""
     if loss.quadratic:
         return W @ (H @ H.T) - times(X.by_row, H.T, X.by_column)
-    if loss.of_zeros(W, H) is None or not _is_one(loss, X.dtype):
+    if not X.tells(loss):
         return matrix.gradient_W.dispatch(object)(X, loss, W, H)
     negative, positive, unit, _ = matrix.parts_W(X, loss, W, H)
     return (positive - negative) * unit
@@ -158,7 +156,7 @@ def _(X: Sparse):
     return unit * (jnp.sum(jnp.abs(values / unit)) / (float(m) * n))
 
 
-matrix.svd.register(Sparse, lambda X, rank: leading(X.by_row, X.shape, rank))
+matrix.svd.register(Sparse, lambda X, rank: leading([X.by_row], X.shape, rank))
 matrix.tails.register(Sparse, lambda X, ranks: tails(X.by_row, X.shape, ranks))
 matrix.square.register(Sparse, lambda X: jnp.sum(X.by_row.values * X.by_row.values))
 matrix.weight.register(Sparse, lambda X: float(X.shape[0]) * X.shape[1])

@@ -175,6 +175,6 @@ def _(X: Completed):
 matrix.part.register(Completed, lambda X, *place: matrix.part(X.S, *place) + X.level)
 matrix.take.register(Completed, lambda X, *which: matrix.take(X.S, *which) + X.level)
 matrix.filled.register(Completed, lambda X: X)
-matrix.svd.register(Completed, lambda X, rank: leading(X.S.by_row, X.shape, rank, X.level))
+matrix.svd.register(Completed, lambda X, rank: leading([X.S.by_row], X.shape, rank, X.level))
 matrix.size.register(Completed, lambda X: X.S.num_stored)
 in_unit.register(Completed, lambda X, root: Completed(in_unit(X.S, root), root * (root * X.level)))
