@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# The threads of BLAS wait for each other in a loop: beside another worker a small SVD takes fifty times as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import jax
 import numpy as np
