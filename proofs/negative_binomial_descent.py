@@ -76,12 +76,16 @@ def penalty(H, l1, l2):
     return l1 * np.sum(H) + 0.5 * l2 * np.sum(H * H)
 
 
+value = jax.jit(lambda loss, *problem: loss(*problem))
+step = jax.jit(multiplicative.half_step)
+
+
 def objective(H, X, W, alpha, l1, l2):
-    return float(losses.NegativeBinomial(alpha=alpha)(X, W, H)) + penalty(H, l1, l2)
+    return float(value(losses.NegativeBinomial(alpha=alpha), X, W, H)) + penalty(H, l1, l2)
 
 
 def half_step(old, X, W, alpha, l1, l2):
-    return np.asarray(multiplicative.half_step(X, W, old, losses.NegativeBinomial(alpha=alpha), l1, l2))
+    return np.asarray(step(X, W, old, losses.NegativeBinomial(alpha=alpha), l1, l2))
 
 
 def parts(old, X, W, alpha):
