@@ -163,13 +163,14 @@ def test_jit_and_no_jit_agree():
 def test_grad_through_run_is_the_finite_difference(name):
     X, start = problem()
 
+    @jax.jit
     def end(parameters):
         l1, l2, s = parameters
         factors, trace = run(X * s, start, penalised(ALGORITHMS[name], l1_H=l1, l2_W=l2), num_iters=3)
         return trace.loss[-1] + jnp.sum(factors.W**2)
 
     at = jnp.array([0.1, 0.2, 1.0])
-    gradient = jax.grad(end)(at)
+    gradient = jax.jit(jax.grad(end))(at)
     h = 1e-5
     difference = [(end(at + h * e) - end(at - h * e)) / (2 * h) for e in jnp.eye(3)]
     np.testing.assert_allclose(gradient, difference, rtol=1e-5, atol=1e-6)
@@ -321,8 +322,12 @@ LATE = {
 }
 
 
+SLOW = [pytest.param(name, False, marks=pytest.mark.slow) for name in ("3", "negative binomial")]
+
+
 @pytest.mark.parametrize(
-    ("name", "masked"), [*((name, False) for name in LATE), ("KL", True), ("negative binomial", True)]
+    ("name", "masked"),
+    [("KL", False), ("Itakura-Saito", False), ("KL", True), ("negative binomial", True), *SLOW],
 )
 def test_a_loss_that_comes_late_stands_where_it_belongs(name, masked):
     """The half-step knows the loss of the factors that it starts from; the trace has those of the iteration's end."""

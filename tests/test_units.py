@@ -57,6 +57,15 @@ ALGORITHMS = {
 }
 
 
+SLOW = [pytest.mark.slow]
+
+
+def in_one_precision(*of):
+    """Each in one precision, in turns; in the slow run in the other, too, where only the exponents differ."""
+    pairs = [(one, dtype, (i + j) % 2) for i, one in enumerate(of) for j, dtype in enumerate(EXPONENTS)]
+    return [pytest.param(one, dtype, marks=SLOW * slow, id=f"{dtype}-{one}") for one, dtype, slow in pairs]
+
+
 def mantissas(*arrays):
     return [np.frexp(np.asarray(A))[0] for A in arrays]
 
@@ -70,7 +79,7 @@ def same_bits(found, wanted, k):
     np.testing.assert_array_equal(shift(W, V) + shift(H, G), [k])
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(("name", "dtype"), in_one_precision(*ALGORITHMS))
 def test_a_fit_has_the_same_bits_in_every_unit(name, dtype):
     X, _ = problem(dtype)
     wanted = fit(X, 3, ALGORITHMS[name], max_iters=6, tol=0)
@@ -98,7 +107,7 @@ STARTS = {
 }
 
 
-@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize(("name", "dtype"), in_one_precision(*STARTS))
 def test_every_start_in_every_unit(name, dtype):
     X, _ = problem(dtype)
     wanted = fit(X, 3, HALS(), init=STARTS[name], max_iters=3)
@@ -181,7 +190,7 @@ def test_a_masked_x_is_completed_in_every_unit(dtype):
     same_bits(found, wanted, k)
 
 
-@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0), MU(beta=0.0)], ids=repr)
+@pytest.mark.parametrize(("algorithm", "dtype"), in_one_precision(HALS(), MU(beta=1.0), MU(beta=0.0)))
 def test_a_masked_x_in_every_unit(algorithm, dtype):
     X, _ = problem(dtype)
     mask = np.random.default_rng(0).random(X.shape) < 0.8
@@ -195,7 +204,7 @@ def compiled(algorithm):
     return jax.jit(lambda X: fit(X, 3, algorithm, max_iters=5, tol=0))
 
 
-@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)], ids=repr)
+@pytest.mark.parametrize(("algorithm", "dtype"), in_one_precision(HALS(), MU(beta=1.0)))
 def test_a_traced_x_has_its_unit_too(algorithm, dtype):
     X, _ = problem(dtype)
     wanted = compiled(algorithm)(X)
@@ -206,10 +215,11 @@ def test_a_traced_x_has_its_unit_too(algorithm, dtype):
     assert compiled(algorithm)._cache_size() <= 2
 
 
-def test_studies_in_every_unit(dtype):
+@pytest.mark.parametrize(("algorithm", "dtype"), in_one_precision(HALS()))
+def test_studies_in_every_unit(algorithm, dtype):
     X, _ = problem(dtype)
     low, *_, high = EXPONENTS[dtype]
-    options = {"num_restarts": 2, "algorithm": HALS(), "max_iters": 4}
+    options = {"num_restarts": 2, "algorithm": algorithm, "max_iters": 4}
     wanted, held = sweep(X, [2, 3], **options), cross_validate(X, [2, 3], **options)
     for k in (low, high):
         found, held_out = sweep(jnp.ldexp(X, k), [2, 3], **options), cross_validate(jnp.ldexp(X, k), [2, 3], **options)
@@ -220,7 +230,7 @@ def test_studies_in_every_unit(dtype):
         assert (held_out.rank, held_out.rank_1se) == (held.rank, held.rank_1se)
 
 
-@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0), MU(beta=0.5)], ids=repr)
+@pytest.mark.parametrize(("algorithm", "dtype"), in_one_precision(HALS(), MU(beta=1.0), MU(beta=0.5)))
 def test_transform_in_every_unit(algorithm, dtype):
     X, (_, H) = problem(dtype)
     wanted = np.asarray(transform(X, H, algorithm), float)
@@ -296,7 +306,7 @@ def test_a_given_step_size_is_converted(dtype):
             fit(X.astype("float32"), 3, PGD(step_size=step_size))
 
 
-@pytest.mark.parametrize("alpha", [1e-6, 2.0, None], ids=str)
+@pytest.mark.parametrize(("alpha", "dtype"), in_one_precision(1e-6, 2.0, None))
 def test_the_negative_binomial_up_to_the_ends_of_its_range(alpha, dtype):
     """Held against float64 and X of about 1, where c X and c α have c times the loss; None: α is as large as X."""
     X, start = problem()

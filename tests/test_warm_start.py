@@ -270,10 +270,11 @@ MEMBERS = {  # the init, X in a unit, the mask, the algorithm, how many devices,
     "in NumPy": (by_numpy, 1, None, HALS(), 2, 6),
     "sampled from one in NumPy": (warm_start.sampled(HALS(), num_iters=2, init=by_numpy), 1, HALF, HALS(), 1, 3),
 }  # fmt: skip
+ALIKE = ("sampled, huge X", "rounded, named")  # a unit, a rounded start and a name have other rows
 
 
 @pytest.mark.filterwarnings("ignore:.*components are dead")
-@pytest.mark.parametrize("case", MEMBERS)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in ALIKE)) for case in MEMBERS])
 def test_members_of_a_sweep_are_single_fits_from_the_same_start(monkeypatch, case):
     start, unit, mask, algorithm, devices, on_host = MEMBERS[case]
     monkeypatch.setattr(jax, "local_device_count", lambda: devices)
