@@ -93,12 +93,12 @@ def cbcl_book(data_folder):
 @pytest.fixture(scope="module")
 def arrays(request):
     """Of the file's `study` at TINY, computed once, without the data it calls MISSING."""
-    from every_study import missing
+    from every_study import Arrays, missing
 
     with pytest.MonkeyPatch.context() as patch:
         for loader in getattr(request.module, "MISSING", ()):
             patch.setattr(data, loader, missing)
-        return request.module.study.compute(request.module.study.TINY)
+        return Arrays(request.module.study.compute(request.module.study.TINY))
 
 
 @pytest.fixture(scope="module")
@@ -111,4 +111,21 @@ def told(request, arrays):
     """(a word of the question, arrays that are other than computed) -> the answer."""
     from every_study import answer
 
-    return lambda word, **changed: answer(request.module.study.sections({**arrays, **changed}), word)
+    study, told = request.module.study, {}
+    for question in getattr(study, "QUESTIONS", (study,)):
+        told |= {section.question: question for section in question.sections(arrays)}
+
+    def tell(word, **changed):
+        (asked,) = [question for title, question in told.items() if word in title]
+        return answer(asked.sections(arrays.but(**changed)), word)
+
+    return tell
+
+
+def pytest_generate_tests(metafunc):
+    """A line of the tables of a study, `FACTS` and `WORDS` (every_study.py), is a test."""
+    if "fact" in metafunc.fixturenames:
+        metafunc.parametrize("fact", getattr(metafunc.module, "FACTS", {}))
+    if "said" in metafunc.fixturenames:
+        rows = getattr(metafunc.module, "WORDS", [])
+        metafunc.parametrize("said", rows, ids=[f"{i} {row[0]}" for i, row in enumerate(rows)])

@@ -22,12 +22,9 @@ def svd_error(V, rank):
 
 def test_generated_factors_are_the_published_ones():
     _, W, H = data.generate_dataset_NMF(0.1)
-    assert W.shape == (200, 25)
-    assert H.shape == (25, 100)
-    assert W.sum() == 4075.437635883134
-    assert H.sum() == 2024.2711440178525
-    assert W.min() >= 0
-    assert H.min() >= 0
+    assert (W.shape, H.shape) == ((200, 25), (25, 100))
+    assert (W.sum(), H.sum()) == (4075.437635883134, 2024.2711440178525)
+    assert min(W.min(), H.min()) >= 0
 
 
 @pytest.mark.parametrize(
@@ -97,15 +94,7 @@ def test_without_the_variable_the_cache_is_read(places, monkeypatch):
 def test_a_missing_file_says_what_was_tried_and_what_to_do(places):
     with pytest.raises(data.DataMissing) as caught:
         data.fetch(NAME)
-    given, cache = places
-    for part in (
-        NAME,
-        str(given),
-        str(cache),
-        "https://nowhere.invalid/f",
-        "no network",
-        "Set the environment variable",
-    ):
+    for part in (NAME, *map(str, places), "https://nowhere.invalid/f", "no network", "Set the environment variable"):
         assert part in str(caught.value)
 
 
