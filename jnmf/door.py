@@ -105,7 +105,8 @@ def _without_weights(X: Masked, mask, name: str):
 def _enter_sparse(X, mask, name: str) -> Entered:
     A, names = sparse_formats.read(X, name), frames.names(X)
     dtype = _dtype_of(X if hasattr(X, "n_batch") else A)
-    B = from_csr(A, compute_dtype(dtype), on_device)
+    with jax.ensure_compile_time_eval():  # inside of `jit` it is a constant, with values
+        B = from_csr(A, compute_dtype(dtype), on_device)
     least, most = _range(B)
     if not (math.isfinite(least) and math.isfinite(most)):
         bad = ~np.isfinite(A.data)
@@ -170,7 +171,8 @@ def sparse(X) -> Sparse:
 
         X = csr_array(_numbers(X, "X"))
     entered = enter(X)
-    return kinds.cast(entered.X, entered.dtype)
+    with jax.ensure_compile_time_eval():
+        return kinds.cast(entered.X, entered.dtype)
 
 
 def whole(X, name: str) -> Entered:

@@ -181,6 +181,8 @@ def test_inside_of_jit():
     A = jnmf.sparse(X)
     found = jax.jit(lambda A: fit(A, 2, HALS(), max_iters=3).factors)(A)
     near(found, fit(DENSE, 2, HALS(), max_iters=3).factors)
+    constant = jax.jit(lambda start: run(X, start, MU(beta=1.0), num_iters=2)[0])  # one that has values
+    near(constant(START), run(DENSE, START, MU(beta=1.0), num_iters=2)[0])
     with pytest.raises(TypeError, match=r"make jnmf.sparse\(X\) outside, and pass that"):
         jax.jit(lambda A: fit(A, 2).W)(BCOO.fromdense(DENSE))
 
