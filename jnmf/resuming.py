@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from jnmf import checks, door, units
-from jnmf.matrix import in_blocks
+from jnmf.matrix import in_blocks, told_by
 from jnmf.numerics import in_dtype
 from jnmf.pytree import Pytree, static
 from jnmf.results import Fit, Status, Unknown, saved
@@ -62,7 +62,7 @@ def fingerprint(X):
     b the bits of the entries and u, v odd: the same in whatever order, on whatever devices it is added up, and
     another where 32 of the bits are, since an odd number times what is not 0 is not 0; else but for one time in 2³².
     """
-    return jnp.stack([_sum_of_bits(a) for a in jax.tree.leaves(X)])
+    return jnp.stack([_sum_of_bits(a) for a in told_by(X)])
 
 
 def _sum_of_bits(a):

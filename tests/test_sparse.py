@@ -425,3 +425,16 @@ print(peak())
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1.2  # GB
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_fit_goes_on_where_it_was_on_the_same_x_alone(view):
+    A, mask, _, _ = VIEWS[view]
+    half = fit(A, R, max_iters=3, tol=0, **mask)
+    whole, rest = fit(A, R, max_iters=6, tol=0, **mask), fit(A, resume=half, max_iters=6, tol=0, **mask)
+    near(rest[:4], whole[:4], 0)
+    other = A.copy()
+    other.indices[-1] = next(j for j in range(N) if j not in other.indices[other.indptr[-2] :])
+    for changed in (2 * A, ss.csr_array((A.data, other.indices, A.indptr), shape=A.shape)):
+        with pytest.raises(ValueError, match="expected the X and mask of the fit, got others"):
+            fit(changed, resume=half, max_iters=6, **mask)

@@ -18,7 +18,7 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     occupied(X), extremes(X)                    the rows and columns that are not empty; the least and largest entry
     filled(X), mean_size(X), svd(X, rank), take(…)    what an init sees, and a sample of it: by itself an array
     tails(X, ranks)                             what the singular values leave beyond each rank
-    cast(X, dtype), size(X)                     X in another dtype of floating point; how many numbers it is made of
+    cast(X, dtype), size(X), told_by(X)         X in another dtype of floating point; how many numbers it is made of; which
 
 The other files here are kinds. No file beside them asks what X is, but `jnmf.door`.
 """
@@ -268,6 +268,12 @@ def cast(X, dtype):
     """X with the leaves that are floating in another dtype, an array or the same kind."""
     convert = lambda leaf: jnp.asarray(leaf, dtype) if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating) else leaf
     return jax.tree.map(convert, X)
+
+
+@singledispatch
+def told_by(X) -> list[Any]:
+    """Arrays that tell X from another of its kind: all that it is made of, or those of which the others follow."""
+    return jax.tree.leaves(X)
 
 
 @singledispatch

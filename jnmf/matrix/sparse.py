@@ -87,11 +87,15 @@ def _(X: Sparse, W, H):
 
 @matrix.divergence.register
 def _(X: Sparse, loss, W, H):
-    """Σ d(x, z) over the nonzeros, and Σ d(0, z) over all entries less that over the nonzeros.
+    """Σ d(x, z) over the nonzeros, and Σ d(0, z) over all entries less that over the nonzeros: 0 at least.
 
-    Nothing cancels on the nonzeros. What the zeros add is there to eps of the sum over all; 0 at least.
+    Nothing cancels on the nonzeros; what the zeros add is there to eps of the sum over all. For ½(x − z)² products tell
+    the whole as ½‖X‖² − ⟨XHᵀ, W⟩ + Σ d(0, z), to eps of the same sums, in an eighth of the time.
     """
     of_zeros = loss.of_zeros(W, H)
+    if loss.quadratic:
+        XHt = times(X.by_row, H.T, X.by_column)
+        return jnp.maximum(0.5 * matrix.square(X) - jnp.vdot(XHt, W) + of_zeros, 0)
     if of_zeros is None:
         return matrix.divergence.dispatch(object)(X, loss, W, H)
     x, z = X.by_row.values, sampled(X.by_row, W, H.T)
@@ -162,4 +166,5 @@ matrix.square.register(Sparse, lambda X: jnp.sum(X.by_row.values * X.by_row.valu
 matrix.weight.register(Sparse, lambda X: float(X.shape[0]) * X.shape[1])
 matrix.filled.register(Sparse, lambda X: X)
 matrix.size.register(Sparse, lambda X: X.num_stored)
+matrix.told_by.register(Sparse, lambda X: [X.by_row.values, X.by_row.columns, X.by_row.starts])
 in_unit.register(Sparse, lambda X, root: X.of_each(lambda x: root * (root * x)))

@@ -124,6 +124,7 @@ def _(X: Stored):
 in_unit.register(Stored, lambda X, root: X._replace(X=in_unit(X.X, root)))
 matrix.is_completed.register(Stored, lambda X: True)
 matrix.size.register(Stored, lambda X: X.X.num_stored)
+matrix.told_by.register(Stored, lambda X: [*matrix.told_by(X.X), *([] if X.weights is None else X.weights[:1])])
 
 
 class Completed(NamedTuple):
