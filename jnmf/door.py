@@ -166,6 +166,8 @@ def sparse(X) -> Sparse:
     the dtype of X, integers and booleans in the default float. Where a function takes X it takes this.
     Raises TypeError or ValueError for what is no finite matrix of real numbers.
     """
+    if isinstance(X, Sparse):
+        return X
     if not sparse_formats.is_sparse(X):
         from scipy.sparse import csr_array
 

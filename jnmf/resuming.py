@@ -66,6 +66,8 @@ def fingerprint(X):
 
 
 def _sum_of_bits(a):
+    if not a.size:
+        return jnp.zeros((), jnp.uint32)
     a = a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
     a = a.reshape(-1, a.shape[-1] if a.ndim > 1 else 1)
     of_columns = _odd(a.shape[1] * a.dtype.itemsize // 4)[None, :]

@@ -359,13 +359,13 @@ NEAREST = {  # what most likely fails, tried first
         "tests/test_cross_validation.py",
         "tests/test_warm_start.py",
     ],
-    **dict.fromkeys(
-        (
+    **{
+        file: ["tests/test_sparse.py", "tests/test_kinds.py"]
+        for file in (
             *("matrix/csr.py", "matrix/sparse.py", "matrix/stored.py", "matrix/held_out.py", "matrix/leading.py"),
             *("sparse_formats.py", "sparse_holdout.py"),
-        ),
-        ["tests/test_sparse.py", "tests/test_kinds.py"],
-    ),
+        )
+    },
     "sweep.py": ["tests/test_sweep.py", "tests/test_cross_validation.py"],
 }
 

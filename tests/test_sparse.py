@@ -177,6 +177,20 @@ def test_masks_that_a_sparse_x_does_not_take():
         svd_rmse(Stored(jnmf.sparse(X)), [1])
 
 
+def test_without_a_nonzero():
+    empty = ss.csr_array((4, 3))
+    for algorithm in (HALS(), MU(beta=1.0)):
+        found = fit(empty, 2, algorithm, max_iters=3)
+        assert found.loss == 0
+        assert not np.any(found.W)
+    assert not np.any(svd_rmse(empty, [1]))
+
+
+def test_what_jnmf_sparse_makes_is_told_in_a_line():
+    assert repr(jnmf.sparse(X)) == f"Sparse (12, 9) of {X.nnz} stored entries, float64"
+    assert jnmf.sparse(jnmf.sparse(X)).shape == (12, 9)
+
+
 def test_inside_of_jit():
     A = jnmf.sparse(X)
     found = jax.jit(lambda A: fit(A, 2, HALS(), max_iters=3).factors)(A)

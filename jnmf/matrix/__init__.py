@@ -18,7 +18,7 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     occupied(X), extremes(X)                    the rows and columns that are not empty; the least and largest entry
     filled(X), mean_size(X), svd(X, rank), take(…)    what an init sees, and a sample of it: by itself an array
     tails(X, ranks)                             what the singular values leave beyond each rank
-    cast(X, dtype), size(X), told_by(X)         X in another dtype of floating point; how many numbers it is made of; which
+    cast(X, dtype), size(X), told_by(X)         X in another dtype; how many numbers it is made of, and which
 
 The other files here are kinds. No file beside them asks what X is, but `jnmf.door`.
 """

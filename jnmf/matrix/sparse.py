@@ -38,6 +38,9 @@ class Sparse(NamedTuple):
     def num_stored(self) -> int:
         return self.by_row.values.shape[0]
 
+    def __repr__(self) -> str:
+        return f"Sparse {self.shape} of {self.num_stored} stored entries, {self.dtype}"
+
     def tells(self, loss) -> bool:
         """Whether the nonzeros and sums of W and H tell both parts of the derivative: the positive one is 1."""
         one = jnp.ones((1, 1), self.dtype)
