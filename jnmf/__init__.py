@@ -12,6 +12,7 @@ from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, normalize, probabilities, relative_change
 from jnmf.io import load, save
 from jnmf.loops import fit, run
+from jnmf.matrix.streamed import ReadError, streamed
 from jnmf.momentum import Momentum
 from jnmf.nnls import nnls
 from jnmf.numerics import project_nonnegative
@@ -40,6 +41,7 @@ __all__ = [
     "Frobenius",
     "Interrupted",
     "Momentum",
+    "ReadError",
     "Status",
     "Sweep",
     "SweepSimilarity",
@@ -69,6 +71,7 @@ __all__ = [
     "similarity",
     "solvers",
     "sparse",
+    "streamed",
     "svd_rmse",
     "sweep",
     "sweep_similarity",

@@ -49,6 +49,7 @@ class Accelerated(Combinator):
 
     descends = property(lambda self: self.algorithm.descends)
     nonnegative_gram = property(lambda self: self.algorithm.nonnegative_gram)
+    separable = False  # the repeats end for all rows of W together
 
     def init(self, X, factors):
         return gram_state(X, factors)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jnmf.factors import Factors
-from jnmf.matrix import is_completed, product, square
+from jnmf.matrix import is_completed, product, products, square
 from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import Pytree
 from jnmf.solvers import ridge
@@ -74,6 +74,7 @@ class Algorithm(Objective):
     keeps_zeros: ClassVar[bool] = False  # an entry at 0 stays there
     descends: ClassVar[bool] = False  # from any H ≥ 0 the half-step ends at an H ≥ 0 of no larger objective
     exact: ClassVar[bool] = False  # at the least objective: another half-step would change nothing
+    separable: ClassVar[bool] = False  # each column of H, and row of W, is updated by itself, given G
     scales: ClassVar[bool] = False  # the same of 2ᵃ W and 2ᵇ H for 2ᵃ⁺ᵇ X, with penalties and steps in their units
     steps: ClassVar[Any] = None  # the step sizes of H and of W, where they are given: they have units
 
@@ -93,7 +94,8 @@ class Algorithm(Objective):
 class Frobenius(Algorithm):
     """Alternating half-steps on the normal equations. A method is its solver (H, G, C) -> H.
 
-    One iteration forms two products with X: H Xᵀ for W, and WᵀX for the next H. The loss and both gradients of the new
+    One iteration forms two products with X: H Xᵀ for W, and WᵀX for the next H. Where X is read, one reading gives
+    both to a method that is `separable`. The loss and both gradients of the new
     factors follow from them:  ½‖X‖² − ⟨H Xᵀ, Wᵀ⟩ + ½⟨WᵀW, HHᵀ⟩. Near an exact fit the terms cancel: below eps·½‖X‖²
     this loss is rounding.
 
@@ -134,6 +136,7 @@ class Combinator(Pytree):
     l2_H = property(lambda self: self.algorithm.l2_H)
     nonnegative_data = property(lambda self: self.algorithm.nonnegative_data)
     keeps_zeros = property(lambda self: self.algorithm.keeps_zeros)
+    separable = property(lambda self: self.algorithm.separable)
     scales = property(lambda self: self.algorithm.scales)
     steps = property(lambda self: self.algorithm.steps)
 
@@ -175,10 +178,10 @@ def alternate(X, state: GramState, algorithm, start: Factors | None = None):
     start_Wt, start_H = (Wt, H) if start is None else (start.W.T, start.H)
     half_step_H, half_step_W = algorithm.half_steps(X)
     H = half_step_H(start_H, Wt @ Wt.T, WtX, algorithm.l1_H, algorithm.l2_H)
-    HXt, HHt = product(X.T, H.T, Wt), H @ H.T
-    Wt = half_step_W(start_Wt, HHt, HXt, algorithm.l1_W, algorithm.l2_W)
-    factors = Factors(Wt.T, H)
-    WtX, WtW = product(X, *factors), Wt @ Wt.T
+    HHt = H @ H.T
+    update = lambda Wt, HXt: half_step_W(Wt, HHt, HXt, algorithm.l1_W, algorithm.l2_W)
+    HXt, Wt, WtX = products(X, start_Wt, H, update, algorithm.separable)
+    factors, WtW = Factors(Wt.T, H), Wt @ Wt.T
     new = GramState(Wt, H, WtX, half_square)
     if is_completed(X):  # HXt was, from the W before
         return new, residual_info(X, factors, algorithm)

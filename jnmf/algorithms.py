@@ -36,6 +36,7 @@ class MU(Frobenius):
     nonnegative_gram: ClassVar[bool] = True
     keeps_zeros: ClassVar[bool] = True
     descends: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
     scales: ClassVar[bool] = True
 
     def __post_init__(self):
@@ -94,6 +95,7 @@ class HALS(Frobenius):
 
     inner: int = static(1)
     descends: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
     scales: ClassVar[bool] = True
 
     def __post_init__(self):
@@ -113,6 +115,7 @@ class ALS(Frobenius):
     objective can rise, and need not converge. Paatero and Tapper 1994; Berry et al. 2007.
     """
 
+    separable: ClassVar[bool] = True
     scales: ClassVar[bool] = True
 
     def solve(self, H, G, C):
@@ -133,6 +136,10 @@ class PGD(Frobenius):
     @property
     def descends(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.step_size is None or isinstance(self.step_size, solvers.Backtracking)
+
+    @property
+    def separable(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return not isinstance(self.step_size, solvers.Backtracking)  # one step size for all, by all
 
     @property
     def steps(self):  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -165,6 +172,7 @@ class ANLS(Frobenius):
 
     solver: str = static("pivoting")
     descends: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
     scales: ClassVar[bool] = True
     exact: ClassVar[bool] = True
 

@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from jnmf import checkpoint, checks, display, door, loops, losses, units
 from jnmf import init as inits
 from jnmf.factors import Factors
-from jnmf.matrix import divergence, filled, is_completed, mean_size, size, weight
+from jnmf.matrix import as_read, divergence, filled, is_completed, mean_size, size, weight
 from jnmf.numerics import in_dtype
 from jnmf.objective import objective
 from jnmf.pausing import Interrupted
@@ -90,7 +90,7 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
 
     def keep(batch, of_starts, fits) -> bool:
         """Whether to end here."""
-        fits = jax.device_get(fits)  # slices of many shapes: on the host they are not programs
+        fits = as_read(X, jax.device_get(fits))  # slices of many shapes: on the host they are not programs
         of_batch = (jax.tree.map(lambda column, i=i: column[i], fits) for i in range(len(batch)))
         each = [_in_the_units_of_X(unit, one, algorithm, study) for unit, one in zip(of_starts, of_batch, strict=False)]
         found.update(zip(batch, each, strict=True))

@@ -11,6 +11,7 @@ from jnmf import checks, sparse_holdout  # noqa: F401 (it registers what a spars
 from jnmf import init as inits
 from jnmf.batches import Study, Watch, checked, mean_loss, members, rmse, stopping, with_all
 from jnmf.holdout import drawn, fraction, split
+from jnmf.matrix import in_memory
 from jnmf.results import SCORES, Status, means, saved
 
 
@@ -77,6 +78,8 @@ def cross_validate(
     too large, and where no rank has a finite mean test score.
     """
     entered, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
+    if not in_memory(entered.X):
+        raise TypeError("cross_validate: expected an X in memory, of which entries are held out; pass rows that fit")
     if score is None:
         score = "rmse" if algorithm.loss.quadratic else "loss"
     checks.choice(score, "score", SCORES)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jnmf import door
 from jnmf.factors import Factors
-from jnmf.matrix import cast
+from jnmf.matrix import as_read, cast
 from jnmf.numerics import in_dtype
 from jnmf.objective import Objective, gradient, projected_gradient_norm
 from jnmf.objective import objective as of_matrices
@@ -18,7 +18,8 @@ def objective(X, factors, algorithm=None, *, mask=None):
     penalties. In the dtype of the three together, at least float32. W H is never held whole, and without cancellation
     exact fits give 0. Raises TypeError or ValueError for arguments that are not finite matrices that fit each other.
     """
-    return of_matrices(*_entered(X, factors, algorithm, mask, nonnegative=False))
+    X, *others = _entered(X, factors, algorithm, mask, nonnegative=False)
+    return as_read(X, of_matrices(X, *others))
 
 
 def kkt_residual(X, factors, algorithm=None, *, mask=None):
@@ -27,7 +28,8 @@ def kkt_residual(X, factors, algorithm=None, *, mask=None):
     KKT: W ≥ 0, ∇_W ≥ 0, W ⊙ ∇_W = 0, and the same for H. See `projected_gradient_norm`. Arguments and dtype as in
     `objective`.
     """
-    return _kkt_residual(*_entered(X, factors, algorithm, mask, nonnegative=True))
+    X, *others = _entered(X, factors, algorithm, mask, nonnegative=True)
+    return as_read(X, _kkt_residual(X, *others))
 
 
 def _entered(X, factors, algorithm, mask, *, nonnegative: bool):

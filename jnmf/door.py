@@ -144,6 +144,10 @@ def _of_sparse(X: Sparse, mask):
 def _enter_kind(X, mask, name: str) -> Entered:
     if not jnp.issubdtype(X.dtype, jnp.floating):
         raise TypeError(f"{name}: expected a {type(X).__name__} of floating point, got {X.dtype}; convert its arrays")
+    if mask is not None and not kinds.in_memory(X):
+        raise TypeError(
+            "mask: expected none, since X is read in blocks; leave out rows, or take those that fit in memory"
+        )
     dtype = X.dtype
     B = kinds.cast(X, compute_dtype(dtype))
     if isinstance(B, Sparse):
@@ -152,7 +156,8 @@ def _enter_kind(X, mask, name: str) -> Entered:
     B = B if M is None else Masked(B, M)
     if is_traced(B):
         return Entered(B, dtype, None, None)
-    least, most = _range(B)
+    kinds.expect_reading(B)
+    least, most = kinds.as_read(B, _range(B))
     if not (math.isfinite(least) and math.isfinite(most)):
         raise ValueError(f"{name}: expected finite entries, got NaN or inf in a {type(X).__name__}")
     return Entered(B, dtype, least, most)
@@ -181,7 +186,11 @@ def whole(X, name: str) -> Entered:
     """A matrix without missing entries, an array or a kind."""
     _refuse_masked(X, name)
     entered = enter(X, name=name)
-    if kinds.is_kind(entered.X) and kinds.entries(kinds.part(entered.X, 0, 1, 0))[1] is not None:
+    if (
+        kinds.is_kind(entered.X)
+        and kinds.in_memory(entered.X)
+        and kinds.entries(kinds.part(entered.X, 0, 1, 0))[1] is not None
+    ):
         raise ValueError(f"{name}: expected a matrix without weights, got a {type(X).__name__} that has some")
     return entered
 
@@ -191,6 +200,8 @@ def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
     if sparse_formats.is_sparse(X) or isinstance(X, Sparse):
         raise TypeError(f"{name}: expected a dense matrix, got a sparse {type(X).__name__}; pass {name}.toarray()")
     entered = whole(X, name)
+    if not kinds.in_memory(entered.X):
+        raise TypeError(f"{name}: expected a matrix in memory, got one that is read in blocks; pass rows that fit")
     if kinds.is_kind(entered.X):
         entered = entered._replace(X=kinds.entries(entered.X)[0])
     if nonnegative and entered.least is not None and entered.least < 0:

@@ -8,7 +8,7 @@ from jax import Array, lax
 from jnmf import solvers
 from jnmf.algorithm import OWN, Combinator, gram_info, residual_info, wrapped
 from jnmf.factors import Factors
-from jnmf.matrix import is_completed, product, square
+from jnmf.matrix import is_completed, product, products, square
 from jnmf.numerics import project_nonnegative
 from jnmf.objective import rise
 from jnmf.pytree import positional
@@ -93,10 +93,11 @@ class Extrapolated(Combinator):
         half_step_H, half_step_W = self.algorithm.half_steps(X)
         H = project_nonnegative(half_step_H(s.H, s.start_Wt @ s.start_Wt.T, s.start_WtX, self.l1_H, self.l2_H))
         ahead_H = project_nonnegative(H + s.weight * (H - s.previous_H))
-        HXt, HHt = product(X.T, ahead_H.T, s.start_Wt), ahead_H @ ahead_H.T
-        Wt = project_nonnegative(half_step_W(s.start_Wt, HHt, HXt, self.l1_W, self.l2_W))
+        HHt = ahead_H @ ahead_H.T
+        update = lambda Wt, HXt: project_nonnegative(half_step_W(Wt, HHt, HXt, self.l1_W, self.l2_W))
+        HXt, Wt, WtX = products(X, s.start_Wt, ahead_H, update, self.separable)
         ahead_Wt = Wt + s.weight * (Wt - s.Wt)
-        WtX, WtW = product(X, Wt.T, ahead_H), Wt @ Wt.T
+        WtW = Wt @ Wt.T
         ahead_WtX = WtX + s.weight * (WtX - s.WtX)  # the product with ahead_Wt, at no cost
 
         if is_completed(X):

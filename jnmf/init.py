@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jnmf import checks, door
 from jnmf.factors import Factors
-from jnmf.matrix import filled, mean_size, svd
+from jnmf.matrix import as_read, filled, mean_size, svd
 from jnmf.numerics import divide, project_nonnegative
 
 
@@ -37,7 +37,7 @@ def random(key, X, rank: int) -> Factors:
     """
     entered = door.enter(X)
     found = _random(as_key(key), filled(entered.X), checks.rank(rank, entered.X.shape))
-    return Factors(*(A.astype(entered.dtype) for A in found))
+    return Factors(*(A.astype(entered.dtype) for A in as_read(entered.X, found)))
 
 
 @partial(jax.jit, static_argnames="rank")  # one program, without a second array of the size of X
@@ -86,7 +86,8 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
     """
     entered, rank = door.enter(X), checks.rank(rank)
     checks.choice(fill, "fill", FILLS)
-    return Factors(*(A.astype(entered.dtype) for A in _nndsvd(filled(entered.X), rank, fill, key)))
+    found = _nndsvd(filled(entered.X), rank, fill, key)
+    return Factors(*(A.astype(entered.dtype) for A in as_read(entered.X, found)))
 
 
 def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:

@@ -18,7 +18,7 @@ from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
-from jnmf.matrix import filled, occupied
+from jnmf.matrix import as_read, filled, occupied
 from jnmf.numerics import in_dtype
 from jnmf.pausing import Interrupted, Pieces
 from jnmf.results import Fit, Status, Trace
@@ -67,7 +67,8 @@ def run(
     end, recorded = _run(X, start, algorithm, of_record, num_iters=num_iters, record=record, every=every)
     if record is trace:
         recorded = units.trace(unit, recorded, algorithm.loss.degree)
-    return Factors(*(A.astype(entered.dtype) for A in units.factors(unit, end))), recorded
+    end = Factors(*(A.astype(entered.dtype) for A in units.factors(unit, end)))
+    return as_read(X, (end, recorded))
 
 
 @partial(jax.jit, static_argnames=("num_iters", "record", "every"))
@@ -215,6 +216,10 @@ def fit(
     pieces = Pieces(deadline, _seconds_at_most(X.shape, p.factors.H.shape[0]), done)
     with pausing.noted_interrupts() as pressed:  # also while the end is computed
         found = so_far(_watched(running, p, progress, callback, pieces, so_far, pressed))
+    try:
+        as_read(X, found, _without_state(found))
+    except KeyboardInterrupt:  # it came while a block was read
+        pressed, found = True, _without_state(found)
     if pressed:
         raise Interrupted(f"interrupted after {found.num_iters} iterations; the fit so far is its .fit", fit=found)
     if found.status == Status.NONFINITE:
@@ -222,6 +227,13 @@ def fit(
     else:
         _warn_of_dead_components(found.factors, entered.nonzero)
     return found
+
+
+def _without_state(found: Fit) -> Fit:
+    """What there is of a fit that ended as X could not be read, with the last loss recorded: that of its end is NaN."""
+    losses = found.trace.loss[np.isfinite(found.trace.loss)]
+    last = losses[-1] if losses.size else found.loss
+    return found._replace(loss=last, status=Status.STOPPED, state=None)
 
 
 def _seconds_at_most(shape, rank: int) -> float:
@@ -281,12 +293,12 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
         raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
     if given or callable(init):
         in_unit = getattr(init, "in_units", False)  # those of `warm_start`; others see X as it is
-        start = init if given else init(inits.as_key(key), filled(X if in_unit else entered.X), rank)
+        start = init if given else as_read(X, init(inits.as_key(key), filled(X if in_unit else entered.X), rank))
         (start,) = in_dtype(X.dtype, door.factors(start, X.shape, rank))
         unit, start = (unit, start) if in_unit else units.start(unit, start)
     else:
         checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
-        start = inits.NAMED[init](inits.as_key(key), filled(X), rank)
+        start = as_read(X, inits.NAMED[init](inits.as_key(key), filled(X), rank))
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
         door.some_positive(start, entered)
     if not entered.positive:

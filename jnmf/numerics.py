@@ -11,12 +11,12 @@ def divide(a, b):
 
 
 def power(a, exponent: float):
-    """a^exponent for a ≥ 0; a negative power of 0 is 0, so that such an entry takes no part in a weighted sum."""
-    base = jnp.where(a > 0, a, 1)
+    """a^exponent for a ≥ 0, NaN for NaN; a negative power of 0 is 0: such an entry takes no part in a weighted sum."""
+    base = jnp.where(a == 0, 1, a)
     value = (
         base**exponent if exponent >= 0 else (1 / base) ** -exponent
     )  # XLA knows x^½ and x² as such, not x^−½ and x^−2
-    return jnp.where(a > 0, value, 1.0 if exponent == 0 else 0.0)
+    return jnp.where(a == 0, 1.0 if exponent == 0 else 0.0, value)
 
 
 def project_nonnegative(A):

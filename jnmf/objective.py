@@ -54,8 +54,7 @@ def rise(X, old: Factors, new: Factors, algorithm):
 
 def gradient(X, factors: Factors, algorithm) -> Factors:
     """(∇_W, ∇_H) of the full objective, with the shapes of W and H."""
-    gradients = (f(X, algorithm.loss, *factors) for f in (matrix.gradient_W, matrix.gradient_H))
-    return with_penalty(Factors(*gradients), factors, algorithm)
+    return with_penalty(Factors(*matrix.gradients(X, algorithm.loss, *factors)), factors, algorithm)
 
 
 def with_penalty(gradients: Factors, factors: Factors, algorithm) -> Factors:

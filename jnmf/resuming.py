@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from jnmf import checks, door, units
-from jnmf.matrix import in_blocks, told_by
+from jnmf.matrix import in_blocks, is_kind, told_by
 from jnmf.numerics import in_dtype
 from jnmf.pytree import Pytree, static
 from jnmf.results import Fit, Status, Unknown, saved
@@ -66,10 +66,11 @@ def fingerprint(X):
 
 
 def _sum_of_bits(a):
-    if not a.size:
-        return jnp.zeros((), jnp.uint32)
-    a = a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
-    a = a.reshape(-1, a.shape[-1] if a.ndim > 1 else 1)
+    if not is_kind(a):
+        if not a.size:
+            return jnp.zeros((), jnp.uint32)
+        a = a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
+        a = a.reshape(-1, a.shape[-1] if a.ndim > 1 else 1)
     of_columns = _odd(a.shape[1] * a.dtype.itemsize // 4)[None, :]
 
     def of_rows(a, u):

@@ -8,7 +8,7 @@ import numpy as np
 
 from jnmf import checks, door
 from jnmf.init import as_key
-from jnmf.matrix import tails
+from jnmf.matrix import as_read, tails
 
 
 def svd_rmse(X, ranks):
@@ -27,7 +27,7 @@ def svd_rmse(X, ranks):
     """
     entered = door.whole(X, "X")
     ranks = np.minimum(checks.ranks(ranks), min(entered.X.shape))
-    return _rmse(entered.X, tuple(map(int, ranks))).astype(entered.dtype)
+    return as_read(entered.X, _rmse(entered.X, tuple(map(int, ranks)))).astype(entered.dtype)
 
 
 @partial(jax.jit, static_argnames="ranks")

@@ -36,7 +36,7 @@ def transform(X_new, H, algorithm=None, *, mask=None):
         hint = "did you pass Hᵀ?" if X.shape[1] == H.shape[0] else "both have one column for each feature"
         raise ValueError(f"transform: expected X_new (m, n) and H (r, n), got {X.shape} and {H.shape}; {hint}")
     arguments = X, *in_dtype(X.dtype, H, algorithm)
-    W = _least_squares(*arguments) if algorithm.loss.quadratic else _divergence(*arguments)
+    W = matrix.as_read(X, _least_squares(*arguments) if algorithm.loss.quadratic else _divergence(*arguments))
     if algorithm.loss.quadratic:
         checks.warn_of_unsolved(W.T, "transform", "row")
     return W.astype(entered.dtype)
@@ -73,19 +73,19 @@ def _least_squares(X, H, algorithm):
 
 @jax.jit
 def _divergence(X, H, algorithm):
-    start = lax.stop_gradient(_updates(*lax.stop_gradient((X, H, algorithm))))
     r, n = H.shape
 
-    def rows(X, start):
+    def rows(X, _):
+        start = lax.stop_gradient(_updates(*lax.stop_gradient((X, H, algorithm))))
         x, m = matrix.entries(X)
         solve = lambda row: _solved(row[0], row[1], row[2], H, algorithm)
         return lax.map(solve, (x, m, start), batch_size=max(1, 2**22 // (r * n)))
 
-    return matrix.in_blocks(rows, X, start, axis=0)
+    return matrix.in_blocks(rows, X, (), axis=0)
 
 
 def _updates(X, H, algorithm):
-    """Multiplicative updates of all rows together, until they hardly move."""
+    """Multiplicative updates of all rows of a block together, until they hardly move."""
 
     def update(carry):
         W, _, k = carry

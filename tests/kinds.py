@@ -10,7 +10,7 @@ from jax import Array
 from support import problem
 
 import jnmf
-from jnmf import matrix
+from jnmf import matrix, streamed
 from jnmf.matrix.held_out import Plus, Without
 from jnmf.matrix.low_rank import LowRank
 from jnmf.matrix.masked import Masked
@@ -86,6 +86,7 @@ IN_BOTH_ORDERS = (
 
 OUT = np.asarray(np.random.default_rng(6).random(X.shape) < 0.2, float)
 
+SLOW = ("streamed", "streamed, transposed")  # what is read is compiled anew in every run
 KINDS = {  # an example, and its entries
     "sum": (Sum(HALF, X - HALF), X),
     "coordinates": (Coordinates(GAPS.ravel(), *map(jnp.asarray, np.indices(X.shape).reshape(2, -1)), X.shape), GAPS),
@@ -102,6 +103,8 @@ KINDS = {  # an example, and its entries
     "completed": (Completed(SPARSE, jnp.asarray(0.3)), FEW + 0.3),
     "masked": (Masked(GAPS, WEIGHTS), Weighted(GAPS, WEIGHTS)),
     "masked twice": (Masked(Masked(X, WEIGHTS), WEIGHTS[::-1]), Masked(X, WEIGHTS * WEIGHTS[::-1])),
+    "streamed": (streamed(np.asarray(GAPS), block=5), GAPS),
+    "streamed, transposed": (streamed(np.asarray(GAPS), block=5).T, GAPS.T),
     "scaled": (Scaled(X, jnp.asarray(2.0, X.dtype)), 4 * X),
     "scaled, weighted": (Scaled(Weighted(X, WEIGHTS), jnp.asarray(2.0, X.dtype)), Masked(4 * X, WEIGHTS)),
 }

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kinds import KINDS, MASK, START, Weighted, X
+from kinds import KINDS, MASK, SLOW, START, Weighted, X
 
 from jnmf import (
     HALS,
@@ -28,7 +28,9 @@ def same(found, wanted, rtol=1e-9):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in KINDS]
+)
 def test_every_function_is_that_of_the_entries(name):
     check_matrix(*KINDS[name])
 

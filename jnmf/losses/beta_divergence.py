@@ -111,7 +111,7 @@ def _divergence(x, z, beta):
 
     d is z^β φ(v), v = (x − z)/z; near v = 0 by the series of φ, else by `_far`. `proofs.stable_beta_divergence`.
     """
-    inside = (x > 0) & (z > 0)
+    inside = ~((x <= 0) | (z <= 0))  # NaN too, which stays NaN
     a, b = jnp.where(inside, x, 1), jnp.where(inside, z, 1)
     v, reach = (a - b) / b, 1 / (3 + abs(beta))
     near = jnp.abs(v) < reach

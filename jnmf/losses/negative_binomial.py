@@ -31,7 +31,7 @@ class NegativeBinomial(Loss):
         (1 − t)(1 + t + … + t^{k−2}).
         """
         alpha = self.alpha
-        inside = (x > 0) & (z > 0)
+        inside = ~((x <= 0) | (z <= 0))  # NaN too, which stays NaN
         a, b = jnp.where(inside, x, 1), jnp.where(inside, z, 1)
         near = jnp.abs(a - b) < REACH * b
         v = jnp.where(near, (a - b) / b, 0)

@@ -19,12 +19,14 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     filled(X), mean_size(X), svd(X, rank), take(…)    what an init sees, and a sample of it: by itself an array
     tails(X, ranks)                             what the singular values leave beyond each rank
     cast(X, dtype), size(X), told_by(X)         X in another dtype; how many numbers it is made of, and which
+    products, gradients                         what is made of X twice in a row, from one reading where X is read
+    in_memory, expect_reading, as_read          whether X can be held as an array; what went wrong while it was read
 
 The other files here are kinds. No file beside them asks what X is, but `jnmf.door`.
 """
 
 import math
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import Any
 
 import jax
@@ -70,6 +72,21 @@ def is_completed(X) -> bool:
     return False
 
 
+@singledispatch
+def products(X, Wt, H, update, separable: bool):
+    """H Xᵀ (r, m), the Wᵀ (r, m) that `update`(Wᵀ, H Xᵀ) makes of it, and that times X, (r, n): an iteration's two.
+
+    `separable`: the update takes each column of Wᵀ by itself. Then an X that is read need be read only once: a block
+    of rows gives its part of H Xᵀ, of the new Wᵀ, and of the sum Wᵀ X (`proofs.block_sums`).
+    """
+    HXt = product(X.T, H.T, Wt)
+    Wt = update(Wt, HXt)
+    return HXt, Wt, product(X, Wt.T, H)
+
+
+summed: Any = partial(jax.tree.map, jnp.add)
+
+
 def in_blocks(f, X, A, axis: int):
     """f(X, A) for an f that takes each row (axis 0) or column (axis 1) of X, and of the arrays in A, by itself.
 
@@ -78,11 +95,26 @@ def in_blocks(f, X, A, axis: int):
     return in_blocks_with_sums(lambda X, A, _: (f(X, A), ()), X, A, axis)[0]
 
 
-def in_blocks_with_sums(f, X, A, axis: int):
-    """As `in_blocks`, for f(X, A, fresh) -> (arrays, sums over the rows (columns) that are `fresh`, a boolean each)."""
+def in_blocks_with_sums(f, X, A, axis: int, plus=summed):
+    """As `in_blocks`, for f(X, A, fresh) -> (arrays, sums over the rows (columns) that are `fresh`, a boolean each).
+
+    `plus` puts the sums of two blocks together; zeros are nothing to it.
+    """
+    return blockwise(X, f, A, axis, plus)
+
+
+@singledispatch
+def blockwise(X, f, A, axis: int, plus) -> Any:
+    """`in_blocks_with_sums`, which says how large the blocks of an X are."""
     size, width = X.shape[axis], blocks_of(X.shape, axis)
     if size <= width:
         return f(X, A, jnp.ones(size, bool))
+    return block_by_block(f, X, A, axis, plus, width)
+
+
+def block_by_block(f, X, A, axis: int, plus, width: int):
+    """`in_blocks_with_sums` in blocks of `width` rows (columns)."""
+    size = X.shape[axis]
 
     def block(start, i):
         of_A = jax.tree.map(lambda B: lax.dynamic_slice_in_dim(B, start, width, axis), A)
@@ -93,7 +125,7 @@ def in_blocks_with_sums(f, X, A, axis: int):
         start = jnp.minimum(i * width, size - width)
         new, more = block(start, i)
         put = lambda whole, new: lax.dynamic_update_slice_in_dim(whole, new, start, axis)
-        return jax.tree.map(put, found[0], new), jax.tree.map(jnp.add, found[1], more)
+        return jax.tree.map(put, found[0], new), plus(found[1], more)
 
     def whole(of_block):
         return jnp.zeros((*of_block.shape[:axis], size, *of_block.shape[axis + 1 :]), of_block.dtype)
@@ -155,6 +187,12 @@ def gradient_W(X, loss, W, H):
 def gradient_H(X, loss, W, H):
     """Wᵀ D′(X, Z) (r, n)."""
     return in_blocks(lambda X, H: W.T @ weighted(X, loss.derivative, W @ H), X, H, axis=1)
+
+
+@singledispatch
+def gradients(X, loss, W, H) -> tuple[Any, Any]:
+    """`gradient_W` and `gradient_H`."""
+    return gradient_W(X, loss, W, H), gradient_H(X, loss, W, H)
 
 
 @singledispatch
@@ -226,12 +264,11 @@ def occupied(X, which=is_nonzero, *factors):
     """
     W, H = [W for W, _ in factors], [H for _, H in factors]
 
-    def some(X, W, H, axis):
-        Z = [A @ B for A, B in zip(W, H, strict=True)]
-        return jnp.any(weighted(X, which, *Z) > 0, axis=axis, keepdims=True)
+    def some(X, W, _):
+        found = weighted(X, which, *(A @ B for A, B in zip(W, H, strict=True))) > 0
+        return jnp.any(found, axis=1), jnp.any(found, axis=0)
 
-    rows = in_blocks(lambda X, W: some(X, W, H, 1), X, W, axis=0)
-    return rows[:, 0], in_blocks(lambda X, H: some(X, W, H, 0), X, H, axis=1)[0]
+    return in_blocks_with_sums(some, X, W, axis=0)
 
 
 @singledispatch
@@ -296,3 +333,20 @@ def tails(X, ranks):
     sigma = jnp.linalg.svd(entries(X)[0], compute_uv=False)
     squares = divide(sigma, sigma[0]) ** 2
     return sigma[0] * jnp.sqrt(jnp.append(jnp.cumsum(squares[::-1])[::-1], 0)[ranks])
+
+
+@singledispatch
+def in_memory(X) -> bool:
+    """Whether the entries of X can be had as an array; if not, they are read in blocks."""
+    return True
+
+
+@singledispatch
+def expect_reading(X) -> None:
+    """Forget what went wrong before, as in a compiled function, where nothing is raised."""
+
+
+@singledispatch
+def as_read(X, found, fit=None) -> Any:
+    """`found`, computed from X; raises what went wrong while X was read for it, with the fit so far if there is one."""
+    return found
