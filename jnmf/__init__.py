@@ -1,6 +1,6 @@
 """jnmf: nonnegative matrix factorisation X ≈ W H as pure JAX functions."""
 
-from jnmf import init, losses, plot, solvers, warm_start
+from jnmf import init, losses, minibatch, plot, solvers, warm_start
 from jnmf.accelerated import Accelerated
 from jnmf.algorithm import Algorithm, Frobenius
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
@@ -56,6 +56,7 @@ __all__ = [
     "load",
     "losses",
     "match",
+    "minibatch",
     "nnls",
     "normalize",
     "objective",

@@ -76,7 +76,7 @@ def _divergence(X, H, algorithm):
     r, n = H.shape
 
     def rows(X, _):
-        start = lax.stop_gradient(_updates(*lax.stop_gradient((X, H, algorithm))))
+        start = lax.stop_gradient(updated(*lax.stop_gradient((X, H, algorithm)), 10 * jnp.finfo(H.dtype).eps, UPDATES))
         x, m = matrix.entries(X)
         solve = lambda row: _solved(row[0], row[1], row[2], H, algorithm)
         return lax.map(solve, (x, m, start), batch_size=max(1, 2**22 // (r * n)))
@@ -84,8 +84,8 @@ def _divergence(X, H, algorithm):
     return matrix.in_blocks(rows, X, (), axis=0)
 
 
-def _updates(X, H, algorithm):
-    """Multiplicative updates of all rows of a block together, until they hardly move."""
+def updated(X, H, algorithm, settled, most: int):
+    """W from multiplicative updates of all rows together, `most` at most, until one moves them by `settled`."""
 
     def update(carry):
         W, _, k = carry
@@ -93,7 +93,7 @@ def _updates(X, H, algorithm):
         return new, relative_change(Factors(W, H), Factors(new, H)), k + 1
 
     def unfinished(carry):
-        return (carry[1] > 10 * jnp.finfo(X.dtype).eps) & (carry[2] < UPDATES)
+        return (carry[1] > settled) & (carry[2] < most)
 
     sums = lambda X, _: jnp.sum(matrix.weighted(X, lambda x: x), axis=1, keepdims=True)
     level = divide(matrix.in_blocks(sums, X, (), axis=0), jnp.sum(H))

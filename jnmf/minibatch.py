@@ -1,0 +1,167 @@
+"""Mini-batches: H from a stream of rows, each seen once or a few times, and a memory of them that does not grow.
+
+    state = minibatch.begin(rows, rank)              # rows (b, n): the first of the stream
+    for rows in stream:
+        state = minibatch.step(state, rows)          # a pure function, to be called with whatever comes
+    W = jnmf.transform(rows, state.H)                # loadings of any rows
+
+`minibatch.fit` is this loop. With W_s the loadings of batch s, best for the H of its time, all that a later H needs to
+know of the Frobenius loss is G = Σ W_sᵀW_s (r, r) and C = Σ W_sᵀX_s (r, n): Σ ½‖X_s − W_s H‖² = ½⟨H, G H⟩ − ⟨C, H⟩ + …,
+the half-problem of `jnmf.solvers` (Mairal, Bach, Ponce and Sapiro 2010, algorithms 1 and 2). For another β-divergence
+the sums are those of its majoriser, touching at the H of the time: Σ A H^… (Lefèvre, Bach and Févotte 2011). Earlier
+batches had a worse H, and are forgotten: in the sums after t equal batches that of batch s weighs (s/t)^`forget`.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jnmf import checks, door, loops, matrix, nonnegative_least_squares
+from jnmf.accelerated import Accelerated
+from jnmf.algorithms import HALS
+from jnmf.losses import BetaDivergence
+from jnmf.numerics import divide, in_dtype, power
+from jnmf.results import saved
+from jnmf.solvers import ridge
+from jnmf.transform import updated
+
+DEFAULT = Accelerated(HALS())
+FORGET = 5.0
+UPDATES = 100  # of W for a batch, at most, where the loss is not the Frobenius one
+SETTLED = 1e-3  # the relative change of W at which they end
+
+
+@saved
+class Batches(NamedTuple):
+    """H (r, n), the two sums over the batches so far, and how many rows these had.
+
+    The sums are G (r, r) and C (r, n) for the Frobenius loss, else A and B (r, n) of the two parts (`majorised`).
+    """
+
+    H: Array
+    sums: tuple[Array, Array]
+    num_rows: Array
+
+
+def begin(rows, rank: int, algorithm=None, *, init: Any = "random", key: Any = 0, num_iters: int = 20) -> Batches:
+    """A state before the first batch: H from `num_iters` iterations on some rows (b, n), those of the first batch, say.
+
+    algorithm: a Frobenius method with a half-step, by default Accelerated(HALS()), or MU with any β; it gives the loss,
+        the penalties and the half-step for H. init, key: as in `fit`.
+
+    Raises TypeError or ValueError for another algorithm (Extrapolated and Momentum look back on X), for an l2_H with
+    β ≠ 2, and as `fit` does.
+    """
+    algorithm = _checked(algorithm)
+    entered = _entered(rows, algorithm)
+    how = {"init": init, "key": key, "max_iters": num_iters, "tol": 0, "resumable": False}
+    H = loops.fit(entered.X, rank, algorithm, **how).H
+    other = (rank, rank) if algorithm.loss.quadratic else H.shape
+    return Batches(H, (jnp.zeros(other, H.dtype), jnp.zeros(H.shape, H.dtype)), jnp.zeros((), H.dtype))
+
+
+def step(state: Batches, rows, algorithm=None, *, forget: Any = FORGET) -> Batches:
+    """The state after one more batch, rows (b, n): W for its rows, to the end; its part of the sums; a half-step for H.
+
+    W = argmin D(rows, W H) + penalties. The sums before weigh (1 − b/N)^forget, N the rows so far with these; 0 forgets
+    nothing. With all rows in a single batch it is a half-step on the whole (`proofs.mini_batches`). Batches of one size
+    share a program. rows: dense, a SciPy sparse block, or another kind of matrix, nonnegative for MU.
+    """
+    algorithm = _checked(algorithm)
+    checks.number(forget, "forget")
+    entered = _entered(rows, algorithm)
+    if entered.X.shape[1] != state.H.shape[1]:
+        raise ValueError(f"rows: expected {state.H.shape[1]} columns, as before, got shape {entered.X.shape}")
+    return matrix.as_read(entered.X, _step(*in_dtype(state.H.dtype, state, algorithm, forget), entered.X))
+
+
+@jax.jit
+def _step(state: Batches, algorithm, forget, X) -> Batches:
+    num_rows = state.num_rows + X.shape[0]
+    kept = (state.num_rows / num_rows) ** forget
+    before = jax.tree.map(lambda total: kept * total, state.sums)
+    of_loss = _least_squares if algorithm.loss.quadratic else _divergence
+    return Batches(*of_loss(X, state.H, before, algorithm), num_rows)
+
+
+def _least_squares(X, H, before, algorithm):
+    """H and the sums G, C after a batch."""
+    HXt = matrix.product(X.T, H.T, None)
+    Wt = nonnegative_least_squares.exact(jnp.zeros_like(HXt), ridge(H @ H.T, algorithm.l2_W), HXt - algorithm.l1_W)
+    G, C = before[0] + Wt @ Wt.T, before[1] + matrix.product(X, Wt.T, None)
+    half_step, _ = algorithm.half_steps(X.shape)
+    return half_step(H, G, C, algorithm.l1_H, algorithm.l2_H), (G, C)
+
+
+def _divergence(X, H, before, algorithm):
+    """H and the sums A, B after a batch."""
+    loss, W = algorithm.loss, updated(X, H, algorithm, SETTLED, UPDATES)
+    negative, positive, unit, _, _ = matrix.parts_H(X, loss, W, H)
+    return majorised(H, before, unit * negative, unit * positive, loss.beta, algorithm.l1_H)
+
+
+def majorised(H, before, negative, positive, beta: float, l1=0.0):
+    """The next H and the sums A, B, from those before and the two parts, Wᵀ(X ⊙ Z^{β−2}) and WᵀZ^{β−1}, of a batch.
+
+    The majoriser of D(X_s, W_s H) that touches it at H_s has in each entry of H the derivative
+    P (H/H_s)^u − N (H/H_s)^−v, N and P the parts, u = [β − 1]₊ and v = [2 − β]₊ (`proofs.beta_divergence_descent`).
+    The sum over batches is B H^u − A H^−v with A = Σ N H_s^v and B = Σ P H_s^−u, and is 0 at (A/B)^{1/(u + v)}.
+    An l1 penalty counts once, with the part P of the last batch. `proofs.mini_batches`.
+    """
+    u, v = max(beta - 1, 0.0), max(2 - beta, 0.0)
+    A, B = before[0] + negative * power(H, v), before[1] + positive * power(H, -u)
+    return power(divide(A, B + l1 * power(H, -u)), 1 / (u + v)), (A, B)
+
+
+def fit(
+    stream: Iterable,
+    rank: int,
+    algorithm=None,
+    *,
+    forget: Any = FORGET,
+    init: Any = "random",
+    key: Any = 0,
+    num_iters: int = 20,
+) -> Batches:
+    """One pass over a stream of rows: `begin` with the first batch, then a `step` with each, the first one too.
+
+    stream: any iterable of batches (b, n) with the same columns, as a generator. To go on with another, or with the
+    same again, call `step` with the state. Arguments, loss and errors are those of `begin` and `step`.
+    """
+    state = None
+    for rows in stream:
+        if state is None:
+            state = begin(rows, rank, algorithm, init=init, key=key, num_iters=num_iters)
+        state = step(state, rows, algorithm, forget=forget)
+    if state is None:
+        raise ValueError("stream: expected at least one batch of rows, got none")
+    return state
+
+
+def _entered(rows, algorithm) -> door.Entered:
+    rows = rows.toarray() if hasattr(rows, "toarray") else rows
+    entered = door.enter(rows, name="rows")
+    if matrix.is_completed(entered.X):
+        raise ValueError("rows: expected all entries, got a masked array; minibatch counts each")
+    door.domain(entered, algorithm, "rows")
+    return entered
+
+
+def _checked(algorithm):
+    algorithm = DEFAULT if algorithm is None else algorithm
+    checks.algorithm(algorithm)
+    if not hasattr(algorithm, "half_steps"):
+        raise ValueError(
+            f"minibatch: expected a method with a half-step, as Accelerated(HALS()) or MU(), got {algorithm!r}"
+        )
+    if not algorithm.loss.quadratic:
+        if not isinstance(algorithm.loss, BetaDivergence):
+            raise ValueError(f"minibatch: expected a β-divergence, got {algorithm.loss!r}")
+        if not checks.is_traced(algorithm.l2_H) and algorithm.l2_H:
+            raise ValueError(
+                f"minibatch: expected no l2_H, which has another power of H, got {algorithm!r}; l1_H has none"
+            )
+    return algorithm
