@@ -1,6 +1,11 @@
 """An X that is read in blocks: the same results, as many readings as the guide says, and errors that lose nothing."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -349,3 +354,30 @@ def test_another_fit_to_the_same_source_compiles_nothing(caplog):
         caplog.clear()
         same(jnmf.objective(A, START), first)
     assert "Compiling" not in caplog.text
+
+
+@pytest.mark.slow
+def test_a_file_of_4_gb_is_fitted_in_2_gb(tmp_path):
+    """Two blocks, the factors and 200 MB: all of the process is under a limit, and what it takes is looked at."""
+    if shutil.disk_usage(tmp_path).free < 6e9:
+        pytest.skip("there is no room for a file of 4 GB")
+    path, rows, n = tmp_path / "large.npy", 5000, 2500
+    one = np.random.default_rng(0).random((rows, n), dtype=np.float32)
+    file = np.lib.format.open_memmap(path, "w+", np.float32, (80 * rows, n))
+    for k in range(80):
+        file[k * rows : (k + 1) * rows] = np.roll(one, k, axis=1)
+    del file
+    try:
+        program = Path(__file__).parent / "memory_of_a_stream.py"
+        environment = os.environ | {"PYTHONPATH": str(program.parent.parent)}
+        done = subprocess.run(
+            [sys.executable, program, path, "26000"], capture_output=True, text=True, env=environment, check=False
+        )
+    finally:
+        path.unlink()
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["size"] == 4e9
+    assert told["grew"] <= 2 * told["block"] + told["factors"] + 200e6
+    assert sorted(told["losses"], reverse=True) == told["losses"]
+    np.testing.assert_allclose(told["loss"], told["losses"][-1], rtol=1e-4)
