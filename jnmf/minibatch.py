@@ -92,7 +92,7 @@ def _least_squares(X, H, before, algorithm):
     HXt = matrix.product(X.T, H.T, None)
     Wt = nonnegative_least_squares.exact(jnp.zeros_like(HXt), ridge(H @ H.T, algorithm.l2_W), HXt - algorithm.l1_W)
     G, C = before[0] + Wt @ Wt.T, before[1] + matrix.product(X, Wt.T, None)
-    half_step, _ = algorithm.half_steps(X.shape)
+    half_step, _ = algorithm.half_steps(X)
     return half_step(H, G, C, algorithm.l1_H, algorithm.l2_H), (G, C)
 
 

@@ -1,4 +1,4 @@
-"""A fit to a file larger than the memory it may take, run by test_streamed.py: python memory_of_a_stream.py FILE BLOCK."""
+"""A fit to a file larger than the memory it may take, which test_streamed.py runs: python … FILE BLOCK."""
 
 import json
 import resource
@@ -42,11 +42,7 @@ found = jnmf.fit(X, 8, **options)
 seconds = time.perf_counter() - begun
 done.set()
 watcher.join()
-told = {
-    "grew": most[0] - before,
-    "block": X.block * X.shape[1] * 4,
-    "seconds": seconds,
-    "size": 4 * X.shape[0] * X.shape[1],
-}
-told |= {"factors": 4 * 8 * sum(X.shape), "loss": float(found.loss), "losses": np.asarray(found.trace.loss).tolist()}
+m, n = X.shape
+told = {"grew": most[0] - before, "block": X.block * n * 4, "seconds": seconds, "size": 4 * m * n}
+told |= {"factors": 4 * 8 * (m + n), "loss": float(found.loss), "losses": np.asarray(found.trace.loss).tolist()}
 print(json.dumps(told))
