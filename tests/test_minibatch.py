@@ -49,7 +49,7 @@ def test_one_pass_is_no_worse_than_that_of_scikit_learn_and_more_come_near_the_f
     assert (np.asarray(state.H) >= 0).all()
     found, whole = loss_of(state.H, algorithm), float(fit(X, RANK, algorithm, max_iters=200).loss)
     beta = "frobenius" if algorithm is None else "kullback-leibler"
-    peer = MiniBatchNMF(RANK, batch_size=ROWS, beta_loss=beta, random_state=0)
+    peer = MiniBatchNMF(RANK, batch_size=ROWS, beta_loss=beta, random_state=0)  # pyright: ignore[reportArgumentType]
     for rows in BATCHES:
         peer.partial_fit(rows)
     assert found <= loss_of(peer.components_, algorithm)
