@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import jnmf
 from experiments.race import cases, clock, command, contenders, first_call, machine, page, peers, problem, words
@@ -106,6 +107,15 @@ def test_the_products_are_those_of_numpy_and_of_jax():
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
+@pytest.mark.parametrize("peer", [name for name, entry in peers.PEERS.items() if entry.takes_sparse])
+def test_a_peer_that_takes_a_sparse_matrix_does_with_it_what_it_does_with_the_array(peer):
+    X, _, start = draw()
+    X *= X > np.median(X)
+    of_sparse, of_array = (peers.run(peer, A, *start, 3) for A in (sparse.csr_array(X), X))
+    for ours, theirs in zip(of_sparse, of_array, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.usefixtures("broken")
 def test_a_peer_that_is_not_installed_or_fails_is_missing_with_the_reason(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorly.decomposition", None)
@@ -145,6 +155,8 @@ def test_the_losses_are_those_of_the_library():
     norm = np.linalg.norm(X)
     np.testing.assert_allclose(relative_error(X, (W, H)), np.linalg.norm(X - W @ H) / norm, rtol=1e-12)
     np.testing.assert_allclose(kl_divergence(X, (W, H)), jnmf.losses.kl(X, W, H), rtol=1e-12)
+    for loss in (relative_error, kl_divergence):
+        np.testing.assert_allclose(loss(sparse.csr_array(X), (W, H)), loss(X, (W, H)), rtol=1e-14)
     tall, tall_W = (np.repeat(A, 100, axis=0) for A in (X, W))  # more rows than a block
     np.testing.assert_allclose(relative_error(tall, (tall_W, H)), relative_error(X, (W, H)))
 
@@ -310,6 +322,33 @@ def test_an_iteration_is_compared_with_the_fastest_setting_of_the_reference_and_
     (verdict,) = replace(case, judge="target", bars={"float64": 12}).verdicts(rows, "float64")
     assert verdict["reached"] is False
     assert "never, bar ≥ 12×: NOT reached" in words.verdict_text(verdict)
+
+
+def test_a_sparse_matrix_stays_one_but_for_those_that_need_an_array(monkeypatch, race):
+    """The numbers are those of the race on its array, and the page says who had what."""
+    X, given = draw()[0], []
+    X *= X > np.median(X)
+
+    def products(X, W, H, num_iters):
+        given.append(type(X))
+        return peers.numpy_products(X, W, H, num_iters)
+
+    monkeypatch.setitem(peers.PEERS, "array only", peers.Peer(products, "", ()))
+    monkeypatch.setitem(peers.PEERS, "either", peers.Peer(products, "", (), takes_sparse=True))
+    names, losses = ("HALS()", FIT, CD, "array only"), []
+    for A in (sparse.csr_array(X), X):
+        monkeypatch.setitem(problem.DATA, "few", lambda A=A: A)
+        result, rows, _ = race(Race("few", 3, (*names, "either"), CD, 4))
+        losses.append([rows[name]["losses"][-1] for name in names])
+        said = [note for note in result["notes"] if note.startswith("X is sparse, 50.00% of it stored")]
+        if A is X:
+            assert not said
+            continue
+        before = "As an array that was made before the clock started"
+        assert said[0].endswith(f"jnmf HALS(), {FIT}, {CD} and either. {before}: array only.")
+        assert set(given) == {np.ndarray, sparse.csr_array}
+        assert said[0] in page.sentences(result)
+    np.testing.assert_allclose(*losses, rtol=1e-9)
 
 
 @pytest.mark.usefixtures("broken")

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from scipy import sparse
@@ -24,11 +23,11 @@ def compute(settings: Settings, given: Given) -> dict[str, Any]:
     documents = given.documents
     chosen, terms, labels = selected(documents, settings)
     P = sparse.coo_array(chosen / chosen.sum())
-    dense = jnp.asarray(P.toarray())
+    A = jnmf.sparse(P)
     keys = tracked(range(settings.seed, settings.seed + settings.num_starts), "problem 6, starts", given.progress)
-    starts = (jnmf.init.random(key, dense, settings.num_topics) for key in keys)
-    paths = [recorded(dense, start, KL, settings.topic_iters, settings.record_every) for start in starts]
-    divergence, log_likelihood, weight_sum = np.stack([measures(P, dense, path) for path in paths], axis=1)
+    starts = (jnmf.init.random(key, A, settings.num_topics) for key in keys)
+    paths = [recorded(A, start, KL, settings.topic_iters, settings.record_every) for start in starts]
+    divergence, log_likelihood, weight_sum = np.stack([measures(P, A, path) for path in paths], axis=1)
     best = int(np.argmin(divergence[:, -1]))
     last = Factors(*(A[-1] for A in paths[best]))
     W, sigma, H = (np.asarray(A) for A in jnmf.probabilities(last))
@@ -40,7 +39,7 @@ def compute(settings: Settings, given: Given) -> dict[str, Any]:
     return {
         "documents_asked": min(settings.num_documents, len(documents.labels)),
         "documents_terms": P.shape,
-        "documents_dtype": str(dense.dtype),
+        "documents_dtype": str(A.dtype),
         "collections": documents.collections,
         "record_iters": np.arange(0, settings.topic_iters + 1, settings.record_every),
         "divergence": divergence,
@@ -79,12 +78,13 @@ def mixtures(P, path: Factors):
     return lax.map(of_pair, path)
 
 
-def measures(P, dense, path: Factors) -> np.ndarray:
+def measures(P: sparse.coo_array, A, path: Factors) -> np.ndarray:
     """(3, records): D_KL(P, W diag(σ) H), the log-likelihood Σ P log(W diag(σ) H), and Σσ.
 
-    The divergence is the library's, over all entries; the likelihood is added up here, over those that are not zero.
+    The divergence is the library's, of P as a sparse matrix A, over all entries; the likelihood is added up here, over
+    those that are not zero.
     """
-    mixture, divergence, weight_sum = mixtures(dense, path)
+    mixture, divergence, weight_sum = mixtures(A, path)
     i, j = P.coords
     log_likelihood = [
         np.sum(P.data * np.log(np.einsum("ek,ke->e", W[i], H[:, j])))
@@ -187,7 +187,8 @@ def semantics(arrays: Arrays) -> str:
         f"the log-likelihood from {likelihood[best, 0]:.4f} to {likelihood[best, -1]:.4f}: one falls by "
         f"{divergence[best, 0] - divergence[best, -1]:.6f}, the other rises by "
         f"{likelihood[best, -1] - likelihood[best, 0]:.6f}; {way}. The divergence is the library's sum over all "
-        "entries, the likelihood was added up over the words that occur.\n\n"
+        "entries, of which those that are zero are told by the sums of W and H; the likelihood was added up over the "
+        "words that occur.\n\n"
         "The second figure and the tables show the topics. A column of the figure says how the words of a topic are "
         f"spread over the collections: {coverage}. A document goes to the topic with the largest P(topic | document); "
         f"{own:.0%} of them are then in a topic where their collection is the commonest. The fit has not seen the "

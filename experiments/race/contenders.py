@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from scipy.sparse import issparse
 
 import jnmf
 from experiments.race import clock, peers
@@ -40,14 +41,23 @@ def is_jnmf(name: str) -> bool:
     return name in ALGORITHMS or name.startswith("jnmf")
 
 
+def needs_array(name: str) -> bool:
+    """Whether a sparse X is made an array for this contender."""
+    return name in peers.PEERS and not peers.PEERS[name].takes_sparse
+
+
 def ready(name: str, X, W, H) -> Ready:
-    """A contender with X and the start at hand, compiled if it is jnmf's."""
+    """A contender with X and the start at hand, compiled if it is jnmf's.
+
+    A sparse X goes to `jnmf.fit` as it came; to a program of jnmf's own as `jnmf.sparse` sorts it, before.
+    """
     if name in peers.PEERS:
         return Ready(lambda num_iters: peers.run(name, X, W, H, num_iters))
     start = jnmf.Factors(jnp.asarray(W), jnp.asarray(H))
+    sparse = issparse(X)
     if is_jnmf(name) and name not in ALGORITHMS:
-        return _fit(name, X if name == FIT_NUMPY else jnp.asarray(X), start)
-    inputs = [jnp.asarray(X), start, jnp.asarray(1)]
+        return _fit(name, X if sparse or name == FIT_NUMPY else jnp.asarray(X), start)
+    inputs = [jnmf.sparse(X) if sparse else jnp.asarray(X), start, jnp.asarray(1)]
     program = _products
     if name in ALGORITHMS:
         program = _iterations
@@ -97,15 +107,19 @@ def _fit(name: str, X, start) -> Ready:
 
 
 def prepare(names: Iterable[str], X, W, H) -> tuple[dict[str, Ready], dict[str, str]]:
-    """The contenders that can take part, each run once, and why the others cannot."""
+    """The contenders that can take part, each run once, and why the others cannot.
+
+    Of a sparse X those that need it have an array.
+    """
     found: dict[str, Ready] = {}
     absent: dict[str, str] = {}
+    dense = cache(lambda: X.toarray())  # one for all that need it
     for name in names:
         reason = peers.missing(name, X.dtype) if name in peers.PEERS else None
         if reason:
             absent[name] = reason
             continue
-        contender = ready(name, X, W, H)
+        contender = ready(name, dense() if issparse(X) and needs_array(name) else X, W, H)
         try:
             contender.call(1)
         except Exception as error:

@@ -1,19 +1,21 @@
 """Contenders on one matrix: the time to a loss, or that of an iteration."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from experiments.race import clock, figure
 from experiments.race.case import Case
 from experiments.race.clock import median
-from experiments.race.contenders import Ready, prepare, warm_up
+from experiments.race.contenders import Ready, needs_array, prepare, warm_up
 from experiments.race.problem import LOSSES, problem
 from experiments.race.words import best_of_jnmf, judged, label, number, ratio
+from experiments.words import listed
 
 
 class Judge(NamedTuple):
@@ -102,15 +104,27 @@ class Race(Case):
                     "seconds_per_iteration": clock.per_iteration(counts[name], medians),
                 }
             rows.append(row)
-        found = {"shape": list(X.shape), "rows": rows}
+        found = {"shape": list(X.shape), "rows": rows, "notes": self.on_sparse(X, contenders)}
         if self.reference not in contenders:
-            found["notes"] = [f"No ratios: the reference, {self.reference}, is missing."]
+            found["notes"].append(f"No ratios: the reference, {self.reference}, is missing.")
         elif self.judge == "target":
             found["target"] = losses[self.reference, self.num_iters]
             self._race_to(found["target"], contenders, rows, loss, repeats)
         else:
             self.compare_iterations(rows)
         return found | {"verdicts": self.verdicts(rows, dtype)}
+
+    @staticmethod
+    def on_sparse(X, contenders: Iterable[str]) -> list[str]:
+        """Who had a sparse X as it is, and who as an array."""
+        if not issparse(X):
+            return []
+        as_it_is = listed(label({"contender": name}) for name in contenders if not needs_array(name))
+        as_array = listed(name for name in contenders if needs_array(name))
+        return [
+            f"X is sparse, {X.nnz / math.prod(X.shape):.2%} of it stored. In compressed rows: {as_it_is}. As an array "
+            f"that was made before the clock started: {as_array}."
+        ]
 
     def _race_to(self, target: float, contenders: dict[str, Ready], rows: list[dict], loss, repeats: int) -> None:
         """Put into the rows the time of the shortest run that reaches the target, and how much faster that is."""

@@ -3,7 +3,9 @@
 X (m, n), W (m, r), H (r, n) are NumPy arrays of one dtype; the run starts from W and H, leaves them as they are, makes
 `num_iters` iterations with no stopping rule, and returns new factors. Each adapter uses the public functions of its
 package as a user would, with two exceptions that the comments name. The order of the half-steps is the package's own.
-A package is imported when its adapter first runs, so that one that is not installed is missing and nothing else.
+Where it `takes_sparse`, X may be compressed rows, a SciPy csr_array; others get such an X as an array, which is made
+before the clock starts. A package is imported when its adapter first runs, so that one that is not installed is missing
+and nothing else.
 
 An entry is an adapter under `peer`, which names it, the package, and the line-ups of `cases` that it joins.
 """
@@ -24,6 +26,7 @@ class Peer(NamedTuple):
     run: Run
     install: str  # what to type after `pip install` to have its package
     lineups: tuple[str, ...]
+    takes_sparse: bool = False  # whether X may be compressed rows; else it is handed an array
 
 
 PEERS: dict[str, Peer] = {}
@@ -38,14 +41,14 @@ LINEUPS = (  # which cases have them, `cases` says
 )
 
 
-def peer(name: str, *, install: str, lineups: tuple[str, ...]) -> Callable[[Run], Run]:
+def peer(name: str, *, install: str, lineups: tuple[str, ...], takes_sparse: bool = False) -> Callable[[Run], Run]:
     """Enters the adapter that it decorates."""
     unknown = set(lineups) - set(LINEUPS)
     if unknown:
         raise ValueError(f"{name}: expected line-ups of {LINEUPS}, got {sorted(unknown)}")
 
     def enter(run: Run) -> Run:
-        PEERS[name] = Peer(run, install, lineups)
+        PEERS[name] = Peer(run, install, lineups, takes_sparse)
         return run
 
     return enter
@@ -77,9 +80,10 @@ def scikit_learn(solver: str, beta_loss: str = "frobenius") -> Run:
     return run
 
 
-peer("scikit-learn CD", install="scikit-learn", lineups=("frobenius", "memory"))(scikit_learn("cd"))
-peer("scikit-learn MU", install="scikit-learn", lineups=("frobenius, small",))(scikit_learn("mu"))
-peer("scikit-learn MU KL", install="scikit-learn", lineups=("kl",))(scikit_learn("mu", "kullback-leibler"))
+SKLEARN: dict[str, Any] = {"install": "scikit-learn", "takes_sparse": True}
+peer("scikit-learn CD", lineups=("frobenius", "memory"), **SKLEARN)(scikit_learn("cd"))
+peer("scikit-learn MU", lineups=("frobenius, small",), **SKLEARN)(scikit_learn("mu"))
+peer("scikit-learn MU KL", lineups=("kl",), **SKLEARN)(scikit_learn("mu", "kullback-leibler"))
 
 
 def torchnmf(beta: float) -> Run:
