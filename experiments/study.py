@@ -44,6 +44,7 @@ NAMES = (
     "leukemia",
     "swimmer",
     "sparse_parts",
+    "topics",
 )
 
 FIRST = "leukemia"  # the quickest, which `all` begins with: figures within seconds
