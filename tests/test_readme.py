@@ -14,7 +14,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_example_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # files are left in the current folder
-    example, own, study, long = re.findall(r"```python\n(.*?)```", README, re.S)
+    example, own, study, sparse, long = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(example, names)
     assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)
@@ -37,6 +37,10 @@ def test_the_example_runs(capsys, tmp_path, monkeypatch):
     assert names["chosen"] == 4
     assert len(plt.get_fignums()) == 3
     plt.close("all")
+    exec(sparse, names)
+    assert names["topics"].W.shape == names["ratings"].W.shape == (400, 5)
+    assert names["choice"] in (2, 3)
+    assert names["A"].shape == (400, 300)
     assert "range(1, 5), num_restarts=5" in long
     exec(long.replace("range(1, 5), num_restarts=5", "(3, 4), num_restarts=2"), names)
     whole = jnmf.fit(X, 4, tol=1e-8, max_iters=1000)

@@ -14,7 +14,7 @@ MISSING = ("classic4",)
 IMPOSSIBLE = [
     ({"num_holdouts": 1}, "num_holdouts: expected at least 2, got 1"),
     ({"holdout": 1.0}, "holdout: expected a fraction"),
-    ({"num_topics": 0}, "ranks: "),
+    ({"num_topics": 0}, "rank: expected"),
 ]
 planted = data.planted_topics()
 topics_of = lambda a: [[list(planted.terms).index(word) % 4 for word in of_one] for of_one in a.words]
