@@ -45,7 +45,11 @@ class Given(NamedTuple):
 def compute(settings: Settings, progress: bool = False) -> Arrays:
     found = data.or_stand_in(data.classic4, data.planted_topics)
     X = jnmf.sparse(found.X)
-    options = {"num_restarts": settings.num_restarts, "num_iters": settings.num_iters, "key": settings.seed}
+    options: dict[str, Any] = {
+        "num_restarts": settings.num_restarts,
+        "num_iters": settings.num_iters,
+        "key": settings.seed,
+    }
     sweep = jnmf.sweep(X, [settings.num_topics], algorithm=KL, **options)
     arrays: dict[str, Any] = {
         "notes": notes(found.note),

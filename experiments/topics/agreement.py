@@ -50,7 +50,8 @@ def mutual_information(table) -> float:
 
 def scores(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
     """Purity and normalised mutual information of each start."""
-    return tuple(np.array([score(table) for table in arrays["tables"]]) for score in (purity, mutual_information))
+    tables = arrays["tables"]
+    return np.array([purity(table) for table in tables]), np.array([mutual_information(table) for table in tables])
 
 
 def plot(arrays: Arrays) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def ranked(loss, informed) -> str:
     """Whether starts of lower divergence agree more, by Spearman's rank correlation at 5 %."""
     if len(loss) < 5 or np.ptp(loss) == 0 or np.ptp(informed) == 0:
         return ""
-    found = spearmanr(loss, informed)
+    found: Any = spearmanr(loss, informed)
     if found.pvalue > 0.05:
         return f"A lower divergence is no sure sign of more agreement (rank correlation {found.statistic:.2f})."
     more = "more" if found.statistic < 0 else "less"
