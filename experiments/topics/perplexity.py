@@ -76,10 +76,11 @@ def sections(arrays: Arrays) -> list[Section]:
     ranks, train, test, (m, n) = arrays["ranks"], arrays["train"], arrays["test"], arrays["shape"]
     best, level = int(np.argmin(mean(test))), mean(test)
     places, hits, words = (span(arrays["held_out"][:, i], ".0f") for i in range(3))
+    later = "" if best == len(ranks) - 1 else f" and is {level[-1]:.0f} at {ranks[-1]}"
     falls = decided(np.diff(np.log(train), axis=0), 0, "rises", "falls", "does not always fall")
     answer = f"""{verdict(arrays)} The perplexity of the counts that were fitted {falls} with the number of topics, from
         {mean(train)[0]:.0f} to {mean(train)[-1]:.0f}; that of the counts that were held out goes from {level[0]:.0f} to
-        {level[best]:.0f} at {counted(ranks[best], "topic")} and is {level[-1]:.0f} at {ranks[-1]}.
+        {level[best]:.0f} at {counted(ranks[best], "topic")}{later}.
 
         Perplexity is exp(−Σ x log p / Σ x) over counts x, p = P(term | document), the rows of W H made to sum to one:
         so many terms, all alike, would be as hard to guess; without a model there are {n}. Points are hold-outs, lines
