@@ -50,6 +50,7 @@ class Accelerated(Combinator):
     descends = property(lambda self: self.algorithm.descends)
     nonnegative_gram = property(lambda self: self.algorithm.nonnegative_gram)
     separable = False  # the repeats end for all rows of W together
+    weighted_half_step = property(lambda self: self.algorithm.weighted_half_step)  # which costs what is shared: once
 
     def init(self, X, factors):
         return gram_state(X, factors)

@@ -12,13 +12,14 @@ The penalties are those of the objective
 with no scaling by m, n or r.
 """
 
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
 from jnmf.factors import Factors
-from jnmf.matrix import is_completed, product, products, square
+from jnmf.matrix import has_own_half_steps, is_completed, most_weight, product, products, square
 from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import Pytree
 from jnmf.solvers import ridge
@@ -57,7 +58,10 @@ class GramState(NamedTuple):
         return Factors(self.Wt.T, self.H)
 
 
-def gram_state(X, factors: Factors) -> GramState:
+def gram_state(X, factors: Factors) -> GramState | Factors:
+    """The state at the start. Where X is completed, no product outlives the factors: they are the state."""
+    if is_completed(X):
+        return Factors(*factors)
     W, H = factors
     return GramState(W.T, H, product(X, W, H), 0.5 * square(X))
 
@@ -118,6 +122,13 @@ class Frobenius(Algorithm):
         """The half-step for H and that for Wᵀ."""
         return self.half_step, self.half_step
 
+    weighted_half_step: ClassVar[Any] = None  # (self, X, W, H, l1, l2) -> H, by the weights of the entries of X
+
+    def __init_subclass__(cls, **options):
+        if {"solve", "half_step"} & set(vars(cls)) and "weighted_half_step" not in vars(cls):
+            cls.weighted_half_step = None  # that of another solver
+        super().__init_subclass__(**options)
+
     def init(self, X, factors):
         return gram_state(X, factors)
 
@@ -169,11 +180,35 @@ def wrapped(value, combinator) -> None:
 OWN = "a method of your own declares it by descends: ClassVar[bool] = True"
 
 
-def alternate(X, state: GramState, algorithm, start: Factors | None = None):
+def half_steps_of(X, algorithm):
+    """(W, H) -> H and (W, H) -> W, the half-steps on an X that `is_completed`."""
+    own = algorithm.weighted_half_step if has_own_half_steps(X) else None
+    of_H, of_W = (own, own) if own else (partial(imputed, half_step) for half_step in algorithm.half_steps(X))
+    return (
+        lambda W, H: of_H(X, W, H, algorithm.l1_H, algorithm.l2_H),
+        lambda W, H: of_W(X.T, H.T, W.T, algorithm.l1_W, algorithm.l2_W).T,
+    )
+
+
+def imputed(half_step, X, W, H, l1, l2):
+    """`half_step` on the normal equations of a majoriser of the weighted loss: c WᵀW and Wᵀ(M ⊙ X + (c − M) ⊙ WH).
+
+    c is the largest weight. See `jnmf.matrix.masked`.
+    """
+    return half_step(H, most_weight(X) * (W.T @ W), product(X, W, H), l1, l2)
+
+
+def alternate(X, state, algorithm, start: Factors | None = None):
     """One iteration: H, then W from the new H, each by the algorithm's half-step on its normal equations.
 
     `start`: where the half-steps begin, if not at the factors of the state.
     """
+    if is_completed(X):
+        W, H = state.factors if start is None else start
+        half_step_H, half_step_W = half_steps_of(X, algorithm)
+        H = half_step_H(W, H)
+        factors = Factors(half_step_W(W, H), H)
+        return factors, residual_info(X, factors, algorithm)
     Wt, H, WtX, half_square = state
     start_Wt, start_H = (Wt, H) if start is None else (start.W.T, start.H)
     half_step_H, half_step_W = algorithm.half_steps(X)
@@ -183,8 +218,6 @@ def alternate(X, state: GramState, algorithm, start: Factors | None = None):
     HXt, Wt, WtX = products(X, start_Wt, H, update, algorithm.separable)
     factors, WtW = Factors(Wt.T, H), Wt @ Wt.T
     new = GramState(Wt, H, WtX, half_square)
-    if is_completed(X):  # HXt was, from the W before
-        return new, residual_info(X, factors, algorithm)
     return new, gram_info(factors, HXt, HHt, WtX, WtW, half_square, algorithm)
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from jax import lax
 
-from jnmf import checks, losses, multiplicative, nonnegative_least_squares, solvers
+from jnmf import checks, losses, multiplicative, nonnegative_least_squares, solvers, weighted
 from jnmf.algorithm import Frobenius, alternate, gram_state, residual_info
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed
@@ -105,6 +105,9 @@ class HALS(Frobenius):
     def solve(self, H, G, C):
         return lax.fori_loop(0, self.inner, lambda _, H: solvers.hals(H, G, C), H)
 
+    def weighted_half_step(self, X, W, H, l1, l2):
+        return weighted.hals(X, W, H, l1, l2, self.inner)
+
 
 class ALS(Frobenius):
     """Projected alternating least squares, W ← [(X Hᵀ − l1_W)(H Hᵀ + l2_W I)⁻¹]₊ and its twin for H.
@@ -183,3 +186,6 @@ class ANLS(Frobenius):
 
     def solve(self, H, G, C):
         return nonnegative_least_squares.exact(H, G, C, self.solver)
+
+    def weighted_half_step(self, X, W, H, l1, l2):
+        return weighted.exact(X, W, H, l1, l2, self.solve)

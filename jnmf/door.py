@@ -16,7 +16,7 @@ from jnmf import checks, frames, sparse_formats
 from jnmf import matrix as kinds
 from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors, as_factors
-from jnmf.matrix.masked import Masked
+from jnmf.matrix.masked import Masked, Weighted, of_weights
 from jnmf.matrix.sparse import Sparse, from_csr
 from jnmf.matrix.stored import Stored
 from jnmf.numerics import compute_dtype, in_dtype
@@ -64,7 +64,7 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     dtype = _dtype_of(A)
     M = _weights(X, A.shape, mask, compute_dtype(dtype), name)
     B = on_device(A, compute_dtype(dtype))
-    B = B if M is None else _weighted(B, M)
+    B = B if M is None else _weighted(_without_what_counts_not(B, M), M)
     if is_traced(B):
         return Entered(B, dtype, None, None, names)
     least, most = _range(B if M is None else B[0])
@@ -153,7 +153,7 @@ def _enter_kind(X, mask, name: str) -> Entered:
     if isinstance(B, Sparse):
         B, mask = _of_sparse(B, mask), None
     M = _weights(X, X.shape, mask, compute_dtype(dtype), name)
-    B = B if M is None else Masked(B, M)
+    B = B if M is None else _weighted(B, M)
     if is_traced(B):
         return Entered(B, dtype, None, None)
     kinds.expect_reading(B)
@@ -386,7 +386,7 @@ def on_device(A, dtype) -> jax.Array:
 
 
 def _weights(X, shape, mask, dtype, name: str):
-    """M (m, n), in [0, 1], of the mask and of what a masked array masks, or None where every entry counts."""
+    """M (m, n) ≥ 0 of the mask and of what a masked array masks, or None where every entry counts once."""
     there = ~np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X) else None
     if mask is None:
         M = None if there is None else on_device(there, dtype)
@@ -396,10 +396,15 @@ def _weights(X, shape, mask, dtype, name: str):
     if M is None or is_traced(M):
         return M
     least, most = _range(M)
-    if not (least >= 0 and most <= 1):
-        got = f"values from {least:g} to {most:g}" if math.isfinite(least + most) else "NaN or inf"
-        _, first = _found(Entered(M, dtype, least, most, frames.names(mask)), lambda m, used: ~((m >= 0) & (m <= 1)))
-        raise ValueError(f"mask: expected booleans or weights in [0, 1], got {got}, the first at {first}")
+    if not (least >= 0 and math.isfinite(most)):
+        bad = lambda m, used: ~((m >= 0) & (m < jnp.inf))
+        number, first = _found(Entered(M, dtype, least, most, frames.names(mask)), bad)
+        negative = math.isfinite(least) and math.isfinite(most)
+        what = f"negative, the least {least:g}" if negative else f"negative, NaN, inf or beyond {M.dtype}"
+        raise ValueError(
+            "mask: expected booleans or weights, each a finite number of at least 0 (what has 0 does not count), "
+            f"got {number} of {M.size} that are {what}, the first at {first}"
+        )
     if most == 0:
         raise ValueError("mask: expected a positive weight, got all zeros; True marks the entries that count")
     return None if least == 1 else M
@@ -422,8 +427,13 @@ def _given_weights(X, shape, mask, dtype, name: str):
 
 
 @jax.jit
+def _without_what_counts_not(X, M):
+    return jnp.where(M > 0, X, 0)
+
+
 def _weighted(X, M) -> Masked:
-    return Masked(jnp.where(M > 0, X, 0), M)
+    """Weights that are traced are not known: half-steps by the weights themselves are right for all."""
+    return Weighted(X, M) if is_traced(M) else of_weights(X, M)
 
 
 @partial(jax.jit, static_argnames="spread")

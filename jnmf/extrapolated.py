@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jnmf import solvers
-from jnmf.algorithm import OWN, Combinator, gram_info, residual_info, wrapped
+from jnmf.algorithm import OWN, Combinator, gram_info, half_steps_of, residual_info, wrapped
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed, product, products, square
 from jnmf.numerics import project_nonnegative
@@ -18,20 +18,21 @@ from jnmf.solvers import ridge
 class ExtrapolatedState(NamedTuple):
     """The best factors so far and the points that the next half-steps start from. H is both.
 
-    WtW, HXt and WtX are products of the best factors, `start_WtX` is that with `start_Wt`.
+    WtW, HXt and WtX are products of the best factors, `start_WtX` is that with `start_Wt`. These and half_square are
+    None where X is completed, since no product outlives the factors there.
     """
 
     Wt: Array
     H: Array
     previous_H: Array  # H before it was extrapolated
     start_Wt: Array  # Wᵀ after it was extrapolated
-    WtW: Array
-    HXt: Array
-    WtX: Array
-    start_WtX: Array
-    half_square: Array
     weight: Array
     cap: Array
+    WtW: Array | None = None
+    HXt: Array | None = None
+    WtX: Array | None = None
+    start_WtX: Array | None = None
+    half_square: Array | None = None
 
     @property
     def factors(self) -> Factors:
@@ -84,38 +85,54 @@ class Extrapolated(Combinator):
 
     def init(self, X, factors):
         W, H = factors
-        WtX, one = product(X, W, H), jnp.ones((), W.dtype)
-        return ExtrapolatedState(
-            W.T, H, H, W.T, W.T @ W, product(X.T, H.T, W.T), WtX, WtX, 0.5 * square(X), self.weight * one, one
+        one = jnp.ones((), W.dtype)
+        start = ExtrapolatedState(W.T, H, H, W.T, self.weight * one, one)
+        if is_completed(X):
+            return start
+        WtX = product(X, W, H)
+        return start._replace(
+            WtW=W.T @ W, HXt=product(X.T, H.T, W.T), WtX=WtX, start_WtX=WtX, half_square=0.5 * square(X)
         )
 
     def step(self, X, s):
+        if is_completed(X):
+            return self._completed_step(X, s)
         half_step_H, half_step_W = self.algorithm.half_steps(X)
         H = project_nonnegative(half_step_H(s.H, s.start_Wt @ s.start_Wt.T, s.start_WtX, self.l1_H, self.l2_H))
-        ahead_H = project_nonnegative(H + s.weight * (H - s.previous_H))
+        ahead_H = project_nonnegative(_ahead(H, s.previous_H, s))
         HHt = ahead_H @ ahead_H.T
         update = lambda Wt, HXt: project_nonnegative(half_step_W(Wt, HHt, HXt, self.l1_W, self.l2_W))
         HXt, Wt, WtX = products(X, s.start_Wt, ahead_H, update, self.separable)
-        ahead_Wt = Wt + s.weight * (Wt - s.Wt)
         WtW = Wt @ Wt.T
-        ahead_WtX = WtX + s.weight * (WtX - s.WtX)  # the product with ahead_Wt, at no cost
+        start_WtX = _ahead(WtX, s.WtX, s)  # the product with the next start_Wt, at no cost
 
-        if is_completed(X):
-            risen = rise(X, s.factors, Factors(Wt.T, ahead_H), self)
-        else:  # from (W, H) to (W, H̄), then to (W⁺, H̄)
-            risen = solvers.difference(s.H, ahead_H, ridge(s.WtW, self.l2_H), s.WtX - self.l1_H)
-            risen += solvers.difference(s.Wt, Wt, ridge(HHt, self.l2_W), HXt - self.l1_W)
-        accepted = ~(risen > 0)  # NaN too, so that a divergent run is seen
-        moved = accepted | (s.weight**2 < jnp.finfo(risen.dtype).eps)  # without weight it was a plain step: settled
-
-        ahead = ExtrapolatedState(
-            Wt, ahead_H, H, ahead_Wt, WtW, HXt, WtX, ahead_WtX, s.half_square,
-            jnp.minimum(s.cap, self.growth * s.weight), jnp.minimum(1, self.cap_growth * s.cap),
-        )  # fmt: skip
-        back = s._replace(previous_H=s.H, start_Wt=s.Wt, start_WtX=s.WtX, weight=s.weight / self.decay, cap=s.weight)
-        new = lax.cond(accepted, lambda: ahead, lambda: back)
-        if is_completed(X):  # what is imputed depends on where the next half-step starts
-            new = new._replace(start_WtX=product(X, new.start_Wt.T, new.H))
-            return new, residual_info(X, new.factors, self)._replace(moved=moved)
+        # From (W, H) to (W, H̄), then to (W⁺, H̄).
+        risen = solvers.difference(s.H, ahead_H, ridge(s.WtW, self.l2_H), s.WtX - self.l1_H)
+        risen += solvers.difference(s.Wt, Wt, ridge(HHt, self.l2_W), HXt - self.l1_W)
+        new, moved = self._kept(s, H, ahead_H, Wt, risen, WtW=WtW, HXt=HXt, WtX=WtX, start_WtX=start_WtX)
         info = gram_info(new.factors, new.HXt, new.H @ new.H.T, new.WtX, new.WtW, new.half_square, self)
         return new, info._replace(moved=moved)
+
+    def _completed_step(self, X, s):
+        half_step_H, half_step_W = half_steps_of(X, self.algorithm)
+        H = project_nonnegative(half_step_H(s.start_Wt.T, s.H))
+        ahead_H = project_nonnegative(_ahead(H, s.previous_H, s))
+        Wt = project_nonnegative(half_step_W(s.start_Wt.T, ahead_H).T)
+        risen = rise(X, s.factors, Factors(Wt.T, ahead_H), self)
+        new, moved = self._kept(s, H, ahead_H, Wt, risen)
+        return new, residual_info(X, new.factors, self)._replace(moved=moved)
+
+    def _kept(self, s, H, ahead_H, Wt, risen, **products):
+        """The next state, ahead or back, by how much the objective has risen; and whether that is a move."""
+        accepted = ~(risen > 0)  # NaN too, so that a divergent run is seen
+        moved = accepted | (s.weight**2 < jnp.finfo(risen.dtype).eps)  # without weight it was a plain step: settled
+        weight, cap = jnp.minimum(s.cap, self.growth * s.weight), jnp.minimum(1, self.cap_growth * s.cap)
+        ahead = ExtrapolatedState(
+            Wt, ahead_H, H, _ahead(Wt, s.Wt, s), weight, cap, half_square=s.half_square, **products
+        )
+        back = s._replace(previous_H=s.H, start_Wt=s.Wt, start_WtX=s.WtX, weight=s.weight / self.decay, cap=s.weight)
+        return lax.cond(accepted, lambda: ahead, lambda: back), moved
+
+
+def _ahead(new, old, s):
+    return new + s.weight * (new - old)

@@ -12,6 +12,7 @@ from support import problem
 import jnmf
 from jnmf import matrix, streamed
 from jnmf.matrix.held_out import Plus, Without
+from jnmf.matrix import masked
 from jnmf.matrix.low_rank import LowRank
 from jnmf.matrix.masked import Masked
 from jnmf.matrix.scaled import Scaled
@@ -67,13 +68,13 @@ matrix.product.register(
 )
 matrix.entries.register(Weighted, lambda X: (X.A, X.M))
 matrix.part.register(Weighted, lambda X, *place: Weighted(*(matrix.part(A, *place) for A in X)))
-matrix.product.register(Weighted, lambda X, W, H: W.T @ (X.M * X.A + (1 - X.M) * (W @ H)))
+matrix.product.register(Weighted, lambda X, W, H: W.T @ (X.M * X.A + (jnp.max(X.M) - X.M) * (W @ H)))
 matrix.is_completed.register(Weighted, lambda X: True)
 
 X, START = problem()
 HALF = jnp.asarray(np.random.default_rng(0).random(X.shape)) * X
 MASK = jnp.asarray(np.random.default_rng(1).random(X.shape) < 0.8)
-WEIGHTS = MASK * jnp.asarray(np.random.default_rng(4).random(X.shape))
+WEIGHTS = 3 * MASK * jnp.asarray(np.random.default_rng(4).random(X.shape))
 LEFT, RIGHT = np.random.default_rng(2).uniform(0.1, 1, (12, 4)), np.random.default_rng(3).uniform(0.1, 1, (4, 9))
 GAPS = jnp.asarray(X.at[2].set(0).at[:, 3].set(0))
 
@@ -102,6 +103,7 @@ KINDS = {  # an example, and its entries
     "plus": (Plus(SPARSE, jnmf.sparse(OUT)), FEW + OUT),
     "completed": (Completed(SPARSE, jnp.asarray(0.3)), FEW + 0.3),
     "masked": (Masked(GAPS, WEIGHTS), Weighted(GAPS, WEIGHTS)),
+    "masked, by the weights": (masked.Weighted(GAPS, WEIGHTS), Masked(GAPS, WEIGHTS)),
     "masked twice": (Masked(Masked(X, WEIGHTS), WEIGHTS[::-1]), Masked(X, WEIGHTS * WEIGHTS[::-1])),
     "streamed": (streamed(np.asarray(GAPS), block=5), GAPS),
     "streamed, transposed": (streamed(np.asarray(GAPS), block=5).T, GAPS.T),

@@ -68,14 +68,14 @@ def test_the_loss_counts_each_entry_with_its_weight(beta):
 
 def test_imputation_is_a_majoriser_that_touches():
     W, H = START
-    M, bars = jnp.asarray(WEIGHTS), Factors(W + 0.3, H + 0.2)
-    imputed = M * X + (1 - M) * (bars.W @ bars.H)
-    constant = losses.frobenius(Masked(X, M), *bars) - losses.frobenius(imputed, *bars)
-    assert losses.frobenius(imputed, W, H) + constant >= losses.frobenius(Masked(X, M), W, H)
+    M, bars, most = jnp.asarray(3 * WEIGHTS), Factors(W + 0.3, H + 0.2), 3 * WEIGHTS.max()
+    imputed = (M * X + (most - M) * (bars.W @ bars.H)) / most
+    constant = losses.frobenius(Masked(X, M), *bars) - most * losses.frobenius(imputed, *bars)
+    assert most * losses.frobenius(imputed, W, H) + constant >= losses.frobenius(Masked(X, M), W, H)
     np.testing.assert_allclose(
-        losses.frobenius.grad_H(imputed, *bars), losses.frobenius.grad_H(Masked(X, M), *bars), rtol=1e-10
+        most * losses.frobenius.grad_H(imputed, *bars), losses.frobenius.grad_H(Masked(X, M), *bars), rtol=1e-10
     )
-    np.testing.assert_allclose(product(Masked(X, M), *bars), bars.W.T @ imputed)
+    np.testing.assert_allclose(product(Masked(X, M), *bars), most * bars.W.T @ imputed)
 
 
 @pytest.mark.parametrize("algorithm", [HALS(), MU(), MU(beta=1.0), ANLS()])

@@ -6,12 +6,13 @@ array, which is the case that the bodies are written for (`functools.singledispa
     entries(X) -> (x, m)        the entries and their weights as arrays, of a block that is small enough
     part(X, start, size, axis)  a block of rows (axis 0) or columns (axis 1), of the same kind
     product(X, W, H)            WᵀX, the one product that the Frobenius methods need
-    is_completed(X)             whether that product depends on W H
+    is_completed(X)             whether that product depends on W H, since entries have weights
 
 With these four a kind works everywhere. The rest is written in terms of them, in blocks, so that neither W H nor the
 entries are ever held whole; a kind for which there is a shorter way registers that too:
 
     weight(X), total(X, f, …), square(X)        Σ m, Σ m f(x, z, …), Σ m x²
+    most_weight(X), has_own_half_steps(X)       the largest m; whether half-steps do better than to complete
     divergence, gradient_W, gradient_H          Σ m d(x, z) and its gradients, of a loss
     square_rise(X, (W, H), change)              by how much ½ Σ m (x − z)² rises
     parts_W, parts_H                            what a multiplicative step is made of
@@ -62,13 +63,19 @@ def take(X, indices, axis: int) -> Any:
 
 @singledispatch
 def product(X, W, H):
-    """WᵀX (r, n). Where entries of X do not count in full they are completed from W H: `is_completed` says so."""
+    """WᵀX (r, n). Where entries have weights, Wᵀ(M ⊙ X + (c − M) ⊙ WH), c the largest: `is_completed` says so."""
     return W.T @ X
 
 
 @singledispatch
 def is_completed(X) -> bool:
     """Whether `product` depends on H: then Gram matrices do not give the loss, and no product outlives the factors."""
+    return False
+
+
+@singledispatch
+def has_own_half_steps(X) -> bool:
+    """Whether a method that has a half-step for weights should use it, where X `is_completed`."""
     return False
 
 
@@ -147,6 +154,15 @@ def weight(X) -> Any:
     if entries(part(X, 0, 1, 0))[1] is None:
         return float(math.prod(X.shape))  # a whole number need not fit 32 bits
     return total(X, jnp.ones_like)
+
+
+@singledispatch
+def most_weight(X) -> Any:
+    """The largest m, without weights 1."""
+    if entries(part(X, 0, 1, 0))[1] is None:
+        return 1.0
+    most = lambda X, _: jnp.max(entries(X)[1], axis=1)
+    return jnp.max(in_blocks(most, X, (), axis=0))
 
 
 @singledispatch
@@ -292,10 +308,11 @@ def size(X) -> int:
 
 @singledispatch
 def filled(X):
-    """X as an init sees it: an array, or a kind with the functions below; completed by the mean where m < 1."""
+    """X as an init sees it: an array, or a kind with the functions below; completed by the mean where m is not full."""
     x, m = entries(X)
     if m is None:
         return x
+    m = m / jnp.max(m)
     unit = unit_of(jnp.max(jnp.abs(m * x)))  # the sum may leave the range of the dtype
     return m * x + (1 - m) * (unit * (jnp.sum(m * (x / unit)) / jnp.sum(m)))
 

@@ -2,15 +2,17 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jnmf import matrix
+from jnmf.checks import on_host
 from jnmf.matrix.scaled import Scaled, in_unit
 
 
 class Masked(NamedTuple):
-    """X (m, n) of which entry (i, j) counts with weight M_ij in [0, 1]. Where M is 0, X must be finite but is not used.
+    """X (m, n) of which entry (i, j) counts with weight M_ij ≥ 0. Where M is 0, X must be finite but is not used.
 
     It stands wherever a half-step, a loss or a gradient takes X: the loss is Σ M_ij d(x_ij, z_ij). X is an array or
     another kind of matrix; if that has weights, those multiply.
@@ -20,8 +22,8 @@ class Masked(NamedTuple):
     M: Array
 
     @property
-    def T(self) -> "Masked":
-        return Masked(self.X.T, self.M.T)
+    def T(self):
+        return type(self)(self.X.T, self.M.T)
 
     @property
     def shape(self):
@@ -32,6 +34,27 @@ class Masked(NamedTuple):
         return self.X.dtype
 
 
+class Weighted(Masked):
+    """A `Masked` on which HALS and ANLS make half-steps by the weights (`jnmf.weighted`) and do not impute."""
+
+    __slots__ = ()
+
+
+LIGHT = 0.25  # the mean weight of a row or column, of the largest of all, below which imputation is the slower
+
+
+def of_weights(X, M):
+    """X with weights that are known: `Weighted` where a row or column has so little that imputation would crawl."""
+    return Masked(X, M) if on_host(lambda: _is_light(M)) else Weighted(X, M)
+
+
+@jax.jit
+def _is_light(M):
+    """The majoriser of a column with mean weight w is, of the largest c, about c/w times too steep."""
+    least = [jnp.min(jnp.where(mean > 0, mean, 1)) for mean in (jnp.mean(M / jnp.max(M), axis=axis) for axis in (0, 1))]
+    return jnp.minimum(*least) >= LIGHT
+
+
 @matrix.entries.register
 def _(X: Masked):
     x, m = matrix.entries(X.X)
@@ -40,32 +63,34 @@ def _(X: Masked):
 
 @matrix.part.register
 def _(X: Masked, start, size, axis):
-    return Masked(*(matrix.part(A, start, size, axis) for A in X))
+    return type(X)(*(matrix.part(A, start, size, axis) for A in X))
 
 
 @matrix.take.register
 def _(X: Masked, indices, axis):
-    return Masked(*(matrix.take(A, indices, axis) for A in X))
+    return type(X)(*(matrix.take(A, indices, axis) for A in X))
 
 
 @matrix.product.register
 def _(X: Masked, W, H):
-    """Wᵀ(M ⊙ X + (1 − M) ⊙ WH), the missing part imputed from the fit.
+    """Wᵀ(M ⊙ X + (c − M) ⊙ WH), the missing part imputed from the fit, c the largest weight.
 
-    For weights in [0, 1], ½‖M ⊙ X + (1 − M) ⊙ W̄H̄ − WH‖² is a majoriser of the weighted loss ½Σ M (X − WH)² up to a
-    constant, touching it at (W̄, H̄), where the two also have the same gradient. A solver that lowers it lowers the loss.
+    ½ c ‖(M/c) ⊙ X + (1 − M/c) ⊙ W̄H̄ − WH‖² is a majoriser of the weighted loss ½Σ M (X − WH)² up to a constant,
+    touching it at (W̄, H̄), where the two also have the same gradient. A solver that lowers it lowers the loss.
     """
     x, m = matrix.entries(X)
-    return W.T @ (m * x + (1 - m) * (W @ H))
+    return W.T @ (m * x + (matrix.most_weight(X) - m) * (W @ H))
 
 
 @matrix.cast.register
 def _(X: Scaled, dtype):
     """Its entries: in their unit they may be in the range of a dtype that has not that of X, or of the unit."""
     x, m = matrix.entries(X)
-    return x.astype(dtype) if m is None else Masked(x.astype(dtype), m.astype(dtype))
+    kind = Weighted if matrix.has_own_half_steps(X) else Masked
+    return x.astype(dtype) if m is None else kind(x.astype(dtype), m.astype(dtype))
 
 
-in_unit.register(Masked, lambda X, root: Masked(in_unit(X.X, root), X.M))
+in_unit.register(Masked, lambda X, root: type(X)(in_unit(X.X, root), X.M))
+matrix.has_own_half_steps.register(Masked, lambda X: isinstance(X, Weighted) or matrix.has_own_half_steps(X.X))
 matrix.is_completed.register(Masked, lambda X: True)
 matrix.weight.register(Masked, lambda X: jnp.sum(matrix.entries(X)[1]))

@@ -41,7 +41,7 @@ def _(X: Scaled, W, H):
     """(root W)ᵀX root: W is small beside X. An X with weights of its own is completed in the unit."""
     if matrix.is_completed(X.X):
         x, m = matrix.entries(X)
-        return W.T @ (x if m is None else m * x + (1 - m) * (W @ H))
+        return W.T @ (x if m is None else m * x + (matrix.most_weight(X) - m) * (W @ H))
     return X.root * matrix.product(X.X, X.root * W, H)
 
 
@@ -60,6 +60,8 @@ def _(X: Scaled, *of):
 matrix.part.register(Scaled, lambda X, *place: Scaled(matrix.part(X.X, *place), X.root))
 matrix.take.register(Scaled, lambda X, *which: Scaled(matrix.take(X.X, *which), X.root))
 matrix.weight.register(Scaled, lambda X: matrix.weight(X.X))
+matrix.most_weight.register(Scaled, lambda X: matrix.most_weight(X.X))
+matrix.has_own_half_steps.register(Scaled, lambda X: matrix.has_own_half_steps(X.X))
 matrix.is_completed.register(Scaled, lambda X: matrix.is_completed(X.X))
 matrix.svd.register(Scaled, lambda X, rank: matrix.svd(matrix.entries(X)[0], rank))
 matrix.size.register(Scaled, lambda X: matrix.size(X.X))

@@ -20,7 +20,7 @@ from jnmf.algorithm import Frobenius, Info
 from jnmf.factors import Factors, relative_change
 from jnmf.matrix import weighted
 from jnmf.matrix.low_rank import LowRank
-from jnmf.matrix.masked import Masked
+from jnmf.matrix.masked import Masked, Weighted
 from jnmf.numerics import in_dtype
 from jnmf.objective import gradient, objective, projected_gradient_norm
 from jnmf.testing import pytrees
@@ -134,14 +134,17 @@ class Case:
         return half_steps[0] == half_steps[1]
 
     def of_kind(self, M, factors: Any, most: int = 1, algorithm=None) -> Observed:
-        """X as a weighted matrix of low rank; if the half-steps are alike Xᵀ ≈ HᵀWᵀ, so that this is tried as well."""
+        """X as a weighted matrix of low rank; if the half-steps are alike Xᵀ ≈ HᵀWᵀ, so that this is tried as well.
+
+        Where the method has a half-step for weights it is this one that is tried.
+        """
         if self.alternates:
             X, M, factors = self.X.T, M.T, (factors[1].T, factors[0].T)
         else:
             X = self.X
-        return self.run(
-            Masked(LowRank(jnp.asarray(X), jnp.eye(X.shape[1], dtype=self.dtype)), M), factors, most, algorithm
-        )
+        kind = Weighted if getattr(self.algorithm, "weighted_half_step", None) else Masked
+        A = LowRank(jnp.asarray(X), jnp.eye(X.shape[1], dtype=self.dtype))
+        return self.run(kind(A, M), factors, most, algorithm)
 
     @cached_property
     def masked(self) -> Observed:
@@ -605,7 +608,7 @@ def _problems(algorithm):
         X = st.one_of(X, real((M, N)))
     if not algorithm.loss.finite_for_zeros:
         X = X.map(lambda X: X + 0.125)
-    weights = nonnegative((M, N)).map(lambda A: A / 2)
+    weights = nonnegative((M, N))
     return st.builds(
         Problem, X, nonnegative((M, R)), nonnegative((R, N)), weights, st.booleans(), st.sampled_from((1, 3))
     )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnmf import matrix
-from jnmf.algorithms import HALS, MU
+from jnmf.algorithms import HALS, MU, PGD
 from jnmf.factors import Factors
 from jnmf.loops import fit, run
 from jnmf.losses import BetaDivergence, NegativeBinomial, frobenius, kl
@@ -72,12 +72,12 @@ def is_registered(X):
 
 
 def has_entries(case):
-    """The entries are finite, or those of `dense` if that is given, and the weights in [0, 1].
+    """The entries are finite, or those of `dense` if that is given, and the weights finite and at least 0.
 
     See to what `entries` gives.
     """
     x, m = case.x, case.m
-    if not ((m >= 0) & (m <= 1)).all():
+    if not ((m >= 0) & (m < np.inf)).all():
         return f"weights from {m.min():g} to {m.max():g}"
     if not np.isfinite(x).all():
         return "entries that are not finite"
@@ -139,25 +139,28 @@ def is_taken(case):
 
 
 def is_completed_as_declared(case):
-    """`is_completed(X)` is True where an entry has a weight below 1, and False if `product` does not look at H.
+    """`is_completed(X)` is True where an entry has another weight than 1, and False if `product` does not look at H.
 
-    Register jnmf.matrix.is_completed, and in `product` complete X from W H: Wᵀ(m x + (1 − m) W H).
+    Register jnmf.matrix.is_completed, and in `product` complete X from W H: Wᵀ(m x + (c − m) W H), c the largest m.
     """
     told = matrix.is_completed(case.X)
     if not isinstance(told, bool):
         return f"{told!r} in the place of True or False"
-    return "False with weights below 1" if not told and (case.m < 1).any() else None
+    if matrix.has_own_half_steps(case.X) and not told:
+        return "False with half-steps for weights"
+    return "False with weights other than 1" if not told and (case.m != 1).any() else None
 
 
 def is_filled(case):
-    """`filled(X)` is an array or a kind without weights, m x + (1 − m) · the weighted mean.
+    """`filled(X)` is an array or a kind without weights, m x + (1 − m) · the weighted mean, the largest m being 1.
 
     Register jnmf.matrix.filled only for a kind that has no weights.
     """
     x, m = matrix.entries(matrix.filled(case.X))
     if m is not None:
         return "a matrix with weights"
-    return case.close(x, case.m * case.x + (1 - case.m) * np.sum(case.m * case.x) / np.sum(case.m))
+    m = case.m / np.max(case.m)
+    return case.close(x, m * case.x + (1 - m) * np.sum(m * case.x) / np.sum(m))
 
 
 def has_singular_values(case):
@@ -230,18 +233,19 @@ def is_jitted_and_batched(case):
 
 
 def is_fitted_as_its_entries(case):
-    """`fit` by HALS, and `run` by KL updates, give the factors and losses that they give for the entries.
+    """`fit` by HALS, with weights by PGD, and `run` by KL updates, do with X what they do with its entries.
 
     If all else holds: see to dtypes, and to what is a leaf.
     """
     scale = np.max(np.abs(case.x), initial=0) or 1
     start = Factors(case.W, case.H)
     dense = Masked(jnp.asarray(case.x), jnp.asarray(case.m)) if case.weighs else jnp.asarray(case.x)
-    fits = [fit(A, init=start, algorithm=HALS(), max_iters=3, tol=0) for A in (case.X, dense)]
+    algorithm = PGD() if case.weighs else HALS()  # HALS may impute in the one, and go by the weights in the other
+    fits = [fit(A, init=start, algorithm=algorithm, max_iters=3, tol=0) for A in (case.X, dense)]
     found, wanted = ((f.W, f.H, f.loss / scale, f.trace.loss / scale) for f in fits)
     apart = _nearly(case, found, wanted)
     if apart or len(case.losses) == 1:
-        return apart and f"by HALS {apart}"
+        return apart and f"by {algorithm!r} {apart}"
     apart = _nearly(case, *(run(A, start, MU(beta=1.0), num_iters=2) for A in (case.X, dense)))
     return apart and f"by MU(beta=1.0) {apart}"
 
@@ -262,11 +266,12 @@ OF_ITS_FUNCTIONS = (
     has_parts,
     is_completed_as_declared,
     like(
-        "product(X, W, H) = Wᵀ(m x + (1 − m) W H), and that of X.T is its twin.",
+        "product(X, W, H) = Wᵀ(m x + (c − m) W H), c the largest m, and that of X.T is its twin.",
         lambda X, c: (matrix.product(X, c.W, c.H), matrix.product(X.T, c.H.T, c.W.T)),
         lambda c: (c.W.T @ _completed(c), c.H @ _completed(c).T),
     ),
     like("weight(X) = Σ m.", lambda X, c: matrix.weight(X), lambda c: np.sum(c.m)),
+    like("most_weight(X) is the largest m.", lambda X, c: matrix.most_weight(X), lambda c: np.max(c.m)),
     like("square(X) = Σ m x².", lambda X, c: matrix.square(X), lambda c: np.sum(c.m * c.x**2)),
     like(
         "total(X, f, factors, …) = Σ m f(x, z, …).",
@@ -335,7 +340,7 @@ OF_ITS_FUNCTIONS = (
 
 
 def _completed(case):
-    return case.m * case.x + (1 - case.m) * case.Z
+    return case.m * case.x + (np.max(case.m) - case.m) * case.Z
 
 
 def _weighted(case, f):
@@ -355,7 +360,7 @@ def check_matrix(X, dense: Any = None) -> None:
     """Raises AssertionError for the first function of `jnmf.matrix` that is wrong for a kind of matrix.
 
     X: an example of the kind, small (each side at least 3) and floating, its entries as different as they can be: a
-        zero row and column, values of both signs if the kind has them, weights between 0 and 1 if it has those.
+        zero row and column, values of both signs if the kind has them, weights from 0 to above 1 if it has those.
     dense: what its entries are, an array or Masked(array, weights); without it `entries(X)` is believed.
 
     The promises:

@@ -1,0 +1,79 @@
+"""The half-step where each entry has a weight: min over H ≥ 0 of ½ Σ M ⊙ (X − WH)² + l1 ΣH + ½ l2 ‖H‖².
+
+Each column x_j of X, with weights m_j, has normal equations of its own,
+
+    G_j = Wᵀ diag(m_j) W + l2·I  (r, r),      c_j = Wᵀ(m_j ⊙ x_j) − l1  (r,),
+
+so that no two columns share a product. `exact` forms them, in m n r² multiplications, and solves them; `hals` needs
+only the diagonals of the G_j and the residual, 3 m n r in all. The other methods impute (`jnmf.algorithm.imputed`).
+
+The weights of a column are taken in a unit, a power of two, in which the largest is about 1, and so are the penalties:
+weights of any size stay in the range of their dtype, and 2ᵏ M with 2ᵏ l1 and 2ᵏ l2 gives the bits of M.
+Derived in `proofs.weighted_half_steps`.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+
+from jnmf import matrix, nonnegative_least_squares
+from jnmf.numerics import divide, project_nonnegative, unit_of
+
+NUMBERS = 2**22  # of the normal equations that are formed at a time
+
+
+def in_their_unit(m, l1, l2):
+    """The weights m (m, n), and l1 and l2 (n,), of each column in the unit of its largest weight."""
+    unit = unit_of(jnp.max(m, axis=0))
+    enough = jnp.sqrt(jnp.finfo(m.dtype).max)  # a penalty beyond it wins as well
+    return m / unit[None, :], *(jnp.minimum(penalty / unit, enough) for penalty in (l1, l2))
+
+
+def hals(X, W, H, l1, l2, sweeps: int = 1):
+    """`sweeps` over the rows of H, each set to its exact minimiser: with R = X − WH of the H so far
+
+        H_k ← [H_k + (W_kᵀ(M ⊙ R) − l1 − l2 H_k) ⊘ ((W_k ⊙ W_k)ᵀM + l2)]₊.
+
+    X (m, n) with weights, W (m, r), H (r, n) -> H (r, n). M ⊙ R is kept, and changes by M ⊙ W_k(H_k⁺ − H_k) after each
+    row: no Gram matrix is formed. Ho 2008, "Nonnegative matrix factorization algorithms and applications", chapter 6.
+    Where the denominator is 0, the entry has no effect on the fit and stays, as in `solvers.hals`; an l1 makes it 0.
+    """
+    r, Wt = H.shape[0], W.T
+
+    def columns(X, H):
+        x, m = matrix.entries(X)
+        m, of_l1, of_l2 = in_their_unit(jnp.ones_like(x) if m is None else m, l1, l2)
+        curvature = (W * W).T @ m + of_l2[None, :]
+
+        def row(step, carry):
+            H, MR = carry
+            k = step % r
+            slope = MR @ Wt[k] - of_l1 - of_l2 * H[k]
+            alone = jnp.where(slope < 0, -jnp.inf, 0)
+            new = project_nonnegative(H[k] + jnp.where(curvature[k] > 0, divide(slope, curvature[k]), alone))
+            return H.at[k].set(new), MR - m * ((new - H[k])[:, None] * Wt[k][None, :])
+
+        m = m.T  # the rows of (n, m): what is summed lies side by side, else this takes 20 times as long
+        MR = m * (x.T - H.T @ Wt)
+        return lax.fori_loop(0, sweeps * r, row, (H, MR))[0]
+
+    return matrix.in_blocks(columns, X, H, axis=1)
+
+
+def exact(X, W, H, l1, l2, solve=nonnegative_least_squares.exact):
+    """Each column of H by `solve`(H, G, C), on its own normal equations: its exact minimiser.
+
+    X (m, n) with weights, W (m, r), H (r, n), where the search starts -> H (r, n).
+    """
+    r = H.shape[0]
+
+    def column(x, m, h, of_l1, of_l2):
+        G = (W * m[:, None]).T @ W + of_l2 * jnp.eye(r, dtype=W.dtype)
+        return solve(h[:, None], G, (W.T @ (m * x) - of_l1)[:, None])[:, 0]
+
+    def columns(X, H):
+        x, m = matrix.entries(X)
+        m, of_l1, of_l2 = in_their_unit(jnp.ones_like(x) if m is None else m, l1, l2)
+        each = x.T, m.T, H.T, of_l1, of_l2
+        return lax.map(lambda one: column(*one), each, batch_size=max(1, NUMBERS // (W.size + r * r))).T
+
+    return matrix.in_blocks(columns, X, H, axis=1)
