@@ -254,7 +254,7 @@ def _in_the_units_of_X(unit, member: Member, algorithm, study: Study) -> Member:
     """A member from one of X in its unit, on the host."""
     if unit is None:
         return member
-    (W, H), power = member.factors, unit.X * algorithm.loss.degree
+    (W, H), power = member.factors, unit.of_loss(algorithm.loss.degree)
     return member._replace(
         factors=Factors(np.ldexp(W, unit.W), np.ldexp(H, unit.H)),  # pyright: ignore[reportArgumentType]
         loss=units.times(member.loss, power),

@@ -48,8 +48,8 @@ def rise(X, old: Factors, new: Factors, algorithm):
     change = Factors(jnp.hstack([new.W - old.W, old.W]), jnp.vstack([new.H, new.H - old.H]))
     loss = matrix.square_rise(X, old, change)
     l1 = algorithm.l1_W * jnp.sum(new.W - old.W) + algorithm.l1_H * jnp.sum(new.H - old.H)
-    l2 = lambda A, B: 0.5 * jnp.vdot(B - A, A + B)
-    return loss + l1 + algorithm.l2_W * l2(old.W, new.W) + algorithm.l2_H * l2(old.H, new.H)
+    l2 = lambda weight, A, B: jnp.where(weight != 0, 0.5 * weight * jnp.vdot(B - A, A + B), 0)  # as in `penalty`
+    return loss + l1 + l2(algorithm.l2_W, old.W, new.W) + l2(algorithm.l2_H, old.H, new.H)
 
 
 def gradient(X, factors: Factors, algorithm) -> Factors:

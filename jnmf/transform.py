@@ -50,22 +50,25 @@ def _least_squares(X, H, algorithm):
     most = lambda A: jnp.max(jnp.abs(A), axis=1)
     of_H = unit_of(jnp.maximum(most(fixed_H), jnp.sqrt(fixed_l2)))
     H, to_H = H / of_H[:, None], 1 / of_H  # factors: XLA would divide by a product, which can be 0
-    l2 = jnp.diag(algorithm.l2_W * to_H * to_H)
+    l2 = algorithm.l2_W * to_H * to_H
     enough = jnp.sqrt(jnp.finfo(H.dtype).max)  # to make all loadings zero
 
-    def solve(G, C, to_X):
-        l1 = jnp.minimum(algorithm.l1_W * to_H[:, None] * to_X[None, :], enough)
-        return nonnegative_least_squares.exact(jnp.zeros_like(C), G + l2, C - l1)
+    def solve(G, C, to_X, of_M=1):
+        l1 = jnp.minimum(algorithm.l1_W * to_H[:, None] * to_X[None, :] / of_M, enough)
+        ridge = jnp.diag(jnp.minimum(l2 / of_M, enough))
+        return nonnegative_least_squares.exact(jnp.zeros_like(C), G + ridge, C - l1)
 
     def rows(X, _):
         x, m = matrix.entries(X)
+        of_M = None if m is None else unit_of(most(lax.stop_gradient(m)))  # weights have units, too
+        m = None if m is None else m / of_M[:, None]
         of_X = unit_of(most(lax.stop_gradient(x if m is None else m * x)))
         x, to_X = x / of_X[:, None], 1 / of_X
         if m is None:
             W = solve(H @ H.T, H @ x.T, to_X).T
         else:  # each row has a Gram matrix of its own
-            row = lambda x, m, unit: solve((H * m[None, :]) @ H.T, (H @ (m * x))[:, None], unit[None])[:, 0]
-            W = lax.map(lambda one: row(*one), (x, m, to_X), batch_size=max(1, 2**22 // H.size))
+            row = lambda x, m, *units: solve((H * m[None, :]) @ H.T, (H @ (m * x))[:, None], units[0][None], units[1])
+            W = lax.map(lambda one: row(*one)[:, 0], (x, m, to_X, of_M), batch_size=max(1, 2**22 // H.size))
         return W * (of_X[:, None] / of_H[None, :])
 
     return matrix.in_blocks(rows, X, (), axis=0)
@@ -109,12 +112,14 @@ def _solved(x, m, w, H, algorithm):
     l1 w_k = c^p (l1 c^{1−p} / s_k) w′_k. A loss without a degree keeps c = 1.
     """
     limits, degree = jnp.finfo(w.dtype), algorithm.loss.degree
+    of_m = jnp.ones((), w.dtype) if m is None else unit_of(jnp.max(lax.stop_gradient(m)))
+    m = None if m is None else m / of_m
     largest = jnp.max(lax.stop_gradient(x if m is None else m * x))
     c = jnp.where((largest > 0) & (degree is not None), largest, 1)
     s = lax.stop_gradient(jnp.max(H, axis=1))
     x, H = x / c, divide(H, s[:, None])
     l1, l2 = (
-        jnp.minimum(divide(penalty * jnp.minimum(power(c, p - (degree or 0)), limits.max), s**p), limits.max)
+        jnp.minimum(divide(penalty * jnp.minimum(power(c, p - (degree or 0)), limits.max), s**p) / of_m, limits.max)
         for penalty, p in ((algorithm.l1_W, 1), (algorithm.l2_W, 2))
     )
     w = lax.stop_gradient(_newton(w * s / c, *lax.stop_gradient((x, m, H, l1, l2, algorithm.loss))))

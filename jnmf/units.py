@@ -5,6 +5,7 @@ an algorithm that `scales` does the same whatever the unit, and with powers of t
 `matrix.scaled`, no copy. Penalties have units, and are converted. A loss of degree p and its sums are 2^(e p) times
 those of X̂, the norm of the projected gradient 2^(e p − e/2) times at a = b. That of factors with a ≠ b is told at
 a = b, too; and since it knows the balance of W and H, `stop="kkt"` may end an iteration earlier or later there.
+Weights 2^w M̂ have the unit 2^w: the loss is 2^w times as large, and penalties, of a loss with M̂, 2^−w times.
 """
 
 import math
@@ -17,7 +18,7 @@ from jax import lax
 
 from jnmf import checks
 from jnmf.factors import Factors
-from jnmf.matrix import extremes
+from jnmf.matrix import extremes, is_completed, most_weight
 from jnmf.matrix.scaled import in_unit
 from jnmf.results import Fit, Trace, saved
 
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
 
 @saved
 class Unit(NamedTuple):
-    """The exponents a and b: of X it is 2^(a + b). Python integers, or traced ones."""
+    """The exponents a and b, of X it is 2^(a + b); and that of the weights. Python integers, or traced ones."""
 
     W: Any
     H: Any
+    M: Any = 0
 
     @property
     def X(self):
         return self.W + self.H
+
+    def of_loss(self, degree):
+        """The exponent of a loss Σ m d(x, z) of that degree, and of its sums."""
+        return self.X * degree + self.M
 
 
 def choose(entered: "Entered", algorithm) -> Unit | None:
@@ -47,19 +53,37 @@ def choose(entered: "Entered", algorithm) -> Unit | None:
     if not algorithm.scales or algorithm.loss.degree is None:
         return None
     enough = jnp.finfo(entered.X.dtype).maxexp // (2 * max(2, math.ceil(abs(algorithm.loss.degree))) + 2)
+    M = _of_weights(entered.X, enough)
     if entered.least is None or entered.most is None:
         size = jnp.max(jnp.abs(extremes(lax.stop_gradient(entered.X))))
         half = (jnp.frexp(size)[1] - 1) // 2
         half = jnp.where(jnp.abs(half) > enough // 2, half, 0)
-        return Unit(half, half)
+        return Unit(half, half, M)
     size = max(abs(entered.least), abs(entered.most))
     half = int(np.frexp(size)[1] - 1) // 2
-    return Unit(half, half) if size and abs(half) > enough // 2 else None
+    half = half if size and abs(half) > enough // 2 else 0
+    return None if half == 0 and not checks.is_traced(M) and M == 0 else Unit(half, half, M)
+
+
+def _of_weights(X, enough: int):
+    """The exponent of the largest weight where it is as far from 1 as an X that has a unit, else 0."""
+    if not is_completed(X):
+        return 0
+    exponent = lambda: jnp.frexp(lax.stop_gradient(most_weight(X)))[1] - 1
+    if checks.is_traced(X):
+        M = exponent()
+        return jnp.where(jnp.abs(M) > enough, M, 0)
+    M = checks.on_host(exponent)
+    return M if abs(M) > enough else 0
 
 
 def matrix(unit: Unit | None, X):
-    """X̂."""
-    return X if unit is None else in_unit(X, jnp.ldexp(jnp.ones((), X.dtype), -(unit.X // 2)))
+    """X̂, with the weights in their unit."""
+    if unit is None:
+        return X
+    power = lambda exponent: jnp.ldexp(jnp.ones((), X.dtype), exponent)
+    of_weights = (power(-unit.M),) if is_completed(X) else ()
+    return in_unit(X, power(-(unit.X // 2)), *of_weights)
 
 
 def start(unit: Unit | None, factors: Factors) -> tuple[Unit | None, Factors]:
@@ -70,7 +94,7 @@ def start(unit: Unit | None, factors: Factors) -> tuple[Unit | None, Factors]:
     a = w + (unit.X - w - h) // 2
     told = (unit.X != 0) & (jnp.max(factors.W) > 0) & (jnp.max(factors.H) > 0)  # 2⁰: X as it is, and so the factors
     a = jnp.where(told, a, unit.W)
-    unit = Unit(a, unit.X - a)
+    unit = Unit(a, unit.X - a, unit.M)
     if not checks.is_traced(unit):
         unit = Unit(*map(int, unit))
     return unit, Factors(jnp.ldexp(factors.W, -unit.W), jnp.ldexp(factors.H, -unit.H))
@@ -90,13 +114,16 @@ def algorithm(unit: Unit | None, given):
     converted: dict[str, Any] = {name: _penalty(given, name, power, unit) for name, power in exponents.items()}
     if given.steps is not None:
         of_H, of_W = given.steps
-        converted["step_size"] = jnp.ldexp(jnp.asarray(of_H), 2 * unit.W), jnp.ldexp(jnp.asarray(of_W), 2 * unit.H)
+        powers = 2 * unit.W + unit.M, 2 * unit.H + unit.M
+        converted["step_size"] = tuple(
+            jnp.ldexp(jnp.asarray(of), p) for of, p in zip((of_H, of_W), powers, strict=True)
+        )
     return replace(given, **converted)
 
 
 def _penalty(given, name, power, unit):
     penalty = jnp.asarray(getattr(given, name))
-    converted = jnp.ldexp(penalty, jnp.asarray(jnp.floor(power - unit.X * given.loss.degree), int))
+    converted = jnp.ldexp(penalty, jnp.asarray(jnp.floor(power - unit.of_loss(given.loss.degree)), int))
     return jnp.minimum(converted, jnp.sqrt(jnp.finfo(penalty.dtype).max))
 
 
@@ -108,8 +135,8 @@ def factors(unit: Unit | None, found: Factors) -> Factors:
 def trace(unit: Unit | None, found: Trace, degree) -> Trace:
     if unit is None:
         return found
-    loss = times(found.loss, unit.X * degree)
-    kkt = None if found.kkt is None else times(found.kkt, unit.X * degree - unit.X // 2)
+    loss = times(found.loss, unit.of_loss(degree))
+    kkt = None if found.kkt is None else times(found.kkt, unit.of_loss(degree) - unit.X // 2)
     return Trace(loss, found.delta, kkt)
 
 
@@ -117,7 +144,7 @@ def info(unit: Unit | None, found, degree):
     """What an iteration on X̂ says of itself, for X."""
     if unit is None:
         return found
-    power = unit.X * degree
+    power = unit.of_loss(degree)
     start_loss = None if found.start_loss is None else times(found.start_loss, power)
     start_kkt = None if found.start_kkt is None else times(found.start_kkt, power - unit.X // 2)
     return found._replace(
@@ -134,7 +161,9 @@ def fit(unit: Unit | None, found: Fit, degree) -> Fit:
     if unit is None:
         return found
     W, H = factors(unit, found.factors)
-    return found._replace(W=W, H=H, loss=times(found.loss, unit.X * degree), trace=trace(unit, found.trace, degree))
+    return found._replace(
+        W=W, H=H, loss=times(found.loss, unit.of_loss(degree)), trace=trace(unit, found.trace, degree)
+    )
 
 
 def times(x, exponent):

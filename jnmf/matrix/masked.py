@@ -40,7 +40,7 @@ class Weighted(Masked):
     __slots__ = ()
 
 
-LIGHT = 0.25  # the mean weight of a row or column, of the largest of all, below which imputation is the slower
+LIGHT = 1 / 8  # the mean weight of a row or column, of the largest of all, below which imputation is the slower
 
 
 def of_weights(X, M):
@@ -90,7 +90,7 @@ def _(X: Scaled, dtype):
     return x.astype(dtype) if m is None else kind(x.astype(dtype), m.astype(dtype))
 
 
-in_unit.register(Masked, lambda X, root: type(X)(in_unit(X.X, root), X.M))
+in_unit.register(Masked, lambda X, root, of_weights=1.0: type(X)(in_unit(X.X, root), of_weights * X.M))
 matrix.has_own_half_steps.register(Masked, lambda X: isinstance(X, Weighted) or matrix.has_own_half_steps(X.X))
 matrix.is_completed.register(Masked, lambda X: True)
 matrix.weight.register(Masked, lambda X: jnp.sum(matrix.entries(X)[1]))

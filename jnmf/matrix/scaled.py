@@ -11,15 +11,18 @@ from jnmf import matrix
 class Scaled(NamedTuple):
     """root² X, an array or another kind, root a power of two, without a copy of X: root is put on what is multiplied.
 
+    Weights of its own count `of_weights` times, another power of two.
+
     With a power of two nothing is rounded, so that another unit of X changes no bit of what is computed.
     """
 
     X: Any
     root: Array
+    of_weights: Any = 1.0
 
     @property
     def T(self) -> "Scaled":
-        return Scaled(self.X.T, self.root)
+        return self._replace(X=self.X.T)
 
     @property
     def shape(self):
@@ -33,7 +36,7 @@ class Scaled(NamedTuple):
 @matrix.entries.register
 def _(X: Scaled):
     x, m = matrix.entries(X.X)
-    return X.root * (X.root * x), m
+    return X.root * (X.root * x), None if m is None else X.of_weights * m
 
 
 @matrix.product.register
@@ -49,7 +52,7 @@ def _(X: Scaled, W, H):
 def _(X: Scaled):
     if matrix.is_completed(X.X):
         return matrix.filled.dispatch(object)(X)
-    return Scaled(matrix.filled(X.X), X.root)
+    return X._replace(X=matrix.filled(X.X))
 
 
 @matrix.occupied.register
@@ -57,10 +60,12 @@ def _(X: Scaled, *of):
     return matrix.occupied.dispatch(object)(X, *of) if of else matrix.occupied(X.X)
 
 
-matrix.part.register(Scaled, lambda X, *place: Scaled(matrix.part(X.X, *place), X.root))
-matrix.take.register(Scaled, lambda X, *which: Scaled(matrix.take(X.X, *which), X.root))
-matrix.weight.register(Scaled, lambda X: matrix.weight(X.X))
-matrix.most_weight.register(Scaled, lambda X: matrix.most_weight(X.X))
+matrix.part.register(Scaled, lambda X, *place: X._replace(X=matrix.part(X.X, *place)))
+matrix.take.register(Scaled, lambda X, *which: X._replace(X=matrix.take(X.X, *which)))
+matrix.weight.register(Scaled, lambda X: matrix.weight(X.X) * (X.of_weights if matrix.is_completed(X.X) else 1))
+matrix.most_weight.register(
+    Scaled, lambda X: matrix.most_weight(X.X) * (X.of_weights if matrix.is_completed(X.X) else 1)
+)
 matrix.has_own_half_steps.register(Scaled, lambda X: matrix.has_own_half_steps(X.X))
 matrix.is_completed.register(Scaled, lambda X: matrix.is_completed(X.X))
 matrix.svd.register(Scaled, lambda X, rank: matrix.svd(matrix.entries(X)[0], rank))
@@ -69,6 +74,6 @@ matrix.mean_size.register(Scaled, lambda X: X.root * (X.root * matrix.mean_size(
 
 
 @singledispatch
-def in_unit(X, root) -> Any:
-    """root² X, for a power of two."""
-    return Scaled(X, root)
+def in_unit(X, root, of_weights=1.0) -> Any:
+    """root² X, for a power of two; weights of its own are multiplied by another one."""
+    return Scaled(X, root, of_weights)

@@ -14,7 +14,7 @@ from jnmf.numerics import unit_of
 
 
 class Stored(NamedTuple):
-    """X (m, n), of which each stored entry counts, with its weight in [0, 1] or in full: `weights`, in both orders.
+    """X (m, n), of which each stored entry counts, with its weight ≥ 0 or in full: `weights`, in both orders.
 
     The loss is Σ m d(x, z) over the stored entries. `mask="stored"` makes one.
     """
@@ -60,10 +60,10 @@ def _(X: Stored, start, size, axis):
 
 @matrix.product.register
 def _(X: Stored, W, H):
-    """(WᵀW) H + Wᵀ R with R = m (x − z) on the stored entries: Wᵀ of the X that is completed from Z = W H."""
+    """c (WᵀW) H + Wᵀ R with R = m (x − z) on the stored entries: completed from Z = W H, c the largest weight."""
     A, m = _of_rows(X, 1)
     R = A._replace(values=_weighted(m, A.values - sampled(A, H.T, W)))
-    return times(R, W).T + (W.T @ W) @ H
+    return times(R, W).T + matrix.most_weight(X) * ((W.T @ W) @ H)
 
 
 @matrix.total.register
@@ -121,7 +121,17 @@ def _(X: Stored):
     return float(X.X.num_stored) if X.weights is None else jnp.sum(X.weights[0])
 
 
-in_unit.register(Stored, lambda X, root: X._replace(X=in_unit(X.X, root)))
+@matrix.most_weight.register
+def _(X: Stored):
+    return 1.0 if X.weights is None else jnp.max(X.weights[0], initial=0)
+
+
+@in_unit.register
+def _(X: Stored, root, of_weights=1.0):
+    weights = [of_weights * _of_rows(X, axis)[1] for axis in (0, 1)]
+    return Stored(in_unit(X.X, root), None if X.weights is None else weights)
+
+
 matrix.is_completed.register(Stored, lambda X: True)
 matrix.size.register(Stored, lambda X: X.X.num_stored)
 matrix.told_by.register(Stored, lambda X: [*matrix.told_by(X.X), *([] if X.weights is None else X.weights[:1])])
@@ -149,9 +159,11 @@ class Completed(NamedTuple):
 @matrix.filled.register
 def _(X: Stored):
     A, m = _of_rows(X)
+    c = matrix.most_weight(X)
+    m = m / c
     unit = unit_of(jnp.max(jnp.abs(m * A.values), initial=0))  # the sum may leave the range of the dtype
     level = unit * (jnp.sum(m * (A.values / unit)) / jnp.sum(m))
-    both = (C._replace(values=k * (C.values - level)) for C, k in (_of_rows(X), _of_rows(X, 1)))
+    both = (C._replace(values=k / c * (C.values - level)) for C, k in (_of_rows(X), _of_rows(X, 1)))
     return Completed(X.X._make(both), level)
 
 
