@@ -143,10 +143,12 @@ def fit(
         it is NaN there, unless stop is "kkt". The loss is there that of `loss.quick`, which the half-steps have in
         hand, to eps of the sums of X and W H; the last entry, as `Fit.loss`, is exact.
 
-    mask: (m, n), booleans or weights in [0, 1]: entry (i, j) counts in the loss with its weight. The values under a
-        zero weight, NaN included, change nothing. A row without weight gets a zero row of W, a column a zero column of
-        H. MU uses the weights as they are; the others impute M ⊙ X + (1 − M) ⊙ WH before each half-step, which descends
-        too, the slower the more is missing.
+    mask: (m, n), booleans or weights ≥ 0 of any size, such as 1/σ² of measured errors: entry (i, j) counts in the loss
+        with its weight. The values under a zero weight, NaN included, change nothing. A row without weight gets a zero
+        row of W, a column a zero column of H. Weights times c are the same fit for c times the penalties, the loss c
+        times as large. MU uses the weights as they are. The others impute M/c ⊙ X + (1 − M/c) ⊙ WH before each
+        half-step, c the largest weight; that descends, the slower the less of a row or column counts. Where that is
+        less than an eighth of c, HALS, ANLS and what is made of them go by the weights (`jnmf.weighted`).
 
     progress: show iterations, loss, δ and the time left to max_iters, in a bar (with rich) or, with no terminal, text.
     callback: a function of the `Fit` so far, called about twice a second between two iterations; where it returns True,

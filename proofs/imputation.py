@@ -8,6 +8,8 @@ X̂ = M ⊙ X + (1 − M) ⊙ W H̄, the data with what is missing put in from t
 $$ Q(H) = \tfrac12 \| \hat X - W H \|^2 + F(\bar H) - \tfrac12 \| \hat X - W \bar H \|^2 $$
 
 lies above F, touches it at H̄ and has the same gradient there. So a half-step that lowers ½‖X̂ − WH‖² lowers F.
+Weights of any size are c M with c the largest and such an M: c Q lies above c F, and c Wᵀ X̂ is
+Wᵀ((c M) ⊙ X + (c − c M) ⊙ W H̄), beside c WᵀW the product that the library forms.
 
 Derivation.  Everything separates over the entries: write x, m, z = (WH)_ij, z̄ = (WH̄)_ij for one of them.
 1. x̂ − z̄ = m x + (1 − m) z̄ − z̄ = m (x − z̄).
@@ -45,6 +47,7 @@ def half(M):
 
 
 INPUTS = inputs(nonnegative)
+ANY_WEIGHTS = INPUTS.map(lambda args: (*args[:4], 20 * args[4]))
 SOME_WEIGHT = inputs(positive)  # where nothing has weight, the loss is 0 and its size no measure of rounding
 
 
@@ -90,12 +93,17 @@ def exactly_written_out(new, old, X, W, M):
 # The gradient, and the product that the library makes of it
 
 
+def largest(M):
+    return np.max(M)
+
+
 def gradient(new, old, X, W, M):
-    return jax.grad(loss)(jnp.asarray(old), X, W, M) - W.T @ W @ old
+    return jax.grad(loss)(jnp.asarray(old), X, W, M) - largest(M) * W.T @ W @ old
 
 
 def from_the_imputed(new, old, X, W, M):
-    return -W.T @ imputed(old, X, W, M)
+    c = largest(M) or 1  # without any weight, nothing is left
+    return -largest(M) * W.T @ imputed(old, X, W, M / c)
 
 
 def library(new, old, X, W, M):
@@ -104,7 +112,7 @@ def library(new, old, X, W, M):
 
 def update(old, X, W, M):
     """A half-step of the library on the imputed data; it lowers Q, and minimises it only in the limit."""
-    H, G, C = (jnp.asarray(a) for a in (old, W.T @ W, product(Masked(X, M), W, old)))
+    H, G, C = (jnp.asarray(a) for a in (old, W.T @ W, W.T @ imputed(old, X, W, M)))
     return jax.lax.fori_loop(0, 2000, lambda _, H: solvers.hals(H, G, C), H)
 
 
@@ -137,9 +145,12 @@ STATEMENTS = (
                 {"weights squared": lambda new, old, X, W, M: exactly_written_out(new, old, X, W, M * M)},
             ),
             chain(
-                INPUTS,
+                ANY_WEIGHTS,
                 (gradient, from_the_imputed, library),
-                {"imputed from the data": lambda new, old, X, W, M: -W.T @ X},
+                {
+                    "imputed from the data": lambda new, old, X, W, M: -W.T @ X,
+                    "weights taken as at most 1": lambda new, old, X, W, M: -W.T @ imputed(old, X, W, M),
+                },
             ),
         ),
     ),

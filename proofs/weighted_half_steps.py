@@ -10,23 +10,23 @@ $$ \nabla F_{:j} = G_j h - c_j, \qquad G_j = W^\top \operatorname{diag}(m)\, W +
 
 and where (W_k ⊙ W_k)ᵀm + l2 > 0, the minimiser of F over the entry H_kj ≥ 0, all others kept, is
 
-$$ H_{kj} \leftarrow \left[ H_{kj} + \frac{\left(W_k^\top (M \odot R)\right)_j - l_1 - l_2 H_{kj}}
-   {\left((W_k \odot W_k)^\top M\right)_j + l_2} \right]_+ . $$
+$$ H_{kj} \leftarrow \left[ H_{kj} + \frac{(W_k^\top (M \odot R))_j - l_1 - l_2 H_{kj}}
+   {((W_k \odot W_k)^\top M)_j + l_2} \right]_+ . $$
 
 Derivation.
 1. The entries of H in column j occur in column j of WH alone, so F is a sum over the columns, and of one it is
    f(h) = ½ Σ_i m_i (x_i − Σ_k W_ik h_k)² + l1 Σ_k h_k + ½ l2 Σ_k h_k².
-2. ∂f/∂h_k = −Σ_i W_ik m_i (x_i − (Wh)_i) + l1 + l2 h_k. Multiplied out it is Σ_l (Σ_i W_ik m_i W_il) h_l + l2 h_k
-   − Σ_i W_ik m_i x_i + l1 = (G_j h − c_j)_k: the normal equations.
-3. ∂²f/∂h_k² = Σ_i m_i W_ik² + l2 = (G_j)_kk, the denominator. f is a parabola in h_k alone, of curvature a = (G_j)_kk and
+2. ∂f/∂h_k = −Σ_i W_ik m_i (x_i − (Wh)_i) + l1 + l2 h_k. Multiplied out it is
+   Σ_l (Σ_i W_ik m_i W_il) h_l + l2 h_k − Σ_i W_ik m_i x_i + l1 = (G_j h − c_j)_k: the normal equations.
+3. ∂²f/∂h_k² = Σ_i m_i W_ik² + l2 = (G_j)_kk, the denominator. In h_k alone f is a parabola of that curvature a,
    with slope −s at h_k, s the numerator by step 2. Its vertex is at h_k + s/a.
 4. For a > 0 it rises with the distance from the vertex: the nearest point of h_k ≥ 0 is [h_k + s/a]₊. The columns do not
    meet, so the entries of the row H_k may be set together.
 5. After H_k has moved by Δ, R = X − WH is R − W_k Δ, so M ⊙ R falls by M ⊙ (W_k Δ): the next row sees it so. ∎
 
-What it teaches.  Weights cost a Gram matrix for each column, m n r² in all, or, for a sweep of HALS, none: 3 m n r. Where
-all weights of a column are multiplied by c, so are G_j and c_j but for the penalties: with penalties times c nothing
-changes. Where they are all 0 and there is no penalty, nothing moves.
+What it teaches.  Weights cost a Gram matrix for each column, m n r² in all, or, for a sweep of HALS, none: 3 m n r.
+Where all weights of a column are multiplied by c, so are G_j and c_j but for the penalties: with penalties times c
+nothing changes. Where they are all 0 and there is no penalty, nothing moves.
 """
 
 from typing import Any
@@ -34,63 +34,49 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from hypothesis import strategies as st
 
 from jnmf import weighted
 from jnmf.factors import Factors
 from jnmf.matrix.masked import Weighted
+from jnmf.numerics import unit_of
 from jnmf.objective import Objective, objective
 from proofs.hals_row_update import vertex
 from proofs.kernel import Statement, chain, exact_chain, holds
-from proofs.strategies import nonnegative, positive, problems
+from proofs.strategies import nonnegative, problems
 
 
-def inputs(X, W, H, l1, l2):
-    """X, W, H and the penalties with weights beside them: those of another drawn matrix, its zeros too."""
-    return X, W, H, l1, l2
-
-
-def weights_of(X):
-    """Weights from 0 to 20 that are drawn with X: another one of them, whatever the entries are, is as good."""
-    M = np.roll(np.abs(X), 1, axis=0) * 2
-    return M + 0 * X
-
-
-def cost(X, W, H, l1, l2):
-    return (weights_of(X) * (X - W @ H) ** 2).sum() / 2 + l1 * H.sum() + l2 * (H * H).sum() / 2
+@st.composite
+def weighted_problems(draw):
+    """X, the weights, W, H, l1 and l2: weights from 0 to 1024 that repeat, and zero rows and columns of them."""
+    X, W, H, l1, l2 = draw(problems(num_penalties=2))
+    return X, draw(nonnegative(X.shape)) * draw(st.sampled_from((1, 512))), W, H, l1, l2
 
 
 # The gradient, and the normal equations
 
 
 @jax.jit
-def of_library(X, M, W, H, l1, l2):
+def autodiff(X, M, W, H, l1, l2):
     return jax.grad(lambda H: objective(Weighted(X, M), Factors(W, H), Objective(l1_H=l1, l2_H=l2)))(H)
 
 
-def autodiff(X, W, H, l1, l2):
-    return of_library(X, jnp.asarray(weights_of(X)), W, H, l1, l2)
+def from_the_residual(X, M, W, H, l1, l2):
+    return -W.T @ (M * (X - W @ H)) + l1 + l2 * H
 
 
-def from_the_residual(X, W, H, l1, l2):
-    return -W.T @ (weights_of(X) * (X - W @ H)) + l1 + l2 * H
-
-
-def normal_equations(X, W, H, l1, l2, gram=lambda W, m: (W * m[:, None]).T @ W):
+def normal_equations(X, M, W, H, l1, l2, gram=lambda W, m: (W * m[:, None]).T @ W):
     eye = np.eye(len(H), dtype=int)
-    columns = zip(X.T, weights_of(X).T, H.T, strict=True)
+    columns = zip(X.T, M.T, H.T, strict=True)
     return np.array([(gram(W, m) + l2 * eye) @ h - (W.T @ (m * x) - l1) for x, m, h in columns]).T
 
 
 @jax.jit
-def handed_to_the_solver(X, M, W, H, l1, l2):
+def library_normal_equations(X, M, W, H, l1, l2):
     """G h − c of what `weighted.exact` gives to its solver, in the units of W and M."""
     found = weighted.exact(Weighted(X, M), W, H, l1, l2, lambda h, G, c: G @ h - c)
     of_W, of_M = (unit_of(jnp.max(A, axis=0)) for A in (W, M))
     return found * (of_W * of_W)[:, None] * of_M[None, :]
-
-
-def library_normal_equations(X, W, H, l1, l2):
-    return handed_to_the_solver(X, jnp.asarray(weights_of(X)), W, H, l1, l2)
 
 
 # The sweep
@@ -99,8 +85,8 @@ def library_normal_equations(X, W, H, l1, l2):
 def sweep(entry):
     """The link that sets each row in turn, an entry of it to entry(k, x, m, W, h, l1, l2)."""
 
-    def link(X, W, H, l1, l2):
-        H, M = H.copy(), weights_of(X)
+    def link(X, M, W, H, l1, l2):
+        H = H.copy()
         for k, j in np.ndindex(H.shape):
             H[k, j] = entry(k, X[:, j], M[:, j], W, H[:, j], l1, l2)
         return H
@@ -149,19 +135,15 @@ def weights_squared(k, x, m, W, h, l1, l2):
 
 
 @jax.jit
-def swept(X, M, W, H, l1, l2):
+def library_sweep(X, M, W, H, l1, l2):
     return weighted.hals(Weighted(X, M), W, H, l1, l2)
 
 
-def library_sweep(X, W, H, l1, l2):
-    return swept(X, jnp.asarray(weights_of(X)), W, H, l1, l2)
-
-
-def old_residual(X, W, H, l1, l2):
+def old_residual(X, M, W, H, l1, l2):
     """All rows from the residual of the old H."""
-    M = weights_of(X)
     a, s = (W * W).T @ M + l2, W.T @ (M * (X - W @ H)) - l1 - l2 * H
-    return np.array([[vertex(a[k, j], a[k, j] * H[k, j] + s[k, j], H[k, j]) for j in range(H.shape[1])] for k in range(len(H))])
+    new = [vertex(a[index], a[index] * H[index] + s[index], H[index]) for index in np.ndindex(H.shape)]
+    return np.array(new).reshape(H.shape)
 
 
 # The exact half-step
@@ -172,11 +154,10 @@ def solved(X, M, W, H, l1, l2):
     return weighted.exact(Weighted(X, M), W, H, l1, l2)
 
 
-def optimality(X, W, H, l1, l2, solution: Any = solved):
+def optimality(X, M, W, H, l1, l2, solution: Any = solved):
     """KKT of the weighted problem at what `weighted.exact` returns."""
-    h = np.asarray(solution(X, jnp.asarray(weights_of(X)), W, H, l1, l2))
-    slope = from_the_residual(X, W, h, l1, l2)
-    M = weights_of(X)
+    h = np.asarray(solution(X, M, W, H, l1, l2))
+    slope = from_the_residual(X, M, W, h, l1, l2)
     size = np.max(W.T @ (M * (X + W @ h)) + l1 + l2 * h) + 1
     return {
         "no entry is negative": np.max(-h, initial=0),
@@ -185,8 +166,11 @@ def optimality(X, W, H, l1, l2, solution: Any = solved):
     }
 
 
-WITHOUT = lambda X, W, H, l1, l2: max(optimality(X, W, H, l1, l2, lambda X, M, *rest: solved(X, 0 * M + 1, *rest)).values())
-INPUTS = problems(X=nonnegative, factors=nonnegative, num_penalties=2)
+def without_weights(*args):
+    return max(optimality(*args, solution=lambda X, M, *rest: solved(X, 0 * M + 1, *rest)).values())
+
+
+INPUTS = weighted_problems()
 CONTROLS = {
     "the denominator without weights": without_weights_below,
     "weights squared above": weights_squared,
@@ -204,7 +188,7 @@ STATEMENTS = (
                 (autodiff, from_the_residual, normal_equations, library_normal_equations),
                 {
                     "one Gram matrix for all": lambda *args: normal_equations(*args, gram=lambda W, m: W.T @ W),
-                    "l1 with the sign flipped": lambda X, W, H, l1, l2: normal_equations(X, W, H, -l1, l2),
+                    "l1 with the sign flipped": lambda X, M, W, H, l1, l2: normal_equations(X, M, W, H, -l1, l2),
                 },
             ),
             chain(
@@ -215,7 +199,7 @@ STATEMENTS = (
             exact_chain(
                 INPUTS, (parabola_through_three_points, row_from_normal_equations, row_from_the_residual), CONTROLS
             ),
-            holds(INPUTS, optimality, {"without weights": WITHOUT}),
+            holds(INPUTS, optimality, {"without weights": without_weights}),
         ),
     ),
 )

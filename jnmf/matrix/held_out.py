@@ -108,7 +108,8 @@ matrix.is_completed.register(Without, lambda X: True)
 matrix.occupied.register(Without, lambda X, *of: matrix.occupied(X.X, *of))
 matrix.extremes.register(Without, lambda X: matrix.extremes(X.X))
 matrix.size.register(Without, lambda X: X.X.num_stored)
-in_unit.register(Without, lambda X, root: Without(in_unit(X.X, root), X.places))
+matrix.most_weight.register(Without, lambda X: 1.0)
+in_unit.register(Without, lambda X, root, of_weights=1.0: Without(in_unit(X.X, root), X.places))  # which are 0 or 1
 
 
 class Plus(NamedTuple):
