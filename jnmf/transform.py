@@ -60,7 +60,7 @@ def _least_squares(X, H, algorithm):
 
     def rows(X, _):
         x, m = matrix.entries(X)
-        of_M = None if m is None else unit_of(most(lax.stop_gradient(m)))  # weights have units, too
+        of_M = unit_of(most(lax.stop_gradient(jnp.ones_like(x) if m is None else m)))  # weights have units, too
         m = None if m is None else m / of_M[:, None]
         of_X = unit_of(most(lax.stop_gradient(x if m is None else m * x)))
         x, to_X = x / of_X[:, None], 1 / of_X

@@ -56,13 +56,13 @@ def exact(X, W, H, l1, l2, solve=nonnegative_least_squares.exact):
     X (m, n) with weights, W (m, r), H (r, n), where the search starts -> H (r, n).
     """
 
-    def column(x, m, h, l1, l2, W):
+    def column(W, x, m, h, l1, l2):
         G = (W * m[:, None]).T @ W + jnp.diag(l2)
         return solve(h[:, None], G, (W.T @ (m * x) - l1)[:, None])[:, 0]
 
     def columns(x, m, W, H, l1, l2):
         at_a_time = max(1, NUMBERS // (W.size + len(H) ** 2))
-        return lax.map(lambda one: column(*one, W), (x.T, m.T, H.T, l1.T, l2.T), batch_size=at_a_time).T
+        return lax.map(lambda one: column(W, *one), (x.T, m.T, H.T, l1.T, l2.T), batch_size=at_a_time).T
 
     return _in_units(columns, X, W, H, l1, l2)
 

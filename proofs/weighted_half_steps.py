@@ -18,10 +18,10 @@ Derivation.
    f(h) = ½ Σ_i m_i (x_i − Σ_k W_ik h_k)² + l1 Σ_k h_k + ½ l2 Σ_k h_k².
 2. ∂f/∂h_k = −Σ_i W_ik m_i (x_i − (Wh)_i) + l1 + l2 h_k. Multiplied out it is
    Σ_l (Σ_i W_ik m_i W_il) h_l + l2 h_k − Σ_i W_ik m_i x_i + l1 = (G_j h − c_j)_k: the normal equations.
-3. ∂²f/∂h_k² = Σ_i m_i W_ik² + l2 = (G_j)_kk, the denominator. In h_k alone f is a parabola of that curvature a,
+3. ∂²f/∂h_k² = Σ_i m_i W_ik² + l2 = (G_j)_kk, the denominator. In h_k alone f is a parabola of curvature a,
    with slope −s at h_k, s the numerator by step 2. Its vertex is at h_k + s/a.
-4. For a > 0 it rises with the distance from the vertex: the nearest point of h_k ≥ 0 is [h_k + s/a]₊. The columns do not
-   meet, so the entries of the row H_k may be set together.
+4. For a > 0 it rises with the distance from the vertex: the nearest point of h_k ≥ 0 is [h_k + s/a]₊. The columns do
+   not meet, so the entries of the row H_k may be set together.
 5. After H_k has moved by Δ, R = X − WH is R − W_k Δ, so M ⊙ R falls by M ⊙ (W_k Δ): the next row sees it so. ∎
 
 What it teaches.  Weights cost a Gram matrix for each column, m n r² in all, or, for a sweep of HALS, none: 3 m n r.

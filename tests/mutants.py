@@ -55,7 +55,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("losses/negative_binomial.py", "* (self.alpha / (z + self.alpha))", "* self.alpha"),
     ("losses/negative_binomial.py", "* divide(x, z) - t)", "* divide(x, z))"),
     ("losses/negative_binomial.py", "min(most, math.sqrt(alpha / least))", "most"),
-    ("units.py", "jnp.ldexp(jnp.asarray(of_W), 2 * unit.H)", "jnp.ldexp(jnp.asarray(of_W), 2 * unit.W)"),
+    ("units.py", "2 * unit.H + unit.M", "2 * unit.W + unit.M"),
     ("transform.py", "loss.second_derivative(z, z)", "loss.second_derivative(x, z)"),
     ("transform.py", "10 * STEPS, 2 * LENGTHS", "10 * STEPS, LENGTHS"),
     ("losses/negative_binomial.py", "0.5 if ridge else 1.0", "1.0"),

@@ -34,7 +34,7 @@ from jnmf.loops import last_factors
 from jnmf.matrix.masked import Masked, Weighted, of_weights
 
 X, START = problem()
-X, START = np.asarray(X), Factors(*map(np.asarray, START))
+X = np.asarray(X)
 RNG = np.random.default_rng(5)
 WIDE = 10 ** RNG.uniform(-3, 1, X.shape) * (RNG.random(X.shape) < 0.8)
 DEFAULT = Extrapolated(Accelerated(HALS()))

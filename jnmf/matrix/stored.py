@@ -128,8 +128,8 @@ def _(X: Stored):
 
 @in_unit.register
 def _(X: Stored, root, of_weights=1.0):
-    weights = [of_weights * _of_rows(X, axis)[1] for axis in (0, 1)]
-    return Stored(in_unit(X.X, root), None if X.weights is None else weights)
+    weights = X.weights if X.weights is None else tuple(of_weights * m for m in X.weights)
+    return Stored(in_unit(X.X, root), weights)
 
 
 matrix.is_completed.register(Stored, lambda X: True)
