@@ -122,14 +122,12 @@ class Extrapolated(Combinator):
         new, moved = self._kept(s, H, ahead_H, Wt, risen)
         return new, residual_info(X, new.factors, self)._replace(moved=moved)
 
-    def _kept(self, s, H, ahead_H, Wt, risen, **products):
+    def _kept(self, s, H, ahead_H, Wt, risen, **of_X):
         """The next state, ahead or back, by how much the objective has risen; and whether that is a move."""
         accepted = ~(risen > 0)  # NaN too, so that a divergent run is seen
         moved = accepted | (s.weight**2 < jnp.finfo(risen.dtype).eps)  # without weight it was a plain step: settled
         weight, cap = jnp.minimum(s.cap, self.growth * s.weight), jnp.minimum(1, self.cap_growth * s.cap)
-        ahead = ExtrapolatedState(
-            Wt, ahead_H, H, _ahead(Wt, s.Wt, s), weight, cap, half_square=s.half_square, **products
-        )
+        ahead = ExtrapolatedState(Wt, ahead_H, H, _ahead(Wt, s.Wt, s), weight, cap, half_square=s.half_square, **of_X)
         back = s._replace(previous_H=s.H, start_Wt=s.Wt, start_WtX=s.WtX, weight=s.weight / self.decay, cap=s.weight)
         return lax.cond(accepted, lambda: ahead, lambda: back), moved
 
