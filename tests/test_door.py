@@ -302,10 +302,10 @@ OPTIONS = [
     ({"init": GOOD}, r"init .*expected one of 'random'"),
     ({"mask": np.ones((3, 3))}, r"mask: expected the shape of X, \(12, 9\), got \(3, 3\)"),
     ({"mask": MASK.T}, r"got \(9, 12\); did you pass its transpose\?"),
-    ({"mask": 2 * MASK}, r"weights in \[0, 1\], got values from 0 to 2"),
+    ({"mask": -2.0 * MASK}, r"a finite number of at least 0 .* negative, the least -2, the first at"),
     ({"mask": -1.0 * MASK}, "booleans or weights"),
     ({"mask": 0 * MASK}, "expected a positive weight, got all zeros"),
-    ({"mask": np.full(MASK.shape, np.nan)}, r"weights in \[0, 1\], got NaN or inf, the first at \(0, 0\)"),
+    ({"mask": np.full(MASK.shape, np.nan)}, r"negative, NaN, inf or beyond float\d\d, the first at \(0, 0\)"),
     ({"mask": "stored"}, r'booleans or weights, got \'stored\'; "stored" is for a sparse X'),
     ({"mask": scipy.sparse.csr_array(MASK)}, r"mask: expected a dense matrix, got sparse csr_array"),
 ]
