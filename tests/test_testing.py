@@ -207,7 +207,8 @@ class Unmasked(Right):
         new, _ = alternate(X, state, self)
         W, H = new.factors
         HXt = matrix.product(X.T, H.T, W.T)
-        return new, gram_info(new.factors, HXt, H @ H.T, new.WtX, W.T @ W, new.half_square, self)
+        WtX, half_square = matrix.product(X, W, H), 0.5 * matrix.square(X)
+        return new, gram_info(new.factors, HXt, H @ H.T, WtX, W.T @ W, half_square, self)
 
 
 class Indexing(Right):
@@ -223,7 +224,7 @@ class Overshooting(RightDescending):
         if not matrix.is_completed(X):
             return new, info
         new = new._replace(H=jnp.maximum(new.H + 2 * (new.H - state.H), 0))
-        return new._replace(WtX=matrix.product(X, *new.factors)), residual_info(X, new.factors, self)
+        return new, residual_info(X, new.factors, self)
 
 
 class Partial(HALS):
@@ -246,9 +247,9 @@ class Lopsided(Right):
 
     def step(self, X, state):
         new, _ = alternate(X, state, self)
-        HHt = new.H @ new.H.T
-        new = new._replace(Wt=self.half_step(new.Wt, HHt, matrix.product(X.T, new.H.T, new.Wt), self.l1_W, self.l2_W))
-        new = new._replace(WtX=matrix.product(X, *new.factors))
+        (W, H), c = new.factors, matrix.most_weight(X)
+        Wt = self.half_step(W.T, c * (H @ H.T), matrix.product(X.T, H.T, W.T), self.l1_W, self.l2_W)
+        new = new._replace(W=Wt.T) if matrix.is_completed(X) else new._replace(Wt=Wt, WtX=matrix.product(X, Wt.T, H))
         return new, residual_info(X, new.factors, self)
 
 
