@@ -466,6 +466,7 @@ WRONG_KINDS = [
     (a_kind(entries=lambda X: (X.A, 0.5 * jnp.ones_like(X.A))), matrices.is_completed_as_declared),
     (a_kind(product=lambda X, W, H: W.T @ X.A + 1), "product("),
     (a_kind(weight=lambda X: 1.0), "weight("),
+    (a_kind(most_weight=lambda X: 2.0), "most_weight("),
     (a_kind(square=lambda X: 0.5 * jnp.sum(X.A**2)), "square("),
     (
         a_kind(
