@@ -45,14 +45,14 @@ LIGHT = 1 / 8  # the mean weight of a row or column, of the largest of all, belo
 
 def of_weights(X, M):
     """X with weights that are known: `Weighted` where a row or column has so little that imputation would crawl."""
-    return Masked(X, M) if on_host(lambda: _is_light(M)) else Weighted(X, M)
+    return Masked(X, M) if on_host(lambda: _least_share(M)) >= LIGHT else Weighted(X, M)
 
 
 @jax.jit
-def _is_light(M):
+def _least_share(M):
     """The majoriser of a column with mean weight w is, of the largest c, about c/w times too steep."""
     least = [jnp.min(jnp.where(mean > 0, mean, 1)) for mean in (jnp.mean(M / jnp.max(M), axis=axis) for axis in (0, 1))]
-    return jnp.minimum(*least) >= LIGHT
+    return jnp.minimum(*least)
 
 
 @matrix.entries.register
