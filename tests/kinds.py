@@ -10,12 +10,7 @@ from jax import Array
 from support import problem
 
 import jnmf
-<<<<<<< HEAD
 from jnmf import matrix, streamed
-from jnmf.matrix.held_out import Plus, Without
-=======
-from jnmf import matrix
->>>>>>> 333fc76 (Order of imports)
 from jnmf.matrix import masked
 from jnmf.matrix.held_out import Plus, Without
 from jnmf.matrix.low_rank import LowRank

@@ -287,7 +287,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("matrix/sparse.py", "- jnp.vdot(XHt, W) + of_zeros", "- jnp.vdot(XHt, W)"),
     ("matrix/sparse.py", "beyond_zeros=True)) + loss.of_zeros(W, H)", "beyond_zeros=True))"),
     ("matrix/sparse.py", "values = jnp.append(values, 0)", "pass"),
-    ("matrix/stored.py", "+ (W.T @ W) @ H", ""),
+    ("matrix/stored.py", "+ matrix.most_weight(X) * ((W.T @ W) @ H)", ""),
     ("matrix/held_out.py", "jnp.maximum(positive - times(A, H.T), 0)", "positive"),
     ("matrix/held_out.py", "return whole - jnp.sum((z + 0.5 * dz_there) * dz_there)", "return whole"),
     ("matrix/held_out.py", "matrix.weight(X.X) - X.places.num_stored", "matrix.weight(X.X)"),
