@@ -12,6 +12,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -65,11 +66,16 @@ def choose(entered: "Entered", algorithm) -> Unit | None:
     return None if half == 0 and not checks.is_traced(M) and M == 0 else Unit(half, half, M)
 
 
+@jax.jit  # the blocks of an eager call would be a program each time
+def _exponent_of_weights(X):
+    return jnp.frexp(most_weight(X))[1] - 1
+
+
 def _of_weights(X, enough: int):
     """The exponent of the largest weight where it is as far from 1 as an X that has a unit, else 0."""
     if not is_completed(X):
         return 0
-    exponent = lambda: jnp.frexp(lax.stop_gradient(most_weight(X)))[1] - 1
+    exponent = lambda: _exponent_of_weights(lax.stop_gradient(X))
     if checks.is_traced(X):
         M = exponent()
         return jnp.where(jnp.abs(M) > enough, M, 0)

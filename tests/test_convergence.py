@@ -33,6 +33,7 @@ COVER = [c for i, c in enumerate(COMBINATIONS) if (i % 6) in ((0, 4), (1, 5), (2
 # Those that take thousands of iterations, or repeat what two others do, are in the slow table alone.
 ONLY_SLOW = ("MU 0.5", "Accelerated MU", "Extrapolated ANLS", "PGD backtracking", "MU penalised")
 REPEATED = [("ANLS", "float32", "loss"), ("PGD", "float64", "delta"), ("MU", "float32", "delta")]
+REPEATED += [("MU KL", "float32", "loss"), ("default", "float32", "delta"), ("HALS inner", "float64", "delta")]
 COVER = [c for c in COVER if c[0] not in ONLY_SLOW and c not in REPEATED]
 
 

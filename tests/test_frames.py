@@ -69,11 +69,11 @@ MESSAGES = [
     (lambda: fit(frame(np.nan, rows=pd.date_range("2020-01-01", periods=M)), 2), r"row Timestamp\('2020-01-03 00:00"),
     # Masks.
     (
-        lambda: fit(GOOD, 2, mask=frame() * 0 + frame(2.0).where(frame(2.0) == 2, 0)),
-        f"from 0 to 2, the first at {NAMED}",
+        lambda: fit(GOOD, 2, mask=frame() * 0 - frame(2.0).where(frame(2.0) == 2, 0)),
+        f"negative, the least -2, the first at {NAMED}",
     ),
-    (lambda: fit(frame(), 2, mask=MISSING * 0 + 1), f"mask: .* got NaN or inf, the first at {NAMED}"),
-    (lambda: fit(GOOD, 2, mask=(2.0 * (GOOD == GOOD[2, 3])).tolist()), r"from 0 to 2, the first at \(2, 3\)"),
+    (lambda: fit(frame(), 2, mask=MISSING * 0 + 1), f"mask: .* NaN, inf or beyond float64, the first at {NAMED}"),
+    (lambda: fit(GOOD, 2, mask=(-2.0 * (GOOD == GOOD[2, 3])).tolist()), r"the least -2, the first at \(2, 3\)"),
     (
         lambda: fit(frame(), 2, mask=frame().assign(geneA="b")),
         "mask: expected numbers in every column, got str in 'gene",

@@ -68,8 +68,11 @@ def test_the_table_has_every_kind_and_function():
     assert set(CELLS.values()) == {"yes", "no"}
 
 
+OFTEN = ("fit", "fit, KL", "objective")  # the others are tried by the tests of the kinds, too
+
+
 @pytest.mark.filterwarnings("ignore:.*components are dead")
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", [pytest.param(f, marks=() if f in OFTEN else pytest.mark.slow) for f in FUNCTIONS])
 def test_the_cells_of_a_function(function):
     call = FUNCTIONS[function]
     for kind, (X, mask, dense, weights) in KINDS.items():

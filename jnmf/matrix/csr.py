@@ -43,7 +43,7 @@ def times(A: Csr, D, transpose: Csr | None = None):
 def sampled(A: Csr, B, C):
     """(B Cᵀ) at the places of A, one number an entry, for B (m, r) and C (n, r)."""
     B, C = jnp.asarray(B), jnp.asarray(C)
-    if not A.values.size:
+    if not A.rows.size:
         return jnp.zeros(0, B.dtype)
     at = lambda place: jnp.sum(B[place[0]] * C[place[1]])
     return lax.map(at, (A.rows, A.columns), batch_size=max(1, NUMBERS // B.shape[1]))
