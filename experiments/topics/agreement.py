@@ -69,7 +69,7 @@ def plot(arrays: Arrays) -> dict[str, Any]:
     figure.colorbar(drawn, ax=left, label="share of the collection")
     right.plot(loss, informed, "o", color=BLUE, label="mutual information")
     right.plot(loss, pure, "s", color=ORANGE, label="purity")
-    right.set(xlabel="KL divergence, a word of X", ylim=(0, 1.02), title="every start")
+    right.set(xlabel="KL divergence per word of X", ylim=(0, 1.02), title="every start")
     right.grid(alpha=0.3)
     right.legend(fontsize="small")
     return {"agreement": figure}
