@@ -1,6 +1,6 @@
 """jnmf: nonnegative matrix factorisation X ≈ W H as pure JAX functions."""
 
-from jnmf import init, losses, minibatch, plot, solvers, warm_start
+from jnmf import init, losses, minibatch, plot, solvers, terms, warm_start
 from jnmf.accelerated import Accelerated
 from jnmf.algorithm import Algorithm, Frobenius
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
@@ -76,6 +76,7 @@ __all__ = [
     "svd_rmse",
     "sweep",
     "sweep_similarity",
+    "terms",
     "transform",
     "warm_start",
 ]

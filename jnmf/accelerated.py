@@ -59,11 +59,11 @@ class Accelerated(Combinator):
         return alternate(X, state, self)
 
     def half_steps(self, X):
-        m, n = X.shape
-        return self._repeated(m, n), self._repeated(n, m)
+        (m, n), (of_H, of_W) = X.shape, self.algorithm.half_steps(X)
+        return self._repeated(of_H, m, n), self._repeated(of_W, n, m)
 
-    def _repeated(self, m: int, n: int):
-        """The half-step for a factor (r, n) whose G and C are formed from m rows."""
+    def _repeated(self, inner, m: int, n: int):
+        """The half-step `inner`, repeated, for a factor (r, n) whose G and C are formed from m rows."""
 
         def half_step(H, G, C, l1, l2):
             # Before the ridge is added: a component that is zero, or is there for the padding alone, does not count.
@@ -73,7 +73,7 @@ class Accelerated(Combinator):
 
             def once(carry):
                 H, k, _, first_move = carry
-                new = self.algorithm.half_step(H, G, C, l1, l2)
+                new = inner(H, G, C, l1, l2)
                 move = jnp.linalg.norm(new - H)
                 return new, k + 1, move, jnp.where(k == 0, move, first_move)
 

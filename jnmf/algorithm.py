@@ -9,7 +9,7 @@ The penalties are those of the objective
 
     D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖²,
 
-with no scaling by m, n or r.
+with no scaling by m, n or r, and with the terms `on_W` and `on_H` of `jnmf.terms` added.
 """
 
 from functools import partial
@@ -23,6 +23,7 @@ from jnmf.matrix import has_own_half_steps, is_completed, most_weight, product, 
 from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import Pytree
 from jnmf.solvers import ridge
+from jnmf.terms import together
 
 
 class Info(NamedTuple):
@@ -80,6 +81,10 @@ class Algorithm(Objective):
     exact: ClassVar[bool] = False  # at the least objective: another half-step would change nothing
     separable: ClassVar[bool] = False  # each column of H, and row of W, is updated by itself, given G
     scales: ClassVar[bool] = False  # the same of 2ᵃ W and 2ᵇ H for 2ᵃ⁺ᵇ X, with penalties and steps in their units
+    takes_terms: ClassVar[bool] = False  # the step lowers the objective with `on_W` and `on_H`
+    definite: ClassVar[bool] = False  # G must be positive semidefinite
+    entrywise: ClassVar[bool] = False  # the solver takes project=, for a set that is an interval in each entry
+    projects: ClassVar[bool] = False  # and for any other
     steps: ClassVar[Any] = None  # the step sizes of H and of W, where they are given: they have units
 
     def init(self, X, factors: Factors) -> Any:
@@ -90,13 +95,17 @@ class Algorithm(Objective):
         """One iteration."""
         raise NotImplementedError(f"{type(self).__name__} needs step(self, X, state) -> (state, info)")
 
+    def check_terms(self) -> None:
+        super().check_terms()
+        together.check_honoured(self)
+
     def is_late(self, X) -> bool:
         """Whether a step knows `Info.start_loss` and `start_kkt`, and has to look for those of its end."""
         return False
 
 
 class Frobenius(Algorithm):
-    """Alternating half-steps on the normal equations. A method is its solver (H, G, C) -> H.
+    """Alternating half-steps on the normal equations, with the terms. A method is its solver (H, G, C) -> H.
 
     One iteration forms two products with X: H Xᵀ for W, and WᵀX for the next H. Where X is read, one reading gives
     both to a method that is `separable`. The loss and both gradients of the new
@@ -110,17 +119,24 @@ class Frobenius(Algorithm):
                 return H + self.weight * (solvers.hals(H, G, C) - H)
     """
 
+    takes_terms: ClassVar[bool] = True
+
     def solve(self, H, G, C):
         """H (r, n) ≥ 0 that lowers ½⟨H, G H⟩ − ⟨C, H⟩, G (r, r), C (r, n): see `jnmf.solvers`."""
         raise NotImplementedError(f"{type(self).__name__} needs a solver, solve(self, H, G, C) -> H")
 
-    def half_step(self, H, G, C, l1, l2):
-        """`solve` with the penalties put into G = WᵀW and C = WᵀX."""
-        return self.solve(H, ridge(G, l2), C - l1)
+    def half_step(self, H, G, C, l1, l2, **within):
+        """`solve` with the penalties put into G = WᵀW and C = WᵀX; within the set that a `project` tells, if any."""
+        return self.solve(H, ridge(G, l2), C - l1, **within)
 
     def half_steps(self, X):
-        """The half-step for H and that for Wᵀ."""
-        return self.half_step, self.half_step
+        """The half-step for H and that for Wᵀ, with their terms."""
+        return self.with_terms(self.half_step, self.half_step)
+
+    def with_terms(self, of_H, of_W):
+        on_W = together.transposed(self.on_W)
+        by_projection = self.nonnegative_gram
+        return together.in_half_step(of_H, self.on_H, by_projection), together.in_half_step(of_W, on_W, by_projection)
 
     weighted_half_step: ClassVar[Any] = None  # (self, X, W, H, l1, l2) -> H, by the weights of the entries of X
 
@@ -145,6 +161,8 @@ class Combinator(Pytree):
     l1_H = property(lambda self: self.algorithm.l1_H)
     l2_W = property(lambda self: self.algorithm.l2_W)
     l2_H = property(lambda self: self.algorithm.l2_H)
+    on_W = property(lambda self: self.algorithm.on_W)
+    on_H = property(lambda self: self.algorithm.on_H)
     nonnegative_data = property(lambda self: self.algorithm.nonnegative_data)
     keeps_zeros = property(lambda self: self.algorithm.keeps_zeros)
     separable = property(lambda self: self.algorithm.separable)
@@ -183,7 +201,10 @@ OWN = "a method of your own declares it by descends: ClassVar[bool] = True"
 def half_steps_of(X, algorithm):
     """(W, H) -> H and (W, H) -> W, the half-steps on an X that `is_completed`."""
     own = algorithm.weighted_half_step if has_own_half_steps(X) else None
-    of_H, of_W = (own, own) if own else (partial(imputed, half_step) for half_step in algorithm.half_steps(X))
+    of_H, of_W = (
+        own if own and not together.listed(on) else partial(imputed, half_step)  # which takes no terms
+        for half_step, on in zip(algorithm.half_steps(X), (algorithm.on_H, algorithm.on_W), strict=True)
+    )
     return (
         lambda W, H: of_H(X, W, H, algorithm.l1_H, algorithm.l2_H),
         lambda W, H: of_W(X.T, H.T, W.T, algorithm.l1_W, algorithm.l2_W).T,
@@ -215,7 +236,8 @@ def alternate(X, state, algorithm, start: Factors | None = None):
     H = half_step_H(start_H, Wt @ Wt.T, WtX, algorithm.l1_H, algorithm.l2_H)
     HHt = H @ H.T
     update = lambda Wt, HXt: half_step_W(Wt, HHt, HXt, algorithm.l1_W, algorithm.l2_W)
-    HXt, Wt, WtX = products(X, start_Wt, H, update, algorithm.separable)
+    separable = algorithm.separable and together.separable(algorithm.on_W)
+    HXt, Wt, WtX = products(X, start_Wt, H, update, separable)
     factors, WtW = Factors(Wt.T, H), Wt @ Wt.T
     new = GramState(Wt, H, WtX, half_square)
     return new, gram_info(factors, HXt, HHt, WtX, WtW, half_square, algorithm)
@@ -226,10 +248,11 @@ def gram_info(factors: Factors, HXt, HHt, WtX, WtW, half_square, algorithm) -> I
     W, H = factors
     loss = jnp.maximum(half_square - jnp.vdot(HXt, W.T) + 0.5 * jnp.vdot(WtW, HHt), 0)
     gradients = with_penalty(Factors((HHt @ W.T - HXt).T, WtW @ H - WtX), factors, algorithm)
-    kkt = projected_gradient_norm(factors, gradients)
+    kkt = projected_gradient_norm(factors, gradients, algorithm)
     return Info(loss + penalty(factors, algorithm), kkt, rounding=jnp.finfo(loss.dtype).eps * half_square)
 
 
 def residual_info(X, factors, algorithm) -> Info:
     """`Info` from W H itself."""
-    return Info(objective(X, factors, algorithm), projected_gradient_norm(factors, gradient(X, factors, algorithm)))
+    kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm), algorithm)
+    return Info(objective(X, factors, algorithm), kkt)

@@ -38,6 +38,7 @@ class MU(Frobenius):
     descends: ClassVar[bool] = True
     separable: ClassVar[bool] = True
     scales: ClassVar[bool] = True
+    entrywise: ClassVar[bool] = True
 
     def __post_init__(self):
         loss = losses.BetaDivergence(beta=2.0 if self.beta is None else self.beta) if self.loss is None else self.loss
@@ -75,12 +76,12 @@ class MU(Frobenius):
         if self.uses_normal_equations(X):
             return alternate(X, state, self, start)
         start = state if start is None else start
-        half_step = multiplicative.half_step_and_start(X, state.W, start.H, self.loss, self.l1_H, self.l2_H)
-        H, value, gradient = half_step
-        W = multiplicative.half_step_W(X, start.W, H, self.loss, self.l1_W, self.l2_W)
+        penalties = self.l1_H, self.l2_H, self.on_H
+        H, value, gradient = multiplicative.half_step_and_start(X, state.W, start.H, self.loss, *penalties)
+        W = multiplicative.half_step_W(X, start.W, H, self.loss, self.l1_W, self.l2_W, self.on_W)
         info = residual_info(X, Factors(W, H), self)
         if start is state:  # from points further on it is the loss of neither
-            kkt = projected_gradient_norm(state, with_penalty(gradient, state, self))
+            kkt = projected_gradient_norm(state, with_penalty(gradient, state, self), self)
             info = info._replace(start_loss=value + penalty(state, self), start_kkt=kkt)
         return Factors(W, H), info
 
@@ -97,13 +98,14 @@ class HALS(Frobenius):
     descends: ClassVar[bool] = True
     separable: ClassVar[bool] = True
     scales: ClassVar[bool] = True
+    entrywise: ClassVar[bool] = True
 
     def __post_init__(self):
         checks.count(self.inner, "HALS(inner=…)", 1)
         object.__setattr__(self, "inner", int(self.inner))
 
-    def solve(self, H, G, C):
-        return lax.fori_loop(0, self.inner, lambda _, H: solvers.hals(H, G, C), H)
+    def solve(self, H, G, C, **within):
+        return lax.fori_loop(0, self.inner, lambda _, H: solvers.hals(H, G, C, **within), H)
 
     def weighted_half_step(self, X, W, H, l1, l2):
         return weighted.hals(X, W, H, l1, l2, self.inner)
@@ -120,9 +122,12 @@ class ALS(Frobenius):
 
     separable: ClassVar[bool] = True
     scales: ClassVar[bool] = True
+    definite: ClassVar[bool] = True
+    entrywise: ClassVar[bool] = True
+    projects: ClassVar[bool] = True
 
-    def solve(self, H, G, C):
-        return solvers.least_squares(H, G, C)
+    def solve(self, H, G, C, **within):
+        return solvers.least_squares(H, G, C, **within)
 
 
 class PGD(Frobenius):
@@ -135,6 +140,8 @@ class PGD(Frobenius):
 
     step_size: Any = None
     scales: ClassVar[bool] = True
+    entrywise: ClassVar[bool] = True
+    projects: ClassVar[bool] = True
 
     @property
     def descends(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -154,14 +161,13 @@ class PGD(Frobenius):
                 raise ValueError(f'PGD(step_size=…): expected None, a number or "backtracking", got {self.step_size!r}')
             object.__setattr__(self, "step_size", solvers.BACKTRACKING)
 
-    def solve(self, H, G, C):
-        return solvers.projected_gradient(H, G, C, self.step_size)
+    def solve(self, H, G, C, **within):
+        return solvers.projected_gradient(H, G, C, self.step_size, **within)
 
     def half_steps(self, X):
         if self.steps is None:
             return super().half_steps(X)
-        of_H, of_W = (replace(self, step_size=step_size).half_step for step_size in self.steps)
-        return of_H, of_W
+        return self.with_terms(*(replace(self, step_size=step_size).half_step for step_size in self.steps))
 
 
 class ANLS(Frobenius):
@@ -178,6 +184,7 @@ class ANLS(Frobenius):
     separable: ClassVar[bool] = True
     scales: ClassVar[bool] = True
     exact: ClassVar[bool] = True
+    definite: ClassVar[bool] = True
 
     def __post_init__(self):
         if self.solver not in nonnegative_least_squares.METHODS:

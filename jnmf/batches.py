@@ -21,6 +21,7 @@ from jnmf.pausing import Interrupted
 from jnmf.pytree import Pytree
 from jnmf.results import Status, saved
 from jnmf.stopping import Rule, until_stopped
+from jnmf.terms import together
 
 WORKING_MEMORY = 2**29  # bytes that the members of one batch may take, when `batch_size` is left open
 CACHE = 2**21  # bytes of factors and products that a CPU iterates on at a time; twice as fast as a whole batch
@@ -74,6 +75,8 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
     """
     if batch_size is not None:
         checks.count(batch_size, "batch_size", 1)
+    for rank in ranks:
+        together.check_shapes(algorithm, entered.X.shape, int(rank))
     X, unit, jobs = entered.X, units.choose(entered, algorithm), []
     for bucket in buckets(ranks):
         pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
@@ -209,7 +212,8 @@ def _batch(
     def member(shared, each):
         (X, algorithm, tol), (own, start) = shared, each
         A = study.view(X, own)
-        fitted = _fitted(A, loops.zero_where_empty(A, start), algorithm, tol, num_iters, max_iters)
+        start = loops.feasible(loops.zero_where_empty(A, start, algorithm), algorithm)
+        fitted = _fitted(A, start, algorithm, tol, num_iters, max_iters)
         return fitted._replace(scores=study.scores(X, own, fitted.factors, algorithm))
 
     return _of_each(member, (X, algorithm, tol), (own, starts), at_a_time, num_devices)

@@ -118,6 +118,8 @@ def algorithm(value) -> None:
     value.loss.check()
     for name in ("l1_W", "l1_H", "l2_W", "l2_H"):
         number(getattr(value, name), name)
+    if hasattr(value, "check_terms"):  # of another that has an objective, it is all that it has
+        value.check_terms()
     steps = getattr(value, "step_size", None)
     for step_size in steps if isinstance(steps, tuple) else (steps,):
         if isinstance(step_size, numbers.Real | np.ndarray | jax.Array):

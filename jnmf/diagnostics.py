@@ -9,10 +9,11 @@ from jnmf.matrix import as_read, cast
 from jnmf.numerics import in_dtype
 from jnmf.objective import Objective, gradient, projected_gradient_norm
 from jnmf.objective import objective as of_matrices
+from jnmf.terms import together
 
 
 def objective(X, factors, algorithm=None, *, mask=None):
-    """D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², a scalar, from the residual itself.
+    """D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖² + terms, a scalar, from the residual itself.
 
     X (m, n), W (m, r), H (r, n), or a `Fit`; `mask` as in `fit`; algorithm None is the Frobenius loss without
     penalties. In the dtype of the three together, at least float32. W H is never held whole, and without cancellation
@@ -36,11 +37,13 @@ def _entered(X, factors, algorithm, mask, *, nonnegative: bool):
     """What comes in, in one dtype."""
     X = door.enter(X, mask).X
     algorithm = Objective() if algorithm is None else algorithm
+    nonnegative = nonnegative and not (together.signed(algorithm.on_W) or together.signed(algorithm.on_H))
     factors = door.factors(factors, X.shape, name="", nonnegative=nonnegative)
+    together.check_shapes(algorithm, X.shape, factors.W.shape[1])
     dtype = jnp.promote_types(X.dtype, factors.W.dtype)
     return cast(X, dtype), *in_dtype(dtype, factors, algorithm)
 
 
 @jax.jit  # the blocks of an eager call would be a program each time
 def _kkt_residual(X, factors: Factors, algorithm):
-    return projected_gradient_norm(factors, gradient(X, factors, algorithm))
+    return projected_gradient_norm(factors, gradient(X, factors, algorithm), algorithm)

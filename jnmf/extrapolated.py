@@ -1,5 +1,6 @@
 """`Extrapolated`: each half-step starts ahead of where the last one ended."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -9,10 +10,10 @@ from jnmf import solvers
 from jnmf.algorithm import OWN, Combinator, gram_info, half_steps_of, residual_info, wrapped
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed, product, products, square
-from jnmf.numerics import project_nonnegative
 from jnmf.objective import rise
 from jnmf.pytree import positional
 from jnmf.solvers import ridge
+from jnmf.terms import together
 
 
 class ExtrapolatedState(NamedTuple):
@@ -98,26 +99,34 @@ class Extrapolated(Combinator):
         if is_completed(X):
             return self._completed_step(X, s)
         half_step_H, half_step_W = self.algorithm.half_steps(X)
-        H = project_nonnegative(half_step_H(s.H, s.start_Wt @ s.start_Wt.T, s.start_WtX, self.l1_H, self.l2_H))
-        ahead_H = project_nonnegative(_ahead(H, s.previous_H, s))
+        within_H, within_Wt = self._sets()
+        H = within_H(half_step_H(s.H, s.start_Wt @ s.start_Wt.T, s.start_WtX, self.l1_H, self.l2_H))
+        ahead_H = within_H(_ahead(H, s.previous_H, s))
         HHt = ahead_H @ ahead_H.T
-        update = lambda Wt, HXt: project_nonnegative(half_step_W(Wt, HHt, HXt, self.l1_W, self.l2_W))
-        HXt, Wt, WtX = products(X, s.start_Wt, ahead_H, update, self.separable)
+        update = lambda Wt, HXt: within_Wt(half_step_W(Wt, HHt, HXt, self.l1_W, self.l2_W))
+        separable = self.separable and together.separable(self.on_W)
+        HXt, Wt, WtX = products(X, s.start_Wt, ahead_H, update, separable)
         WtW = Wt @ Wt.T
         start_WtX = _ahead(WtX, s.WtX, s)  # the product with the next start_Wt, at no cost
 
         # From (W, H) to (W, H̄), then to (W⁺, H̄).
         risen = solvers.difference(s.H, ahead_H, ridge(s.WtW, self.l2_H), s.WtX - self.l1_H)
         risen += solvers.difference(s.Wt, Wt, ridge(HHt, self.l2_W), HXt - self.l1_W)
+        risen += together.rise(self.on_H, s.H, ahead_H) + together.rise(together.transposed(self.on_W), s.Wt, Wt)
         new, moved = self._kept(s, H, ahead_H, Wt, risen, WtW=WtW, HXt=HXt, WtX=WtX, start_WtX=start_WtX)
         info = gram_info(new.factors, new.HXt, new.H @ new.H.T, new.WtX, new.WtW, new.half_square, self)
         return new, info._replace(moved=moved)
 
+    def _sets(self):
+        """The projections onto where H and Wᵀ may lie."""
+        return partial(together.project, self.on_H), partial(together.project, together.transposed(self.on_W))
+
     def _completed_step(self, X, s):
         half_step_H, half_step_W = half_steps_of(X, self.algorithm)
-        H = project_nonnegative(half_step_H(s.start_Wt.T, s.H))
-        ahead_H = project_nonnegative(_ahead(H, s.previous_H, s))
-        Wt = project_nonnegative(half_step_W(s.start_Wt.T, ahead_H).T)
+        within_H, within_Wt = self._sets()
+        H = within_H(half_step_H(s.start_Wt.T, s.H))
+        ahead_H = within_H(_ahead(H, s.previous_H, s))
+        Wt = within_Wt(half_step_W(s.start_Wt.T, ahead_H).T)
         risen = rise(X, s.factors, Factors(Wt.T, ahead_H), self)
         new, moved = self._kept(s, H, ahead_H, Wt, risen)
         return new, residual_info(X, new.factors, self)._replace(moved=moved)

@@ -24,6 +24,7 @@ from jnmf.pausing import Interrupted, Pieces
 from jnmf.results import Fit, Status, Trace
 from jnmf.resuming import Running
 from jnmf.stopping import Progress, Rule
+from jnmf.terms import together
 
 TOL, MAX_ITERS = 1e-4, 500
 DEFAULT = Extrapolated(Accelerated(HALS()))
@@ -59,9 +60,11 @@ def run(
     if record is not None and not callable(record):
         raise TypeError(f"record: expected a function (old, new, info) or None, got {record!r}")
     start = door.factors(factors, entered.X.shape, name="")
+    together.check_shapes(algorithm, entered.X.shape, start.W.shape[1])
     start, algorithm = in_dtype(entered.X.dtype, start, algorithm)
     unit, start = units.start(units.choose(entered, algorithm), start)
     algorithm = units.algorithm(unit, algorithm)
+    start = feasible(start, algorithm)
     of_record = None if record is trace else unit  # a Trace may leave the range: its unit is taken out on the host
     X = units.matrix(unit, entered.X)
     end, recorded = _run(X, start, algorithm, of_record, num_iters=num_iters, record=record, every=every)
@@ -195,7 +198,8 @@ def fit(
         unit, X, start = initial_factors(entered, rank, init, key, algorithm)
         (start,) = in_dtype(X.dtype, start)
         tol, max_iters = TOL if tol is None else tol, MAX_ITERS if max_iters is None else max_iters
-        running, p = resuming.running(X, unit, algorithm, tol, max_iters, rule), start
+        running = resuming.running(X, unit, algorithm, tol, max_iters, rule)
+        p: Any = feasible(start, running.in_unit)
     else:
         if init != "random" or not isinstance(key, int) or key != 0:
             raise ValueError("resume: expected neither init nor key beside it; init= starts anew from a fit's factors")
@@ -291,12 +295,15 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
     X = units.matrix(unit, entered.X)
     if rank is not None:
         rank = checks.rank(rank, X.shape)
+        together.check_shapes(algorithm, X.shape, rank)
     elif not given:
         raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
     if given or callable(init):
         in_unit = getattr(init, "in_units", False)  # those of `warm_start`; others see X as it is
         start = init if given else as_read(X, init(inits.as_key(key), filled(X if in_unit else entered.X), rank))
-        (start,) = in_dtype(X.dtype, door.factors(start, X.shape, rank))
+        nonnegative = not (together.signed(algorithm.on_W) or together.signed(algorithm.on_H))
+        (start,) = in_dtype(X.dtype, door.factors(start, X.shape, rank, nonnegative=nonnegative))
+        together.check_shapes(algorithm, X.shape, start.W.shape[1])
         unit, start = (unit, start) if in_unit else units.start(unit, start)
     else:
         checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
@@ -304,8 +311,8 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
         door.some_positive(start, entered)
     if not entered.positive:
-        start = zero_where_empty(X, start)
-    elif init != "random":  # in memory of its own, which `fit` gives away
+        start = zero_where_empty(X, start, algorithm)
+    if init != "random":  # in memory of its own, which `fit` gives away
         start = jax.tree.map(jnp.copy, start)
     if algorithm.keeps_zeros and init != "random":
         start = _movable(X, start, algorithm, given)
@@ -327,11 +334,25 @@ def _movable(X, start: Factors, algorithm, given: bool) -> Factors:
 
 
 @jax.jit
-def zero_where_empty(X, factors: Factors) -> Factors:
-    """Rows of W and columns of H that belong to empty rows and columns of X are zero at every optimum: start there."""
+def zero_where_empty(X, factors: Factors, algorithm) -> Factors:
+    """Rows of W and columns of H that belong to empty rows and columns of X are zero at every optimum: start there.
 
+    A factor with terms is left as it is: they may say otherwise.
+    """
     rows, columns = occupied(X)
-    return Factors(factors.W * rows[:, None], factors.H * columns[None, :])
+    W, H = factors
+    return Factors(
+        W if together.penalties(algorithm.on_W) else W * rows[:, None],
+        H if together.penalties(algorithm.on_H) else H * columns[None, :],
+    )
+
+
+def feasible(start: Factors, algorithm) -> Factors:
+    """The start, where the constraints among the terms let it be."""
+    W, H = start
+    if together.constraint(algorithm.on_W) is not None:
+        W = together.feasible(together.transposed(algorithm.on_W), W.T).T
+    return Factors(W, together.feasible(algorithm.on_H, H))
 
 
 def _padded_with_nan(trace: Trace, num_iters, check_every: int, numpy) -> Trace:
@@ -357,7 +378,7 @@ _advance_traced = jax.jit(stopping.advance, static_argnames="rule")
 
 def _num_dead(factors: Factors, numpy=np):
     W, H = map(numpy.asarray, factors)
-    return numpy.sum(~(numpy.any(W > 0, axis=0) & numpy.any(H > 0, axis=1)))
+    return numpy.sum(~(numpy.any(W != 0, axis=0) & numpy.any(H != 0, axis=1)))
 
 
 def _warn_of_nonfinite(found: Fit) -> None:

@@ -26,6 +26,7 @@ from jnmf.losses import BetaDivergence
 from jnmf.numerics import divide, in_dtype, power
 from jnmf.results import saved
 from jnmf.solvers import ridge
+from jnmf.terms import together
 from jnmf.transform import updated
 
 DEFAULT = Accelerated(HALS())
@@ -156,6 +157,10 @@ def _checked(algorithm):
     if not hasattr(algorithm, "half_steps"):
         raise ValueError(
             f"minibatch: expected a method with a half-step, as Accelerated(HALS()) or MU(), got {algorithm!r}"
+        )
+    if together.listed(algorithm.on_W) or together.listed(algorithm.on_H):
+        raise ValueError(
+            f"minibatch: expected no terms, since W is that of a batch alone, got {algorithm!r}; l1 and l2 may be given"
         )
     if not algorithm.loss.quadratic:
         if not isinstance(algorithm.loss, BetaDivergence):

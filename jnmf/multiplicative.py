@@ -1,14 +1,17 @@
 """The multiplicative update for any loss: the half-step (X, W, H) -> H that sees X, and starts it can leave."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jnmf import matrix
 from jnmf.factors import Factors
 from jnmf.numerics import divide, power, unit_of
+from jnmf.terms import together
 
 
-def half_step(X, W, H, loss, l1=0.0, l2=0.0):
+def half_step(X, W, H, loss, l1=0.0, l2=0.0, on=()):
     r"""H ⊙ [ Wᵀ negative(X, Z) ⊘ (Wᵀ positive(X, Z) + l1 + l2 H) ]^γ with Z = W H and γ = loss.exponent.
 
     X (m, n), W (m, r), H (r, n), all ≥ 0 -> H (r, n), same dtype. It minimises a majoriser of D(X, WH) + l1 ΣH +
@@ -16,13 +19,17 @@ def half_step(X, W, H, loss, l1=0.0, l2=0.0):
     Z^{β−1}; KL (β = 1, γ = 1) is H ⊙ [Wᵀ(X ⊘ WH)] ⊘ Wᵀ1, Lee and Seung 2001, eq. 5; all β: Févotte and Idier 2011,
     eq. 4.1; with penalties: Tan and Févotte 2013, table 1.
 
+    `on`: terms (`jnmf.terms`) with ΔG ≥ 0: ΔG H and what is negative of ΔC stand beside the penalties, and what is
+    positive of ΔC in the numerator, since −c h lies below −c h̄ (1 + log h/h̄), of the exponent of the loss's own part or
+    a larger one.
+
     A `Masked` X weighs the entries under both products. An entry of H that is 0 stays 0; where the quotient is 0/0, H
     has no effect on the loss and becomes 0.
     """
-    return half_step_and_start(X, W, H, loss, l1, l2)[0]
+    return half_step_and_start(X, W, H, loss, l1, l2, on)[0]
 
 
-def half_step_and_start(X, W, H, loss, l1=0.0, l2=0.0):
+def half_step_and_start(X, W, H, loss, l1=0.0, l2=0.0, on=()):
     """`half_step`, and of the W, H that it starts from D(X, WH), to eps of the sums of X and W H, and its gradient.
 
     The gradient is the difference of the two parts, to eps of their sums. What is not used is not computed.
@@ -30,26 +37,43 @@ def half_step_and_start(X, W, H, loss, l1=0.0, l2=0.0):
     scale = unit_of(jnp.max(W, axis=0))[:, None]  # in which the largest entries of each component of W are about 1
     negative, positive, unit, value, of_W = matrix.parts_H(X, loss, W / scale.T, scale * H)
     gradient = Factors(of_W / scale.T, (positive - negative) * (unit * scale))
-    return _moved(H, negative, positive, unit * scale, loss, l1, l2), value, gradient
+    of_terms = _terms(on, H, W)
+    moved = _moved(H, negative, positive, unit * scale, loss, l1, l2, *of_terms)
+    return together.feasible(on, moved), value, gradient
 
 
-def half_step_W(X, W, H, loss, l1=0.0, l2=0.0):
+def half_step_W(X, W, H, loss, l1=0.0, l2=0.0, on=()):
     """half_step(Xᵀ, Hᵀ, Wᵀ)ᵀ, the update of W, without transposing X."""
     scale = unit_of(jnp.max(H, axis=1))[None, :]
     negative, positive, unit, _ = matrix.parts_W(X, loss, scale * W, H / scale.T)
-    return _moved(W, negative, positive, unit * scale, loss, l1, l2)
+    on = together.transposed(on)
+    *both, curved = _terms(on, W.T, H.T)
+    of_terms = [None if part is None else part.T for part in both]
+    moved = _moved(W, negative, positive, unit * scale, loss, l1, l2, *of_terms, curved)
+    return moved if together.constraint(on) is None else together.feasible(on, moved.T).T
 
 
-def _moved(H, negative, positive, unit, loss, l1, l2):
-    """The formula, for either factor, from the two parts in a unit."""
+def _terms(on, H, other):
+    """ΔG H + [−ΔC]₊, [ΔC]₊ (r, n), and whether ΔG is not 0; None without terms."""
+    if not together.penalties(on):
+        return None, None, False
+    G, C = together.pair(on, H, jnp.any(other != 0, axis=0) | jnp.any(H != 0, axis=1))
+    return G @ H + jnp.maximum(-C, 0), jnp.broadcast_to(jnp.maximum(C, 0), H.shape), jnp.any(G != 0)
+
+
+def _moved(H, negative, positive, unit, loss, l1, l2, plus=None, minus=None, curved: Any = False):
+    """The formula, for either factor, from the two parts in a unit, and what terms add to them."""
     # A penalty can outgrow the loss beyond the range of the dtype; it then wins, and is not lost.
     limits = jnp.finfo(H.dtype)
-    penalty = jnp.minimum((l1 + l2 * H) / jnp.clip(unit, limits.tiny, limits.max), limits.max)
+    in_unit = lambda penalty: jnp.minimum(penalty / jnp.clip(unit, limits.tiny, limits.max), limits.max)
+    if plus is not None:
+        l1, negative = l1 + plus, negative + in_unit(minus)
+    penalty = in_unit(l1 + l2 * H)
     ratio = divide(negative, positive + penalty)
     exponents = loss.exponent(ridge=False), loss.exponent(ridge=True)
     if exponents[0] == exponents[1]:
         return H * power(ratio, exponents[0])
-    return H * jnp.where(l2 > 0, power(ratio, exponents[1]), power(ratio, exponents[0]))
+    return H * jnp.where((l2 > 0) | curved, power(ratio, exponents[1]), power(ratio, exponents[0]))
 
 
 @jax.jit

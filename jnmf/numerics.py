@@ -30,10 +30,17 @@ def compute_dtype(dtype):
 
 
 def in_dtype(dtype, *trees):
-    """The trees with every leaf in one dtype, numbers too: so a new value is not a new program."""
-    return jax.tree.map(
-        lambda leaf: _number(leaf, dtype) if isinstance(leaf, float | int) else jnp.asarray(leaf, dtype), trees
-    )
+    """The trees with every leaf in one dtype, numbers too: so a new value is not a new program.
+
+    What has an `in_dtype` of its own is asked for it: the indices of a sparse matrix stay integers.
+    """
+
+    def converted(leaf):
+        if hasattr(leaf, "in_dtype"):
+            return leaf.in_dtype(dtype)
+        return _number(leaf, dtype) if isinstance(leaf, float | int) else jnp.asarray(leaf, dtype)
+
+    return jax.tree.map(converted, trees, is_leaf=lambda node: hasattr(node, "in_dtype"))
 
 
 def _number(value, dtype):

@@ -1,4 +1,4 @@
-"""The objective D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², its gradient and its optimality."""
+"""The objective D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖² + terms, its gradient and its optimality."""
 
 from typing import Any, ClassVar
 
@@ -9,24 +9,32 @@ from jnmf import matrix
 from jnmf.factors import Factors
 from jnmf.losses.beta_divergence import frobenius
 from jnmf.pytree import Pytree
+from jnmf.terms import together
 
 
 class Objective(Pytree):
-    """Which objective: the loss and the penalties. An algorithm is an objective and a way to lower it."""
+    """Which objective: the loss, the penalties and `jnmf.terms`. An algorithm is an objective and a way to lower it."""
 
     loss: ClassVar[Any] = frobenius
     l1_W: Any = 0.0
     l1_H: Any = 0.0
     l2_W: Any = 0.0
     l2_H: Any = 0.0
+    on_W: Any = ()
+    on_H: Any = ()
+
+    def check_terms(self) -> None:
+        """Raise TypeError or ValueError for what are no terms; a method also refuses those it cannot honour."""
+        together.check_types(self)
 
 
 def penalty(factors: Factors, algorithm):
-    """l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖², a scalar."""
+    """l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖² + the values of the terms, a scalar."""
     W, H = factors
     l1 = algorithm.l1_W * jnp.sum(W) + algorithm.l1_H * jnp.sum(H)
     l2 = lambda weight, A: jnp.where(weight != 0, weight * jnp.sum(A * A), 0)  # 0 · inf is no penalty
-    return l1 + 0.5 * (l2(algorithm.l2_W, W) + l2(algorithm.l2_H, H))
+    terms = together.value(together.transposed(algorithm.on_W), W.T) + together.value(algorithm.on_H, H)
+    return l1 + 0.5 * (l2(algorithm.l2_W, W) + l2(algorithm.l2_H, H)) + terms
 
 
 @jax.jit
@@ -49,7 +57,9 @@ def rise(X, old: Factors, new: Factors, algorithm):
     loss = matrix.square_rise(X, old, change)
     l1 = algorithm.l1_W * jnp.sum(new.W - old.W) + algorithm.l1_H * jnp.sum(new.H - old.H)
     l2 = lambda weight, A, B: jnp.where(weight != 0, 0.5 * weight * jnp.vdot(B - A, A + B), 0)  # as in `penalty`
-    return loss + l1 + l2(algorithm.l2_W, old.W, new.W) + l2(algorithm.l2_H, old.H, new.H)
+    penalties = l1 + l2(algorithm.l2_W, old.W, new.W) + l2(algorithm.l2_H, old.H, new.H)
+    of_W = together.rise(together.transposed(algorithm.on_W), old.W.T, new.W.T)
+    return loss + penalties + of_W + together.rise(algorithm.on_H, old.H, new.H)
 
 
 def gradient(X, factors: Factors, algorithm) -> Factors:
@@ -58,24 +68,21 @@ def gradient(X, factors: Factors, algorithm) -> Factors:
 
 
 def with_penalty(gradients: Factors, factors: Factors, algorithm) -> Factors:
-    """The gradients of the loss with those of the penalties, l1 + l2·W and l1 + l2·H, added."""
-    return Factors(
-        gradients.W + algorithm.l1_W + algorithm.l2_W * factors.W,
-        gradients.H + algorithm.l1_H + algorithm.l2_H * factors.H,
-    )
+    """The gradients of the loss with those of the penalties, l1 + l2·W and l1 + l2·H, and of the terms, added."""
+    W, H = factors
+    of_W = gradients.W + algorithm.l1_W + algorithm.l2_W * W
+    of_H = gradients.H + algorithm.l1_H + algorithm.l2_H * H
+    if together.listed(algorithm.on_W):
+        of_W = together.with_gradient(of_W.T, together.transposed(algorithm.on_W), W.T, H.T).T
+    return Factors(of_W, together.with_gradient(of_H, algorithm.on_H, H, W))
 
 
-def projected_gradient_norm(factors: Factors, gradients: Factors):
+def projected_gradient_norm(factors: Factors, gradients: Factors, algorithm):
     """‖∇ᴾ‖: the gradient, without its positive entries where the factor is 0 (Lin 2007, eqs. 19 and 20).
 
     It is 0 exactly at the points that satisfy KKT. An entry below eps times the largest of its component counts as 0.
+    Under a constraint of `jnmf.terms` it is the projected gradient on that.
     """
-
-    def projected(A, grad, axis):
-        zero = A <= jnp.finfo(A.dtype).eps * jnp.max(A, axis=axis, keepdims=True)
-        return jnp.where(zero, jnp.minimum(grad, 0), grad)
-
-    return jnp.hypot(
-        jnp.linalg.norm(projected(factors.W, gradients.W, 0)),
-        jnp.linalg.norm(projected(factors.H, gradients.H, 1)),
-    )
+    of_W = together.slope(together.transposed(algorithm.on_W), factors.W.T, gradients.W.T)
+    of_H = together.slope(algorithm.on_H, factors.H, gradients.H)
+    return jnp.hypot(jnp.linalg.norm(of_W), jnp.linalg.norm(of_H))

@@ -49,20 +49,21 @@ def difference(old, new, G, C):
     return jnp.vdot(G @ (0.5 * (old + new)) - C, new - old)
 
 
-def hals(H, G, C):
+def hals(H, G, C, project=lambda row, k: project_nonnegative(row)):
     """One sweep over the rows, each set to the exact minimiser of q in that row: [(C_k − Σ_{j≠k} G_kj H_j) / G_kk]₊.
 
     Cichocki, Zdunek and Amari 2007; Gillis and Glineur 2012, eq. 2.5. A row with G_kk = 0 (its column of W is zero)
     has no effect on the fit and is left as it is, so that it can come back; an l1 penalty makes it 0.
+    project(row, k): onto another interval in each entry of the k-th row, in which the minimum then is.
     """
     d = jnp.diag(G)[:, None]
     # The row less its own term is C_k/G_kk − A_k H, with A_kk = 0. Where G_kk = 0, A_k = −e_k and C_k ≤ 0.
     A = divide(G, d) - jnp.eye(len(G), dtype=G.dtype)
     D = jnp.where(d > 0, divide(C, d), jnp.where(C < 0, -jnp.inf, 0))
-    return lax.fori_loop(0, len(G), lambda k, H: H.at[k].set(project_nonnegative(D[k] - A[k] @ H)), H)
+    return lax.fori_loop(0, len(G), lambda k, H: H.at[k].set(project(D[k] - A[k] @ H, k)), H)
 
 
-def least_squares(H, G, C):
+def least_squares(H, G, C, project=project_nonnegative):
     """[G⁻¹C]₊: the unconstrained minimiser of q, projected (projected ALS; Berry et al. 2007, section 3.3).
 
     G⁻¹ is the pseudo-inverse, so a rank-deficient G gives the minimum-norm solution, as `lstsq` does. Since G holds
@@ -74,7 +75,7 @@ def least_squares(H, G, C):
     unit = jnp.max(diagonal)
     pseudo_inverse = partial(jnp.linalg.pinv, rtol=G.shape[0] * jnp.finfo(G.dtype).eps, hermitian=True)
     inverse = one_by_one(pseudo_inverse)(divide(G, unit))
-    return jnp.where(diagonal[:, None] > 0, project_nonnegative(inverse @ divide(C, unit)), 0)
+    return project(jnp.where(diagonal[:, None] > 0, inverse @ divide(C, unit), 0))
 
 
 SQUARINGS = 26  # r^(2⁻²⁶) is 1 to the digits of float32, and to 1e-7 at r = 1000
@@ -119,7 +120,7 @@ class Backtracking(NamedTuple):
 BACKTRACKING = Backtracking()
 
 
-def projected_gradient(H, G, C, step_size: Array | float | Backtracking | None = None):
+def projected_gradient(H, G, C, step_size: Array | float | Backtracking | None = None, project=project_nonnegative):
     """[H − η (G H − C)]₊ with step size η (Lin 2007, eq. 8).
 
     `step_size` None: η = 1/‖G‖₂, the Lipschitz constant of the gradient, with which q never rises. A number: that η.
@@ -129,11 +130,11 @@ def projected_gradient(H, G, C, step_size: Array | float | Backtracking | None =
     if step_size is None:
         step_size = divide(1, spectral_norm(G))
     elif isinstance(step_size, Backtracking):
-        step_size = backtracking_step(H, G, gradient)
-    return project_nonnegative(H - step_size * gradient)
+        step_size = backtracking_step(H, G, gradient, project=project)
+    return project(H - step_size * gradient)
 
 
-def backtracking_step(H, G, gradient, sufficient_decrease=0.01):
+def backtracking_step(H, G, gradient, sufficient_decrease=0.01, project=project_nonnegative):
     """The first of η₀, η₀/2, η₀/4, … with q(H⁺) − q(H) ≤ σ⟨∇q, H⁺ − H⟩ (Lin 2007, eq. 13; σ = 0.01, η₀ = 1/max G_kk).
 
     ‖G‖₂ ≤ tr G ≤ r·max G_kk and every η ≤ 1/‖G‖₂ passes, so at most log₂ r halvings are needed: a loop of fixed
@@ -141,7 +142,7 @@ def backtracking_step(H, G, gradient, sufficient_decrease=0.01):
     """
 
     def halve_if_needed(_, step_size):
-        D = project_nonnegative(H - step_size * gradient) - H
+        D = project(H - step_size * gradient) - H
         linear = jnp.vdot(gradient, D)
         enough = (1 - sufficient_decrease) * linear + 0.5 * jnp.vdot(D, G @ D) <= 0
         return jnp.where(enough, step_size, step_size / 2)

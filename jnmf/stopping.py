@@ -65,7 +65,7 @@ def begin(X, factors: Factors, algorithm, room: int, rule: Rule) -> Progress:
     if rule.stop == "loss":
         first = objective(X, factors, algorithm)
     elif rule.stop == "kkt":
-        first = projected_gradient_norm(factors, gradient(X, factors, algorithm))
+        first = projected_gradient_norm(factors, gradient(X, factors, algorithm), algorithm)
     nothing = jnp.zeros(room, X.dtype)
     with_kkt = rule.kkt or rule.stop == "kkt" or not is_late(X, algorithm, rule)
     trace = Trace(nothing, nothing, nothing if with_kkt else None)
@@ -181,7 +181,9 @@ def finish(X, p: Progress, algorithm, tol, dtype, rule: Rule) -> Fit:
     loss = objective(X, Factors(W.astype(X.dtype), H.astype(X.dtype)), algorithm)
     status, trace = p.status, p.trace
     if is_late(X, algorithm, rule):
-        kkt = None if trace.kkt is None else projected_gradient_norm(p.factors, gradient(X, p.factors, algorithm))
+        kkt = None
+        if trace.kkt is not None:
+            kkt = projected_gradient_norm(p.factors, gradient(X, p.factors, algorithm), algorithm)
         trace = with_last(trace, p.num_iters, loss, kkt)
         if rule.stop == "kkt":
             ended = (status == Status.MAX_ITERS) & (p.num_iters > 0) & (tol > 0) & (kkt <= tol * p.first)

@@ -9,6 +9,7 @@ from jnmf.algorithms import HALS
 from jnmf.factors import Factors, relative_change
 from jnmf.numerics import divide, in_dtype, power, unit_of
 from jnmf.results import Fit
+from jnmf.terms import together
 
 UPDATES = 1000  # at most
 STEPS = 50  # of Newton's method after them, at most, for a convex loss
@@ -22,15 +23,26 @@ def transform(X_new, H, algorithm=None, *, mask=None):
     the loss and the penalties, those of the fit (default: Frobenius, none). Frobenius:
     `nonnegative_least_squares.exact`, whichever the algorithm was; a row that could not be solved is NaN, and an eager
     call warns. Other β: multiplicative updates, then Newton steps on the active set; the minimiser for β in [1, 2], a
-    local one else. `mask` (m, n) as in `fit`; a row without weight has zero loadings. Differentiable in X_new, H and
-    the penalties, forward and in reverse, by the implicit function theorem on the active set.
+    local one else. Terms on W count where they are the same for every row (Ridge, Lasso, SumToOne, ColumnL1); terms on
+    H, known components too, have made H and count no more. `mask` (m, n) as in `fit`; a row without weight has zero
+    loadings. Differentiable in X_new, H and the penalties, forward and in reverse, by the implicit function theorem on
+    the active set.
 
-    Raises TypeError or ValueError for arguments that are not matrices with the same number of columns.
+    Raises TypeError or ValueError for arguments that are not matrices with the same number of columns, and for terms
+    on W that say something of the rows of the fit, or of all rows together.
     """
     entered = door.enter(X_new, mask, "X_new")
-    X, H = entered.X, door.matrix(H.H if isinstance(H, Fit | Factors) else H, "H", nonnegative=True).X
     algorithm = HALS() if algorithm is None else algorithm
     checks.algorithm(algorithm)
+    free = together.signed(algorithm.on_H)
+    X, H = entered.X, door.matrix(H.H if isinstance(H, Fit | Factors) else H, "H", nonnegative=not free).X
+    for term in together.listed(algorithm.on_W):
+        if not (term.separable and term.quadratic):
+            raise ValueError(
+                f"transform: expected terms on W that are the same for every row, got {type(term).__name__}; "
+                "pass an algorithm without it, as its rows are those of the fit"
+            )
+        term.check(H.shape[0], X.shape[0])
     door.domain(entered, algorithm, "X_new")
     if X.shape[1] != H.shape[1]:
         hint = "did you pass Hᵀ?" if X.shape[1] == H.shape[0] else "both have one column for each feature"
@@ -48,14 +60,18 @@ def _least_squares(X, H, algorithm):
     # range of the dtype. The loadings W ⊙ of_H ⊘ of_X have the penalties l1 / (of_H of_X) and l2 / of_H².
     fixed_H, fixed_l2 = lax.stop_gradient((H, algorithm.l2_W))
     most = lambda A: jnp.max(jnp.abs(A), axis=1)
-    of_H = unit_of(jnp.maximum(most(fixed_H), jnp.sqrt(fixed_l2)))
+    of_G, of_C = _of_terms(algorithm.on_W, H)
+    of_H = unit_of(jnp.maximum(most(fixed_H), jnp.sqrt(fixed_l2 + jnp.diag(lax.stop_gradient(of_G)))))
     H, to_H = H / of_H[:, None], 1 / of_H  # factors: XLA would divide by a product, which can be 0
     l2 = algorithm.l2_W * to_H * to_H
     enough = jnp.sqrt(jnp.finfo(H.dtype).max)  # to make all loadings zero
 
     def solve(G, C, to_X, of_M=1):
         l1 = jnp.minimum(algorithm.l1_W * to_H[:, None] * to_X[None, :] / of_M, enough)
-        ridge = jnp.diag(jnp.minimum(l2 / of_M, enough))
+        l1 -= jnp.clip(of_C * to_H[:, None] * to_X[None, :] / of_M, -enough, enough)
+        ridge = jnp.diag(jnp.minimum(l2 / of_M, enough)) + jnp.minimum(
+            of_G * to_H[:, None] * to_H[None, :] / of_M, enough
+        )
         return nonnegative_least_squares.exact(jnp.zeros_like(C), G + ridge, C - l1)
 
     def rows(X, _):
@@ -72,6 +88,12 @@ def _least_squares(X, H, algorithm):
         return W * (of_X[:, None] / of_H[None, :])
 
     return matrix.in_blocks(rows, X, (), axis=0)
+
+
+def _of_terms(on, H):
+    """ΔG (r, r) and ΔC (r, 1) of terms that are the same for every row of W."""
+    live = jnp.any(H != 0, axis=1)
+    return together.pair(on, jnp.zeros((len(H), 1), H.dtype), live)
 
 
 @jax.jit
@@ -92,7 +114,7 @@ def updated(X, H, algorithm, settled, most: int):
 
     def update(carry):
         W, _, k = carry
-        new = multiplicative.half_step_W(X, W, H, algorithm.loss, algorithm.l1_W, algorithm.l2_W)
+        new = multiplicative.half_step_W(X, W, H, algorithm.loss, algorithm.l1_W, algorithm.l2_W, algorithm.on_W)
         return new, relative_change(Factors(W, H), Factors(new, H)), k + 1
 
     def unfinished(carry):
@@ -122,6 +144,11 @@ def _solved(x, m, w, H, algorithm):
         jnp.minimum(divide(penalty * jnp.minimum(power(c, p - (degree or 0)), limits.max), s**p) / of_m, limits.max)
         for penalty, p in ((algorithm.l1_W, 1), (algorithm.l2_W, 2))
     )
+    (G, C), of_w = _of_terms(algorithm.on_W, H), divide(c, s)
+    of_loss = power(c, -(degree or 0)) / of_m
+    scaled = lambda A, unit: jnp.where(A != 0, jnp.clip(A * unit * of_loss, -limits.max, limits.max), 0)
+    l1 = l1 - scaled(C[:, 0], of_w)
+    l2 = jnp.diag(l2) + scaled(G, of_w[:, None] * of_w[None, :])
     w = lax.stop_gradient(_newton(w * s / c, *lax.stop_gradient((x, m, H, l1, l2, algorithm.loss))))
     # A step from the solution is zero, and its derivative that of the implicit function theorem:
     # −K_FF⁻¹ ∂∇_F with K = ∇² and F the free set.
@@ -150,7 +177,7 @@ def _newton(w, x, m, H, l1, l2, loss):
 
     def judged(w):
         z = w @ H
-        objective = jnp.sum(weighted(loss.divergence(x, z))) + jnp.sum(l1 * w) + 0.5 * jnp.sum(l2 * w * w)
+        objective = jnp.sum(weighted(loss.divergence(x, z))) + jnp.sum(l1 * w) + 0.5 * w @ l2 @ w
         return objective, jnp.sum(weighted((x > 0) & (z == 0)) > 0)
 
     def improve(carry):
@@ -182,9 +209,9 @@ def _newton_step(w, x, m, H, l1, l2, loss, curvature=None):
 
     weighted = _weights(m)
     z = w @ H
-    gradient = H @ weighted(loss.derivative(x, z)) + l1 + l2 * w
+    gradient = H @ weighted(loss.derivative(x, z)) + l1 + l2 @ w
     curvature = weighted((curvature or loss.second_derivative)(x, z))
-    K = lax.stop_gradient((H * curvature[None, :]) @ H.T + jnp.diag(l2))
+    K = lax.stop_gradient((H * curvature[None, :]) @ H.T + l2)
     diagonal = jnp.diag(K)
     d = jnp.where(diagonal > 0, lax.rsqrt(diagonal), 0)
     free = lax.stop_gradient(w * diagonal > gradient)

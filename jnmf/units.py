@@ -22,6 +22,7 @@ from jnmf.factors import Factors
 from jnmf.matrix import extremes, is_completed, most_weight
 from jnmf.matrix.scaled import in_unit
 from jnmf.results import Fit, Trace, saved
+from jnmf.terms import together
 
 if TYPE_CHECKING:
     from jnmf.door import Entered
@@ -51,7 +52,8 @@ def choose(entered: "Entered", algorithm) -> Unit | None:
     both sides: the unit is taken where the largest entry is outside 1/(2 |p| + 2) of the range of exponents, and p
     counts as at least 2. Of a traced X the entries are not known: it always has a unit, 2⁰ inside of that.
     """
-    if not algorithm.scales or algorithm.loss.degree is None:
+    terms = [*together.listed(algorithm.on_W), *together.listed(algorithm.on_H)]
+    if not algorithm.scales or algorithm.loss.degree is None or any(term.degree is None for term in terms):
         return None
     enough = jnp.finfo(entered.X.dtype).maxexp // (2 * max(2, math.ceil(abs(algorithm.loss.degree))) + 2)
     M = _of_weights(entered.X, enough)
@@ -96,9 +98,9 @@ def start(unit: Unit | None, factors: Factors) -> tuple[Unit | None, Factors]:
     """Ŵ and Ĥ of given factors, and a unit of the same X in which they are equally large."""
     if unit is None:
         return None, factors
-    w, h = (jnp.frexp(jnp.max(A))[1] for A in lax.stop_gradient(factors))
+    w, h = (jnp.frexp(jnp.max(jnp.abs(A)))[1] for A in lax.stop_gradient(factors))
     a = w + (unit.X - w - h) // 2
-    told = (unit.X != 0) & (jnp.max(factors.W) > 0) & (jnp.max(factors.H) > 0)  # 2⁰: X as it is, and so the factors
+    told = (unit.X != 0) & jnp.any(factors.W != 0) & jnp.any(factors.H != 0)  # 2⁰: X as it is, and so the factors
     a = jnp.where(told, a, unit.W)
     unit = Unit(a, unit.X - a, unit.M)
     if not checks.is_traced(unit):
@@ -124,13 +126,33 @@ def algorithm(unit: Unit | None, given):
         converted["step_size"] = tuple(
             jnp.ldexp(jnp.asarray(of), p) for of, p in zip((of_H, of_W), powers, strict=True)
         )
+    for name, of_factor in (("on_W", unit.W), ("on_H", unit.H)):
+        if together.listed(getattr(given, name)):
+            converted[name] = tuple(
+                _term(term, of_factor, unit.of_loss(given.loss.degree))
+                for term in together.listed(getattr(given, name))
+            )
     return replace(given, **converted)
 
 
 def _penalty(given, name, power, unit):
-    penalty = jnp.asarray(getattr(given, name))
-    converted = jnp.ldexp(penalty, jnp.asarray(jnp.floor(power - unit.of_loss(given.loss.degree)), int))
-    return jnp.minimum(converted, jnp.sqrt(jnp.finfo(penalty.dtype).max))
+    return _weight(getattr(given, name), power - unit.of_loss(given.loss.degree))
+
+
+def _weight(weight, exponent):
+    weight = jnp.asarray(weight)
+    converted = jnp.ldexp(weight, jnp.asarray(jnp.floor(exponent), int))
+    return jnp.minimum(converted, jnp.sqrt(jnp.finfo(weight.dtype).max))
+
+
+def _term(term, of_factor, of_loss):
+    """The term of Ĥ, for H = 2^of_factor Ĥ: its lengths in that unit, its weight in that of the loss."""
+    in_unit: dict[str, Any] = {
+        name: jnp.ldexp(jnp.asarray(getattr(term, name)), -power * of_factor) for name, power in term.lengths.items()
+    }
+    if hasattr(term, "weight"):
+        in_unit["weight"] = _weight(term.weight, term.degree * of_factor - of_loss)
+    return replace(term, **in_unit)
 
 
 def factors(unit: Unit | None, found: Factors) -> Factors:

@@ -14,7 +14,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_example_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # files are left in the current folder
-    example, own, study, sparse, long = re.findall(r"```python\n(.*?)```", README, re.S)
+    example, own, term, study, sparse, long = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(example, names)
     assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)
@@ -29,6 +29,10 @@ def test_the_example_runs(capsys, tmp_path, monkeypatch):
     assert "check_algorithm(Relaxed())" in own
     exec(own.replace("check_algorithm(Relaxed())", "check_algorithm(Relaxed(), num_examples=3)"), names)
     assert names["own"].loss < 1.1 * jnmf.fit(X, 4, jnmf.HALS(l1_H=0.01)).loss
+    exec(term, names)
+    assert jnp.abs(names["compact"].W.sum(axis=1) - 1).max() < 0.1
+    assert (names["guided"].H[:2] == names["H"][:2]).all()
+    assert names["signed"].H.min() < 0 <= names["signed"].W.min()
     plt.close("all")
     for whole, part in (("range(1, 11), num_restarts=20", "(3, 4), num_restarts=3"), ("range(1, 6)", "(3, 4)")):
         assert whole in study

@@ -195,7 +195,7 @@ def test_inits_masks_and_single_components():
     residual = np.where(mask, X - single.W @ single.H, 0)
     np.testing.assert_allclose(study.rmse[1, 1], np.sqrt(np.sum(residual**2) / mask.sum()), rtol=1e-8)
     spectral = sweep(X, [2, 3], num_restarts=1, algorithm=algorithm, init="nndsvd", num_iters=5)
-    expected, _ = run(X, zero_where_empty(X, init.nndsvd(X, 3)), algorithm, num_iters=5)
+    expected, _ = run(X, zero_where_empty(X, init.nndsvd(X, 3), algorithm), algorithm, num_iters=5)
     np.testing.assert_allclose(spectral.factors(3, 0).W, expected.W, rtol=1e-8, atol=1e-11)
 
 

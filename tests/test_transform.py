@@ -155,7 +155,9 @@ def test_the_second_derivative_of_the_negative_binomial_does_not_cancel(alpha, d
 def test_newton_alone_finds_the_minimiser_from_afar(beta, penalties):
     algorithm = MU(beta=beta, **penalties)
     W = transform(X, H, algorithm)
-    newton = jax.jit(jax.vmap(lambda w, x, l1, l2: _newton(w, x, None, H, l1, l2, algorithm.loss), (0, 0, None, None)))
+    newton = jax.jit(
+        jax.vmap(lambda w, x, l1, l2: _newton(w, x, None, H, l1, jnp.diag(l2), algorithm.loss), (0, 0, None, None))
+    )
     l1, l2 = (jnp.full(R, penalty) for penalty in (algorithm.l1_W, algorithm.l2_W))
     for start in (0.01, 10.0):
         np.testing.assert_allclose(newton(jnp.full_like(W, start), X, l1, l2), W, rtol=1e-6, atol=1e-8)

@@ -46,6 +46,9 @@ class Sparse(NamedTuple):
         one = jnp.ones((1, 1), self.dtype)
         return loss.of_zeros(one, one) is not None and loss.parts(one, one, 0)[1:] == (None, None)
 
+    def in_dtype(self, dtype) -> "Sparse":
+        return matrix.cast(self, dtype)
+
     def of_each(self, f) -> "Sparse":
         """f of every stored entry."""
         return Sparse(*(A._replace(values=f(A.values)) for A in self))

@@ -97,8 +97,8 @@ def _truth(X, algorithm, factors: Factors):
     return (
         value,
         value + jnp.vdot(of_W, W) + jnp.vdot(of_H, H),
-        projected_gradient_norm(factors, gradients._replace(W=jnp.zeros_like(W))),
-        projected_gradient_norm(factors, gradients),
+        projected_gradient_norm(factors, gradients._replace(W=jnp.zeros_like(W)), algorithm),
+        projected_gradient_norm(factors, gradients, algorithm),
         jnp.hypot(jnp.linalg.norm(of_W), jnp.linalg.norm(of_H)),
     )
 

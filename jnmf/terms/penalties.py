@@ -1,0 +1,120 @@
+"""Quadratic terms: their pair does not depend on H, and they are equal to their quadratic."""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+
+from jnmf.pytree import positional
+from jnmf.terms.term import Term, check_rows, check_scalar, check_weight, per_row
+
+
+class Ridge(Term):
+    """½ Σ_k λ_k ‖H_k‖²: ΔG = diag(λ). `l2_H` is the short way to write it with one λ for all components."""
+
+    weight: Any = positional()
+    nonnegative_gram: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
+    quadratic: ClassVar[bool] = True
+    degree: ClassVar[int | None] = 2
+
+    def value(self, H):
+        return 0.5 * jnp.sum(per_row(self.weight, H) * H * H)
+
+    def pair(self, H):
+        return jnp.diag(per_row(self.weight, H)[:, 0]), 0.0
+
+
+class Lasso(Term):
+    """Σ_k λ_k Σ_j H_kj: ΔC = −λ. `l1_H` is the short way to write it with one λ for all components. Hoyer 2002."""
+
+    weight: Any = positional()
+    nonnegative_gram: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
+    quadratic: ClassVar[bool] = True
+    degree: ClassVar[int | None] = 1
+
+    def value(self, H):
+        return jnp.sum(per_row(self.weight, H) * H)
+
+    def pair(self, H):
+        return jnp.zeros((len(H), len(H)), H.dtype), -per_row(self.weight, H)
+
+
+class Target(Term):
+    """½ Σ_k λ_k ‖H_k − A_k‖² over the rows of A (k ≤ r, n), which pull the first k components: ΔG = diag(λ), ΔC = λ A.
+
+    On W, A (m, k) is given as columns. For components that should be near known ones, not equal to them (`Known`).
+    """
+
+    A: Any = positional()
+    weight: Any = positional()
+    nonnegative_gram: ClassVar[bool] = True
+    quadratic: ClassVar[bool] = True
+    degree: ClassVar[int | None] = 2
+    lengths: ClassVar[Any] = {"A": 1}
+
+    @property
+    def T(self):
+        return Target(jnp.swapaxes(self.A, -1, -2), self.weight)
+
+    def value(self, H):
+        R = H[: len(self.A)] - self.A
+        return 0.5 * jnp.sum(per_row(self.weight, R) * R * R)
+
+    def pair(self, H):
+        weights = per_row(self.weight, self.A).astype(H.dtype)
+        rest = len(H) - len(self.A)
+        return jnp.diag(jnp.pad(weights[:, 0], (0, rest))), jnp.pad(weights * self.A, ((0, rest), (0, 0)))
+
+    def check(self, r, n):
+        check_rows(self, self.A, r, n)
+        check_weight(self, len(self.A))
+
+
+class SumToOne(Term):
+    """½ λ Σ_j (Σ_k H_kj − s)²: the sums over components, of columns of H or rows of W, are pulled to s, by default 1.
+
+    ΔG = λ 11ᵀ, ΔC = λ s. Heinz and Chang 2001, who write δ for √λ and stack a row of δ on X and on W. A penalty: the
+    sums are near s, the nearer the larger λ is beside the squares of W. `Simplex` is the hard constraint.
+    """
+
+    weight: Any = positional()
+    total: Any = 1.0
+    nonnegative_gram: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
+    quadratic: ClassVar[bool] = True
+    degree: ClassVar[int | None] = 2
+    lengths: ClassVar[Any] = {"total": 1}
+
+    def value(self, H):
+        return 0.5 * self.weight * jnp.sum((jnp.sum(H, axis=0) - self.total) ** 2)
+
+    def pair(self, H):
+        ones = jnp.ones((len(H), len(H)), H.dtype)
+        return self.weight * ones, self.weight * self.total * ones[:, :1]
+
+    def check(self, r, n):
+        check_scalar(self, "weight")
+        check_scalar(self, "total")
+
+
+class ColumnL1(Term):
+    """½ λ Σ_j (Σ_k H_kj)²: sparse columns, of H ≥ 0 each with few components. ΔG = λ 11ᵀ.
+
+    Kim and Park 2007, eq. 3 (SNMF/R), who write β for it.
+    """
+
+    weight: Any = positional()
+    nonnegative_gram: ClassVar[bool] = True
+    separable: ClassVar[bool] = True
+    quadratic: ClassVar[bool] = True
+    degree: ClassVar[int | None] = 2
+
+    def value(self, H):
+        return 0.5 * self.weight * jnp.sum(jnp.sum(H, axis=0) ** 2)
+
+    def pair(self, H):
+        return self.weight * jnp.ones((len(H), len(H)), H.dtype), 0.0
+
+    def check(self, r, n):
+        check_scalar(self, "weight")

@@ -1,0 +1,92 @@
+"""What a term is."""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+
+from jnmf.pytree import Pytree
+
+
+class Term(Pytree):
+    """A term T(H) of the objective: its value, and the pair (ΔG, ΔC) that it adds to the half-problem in H.
+
+        T(H⁺) ≤ T(H) + [½⟨H⁺, ΔG H⁺⟩ − ⟨ΔC, H⁺⟩] − [½⟨H, ΔG H⟩ − ⟨ΔC, H⟩]   for all H⁺ ≥ 0, and ∇T(H) = ΔG H − ΔC,
+
+    so that whatever lowers the quadratic of G + ΔG and C + ΔC lowers the objective. Of a quadratic T the two are equal.
+    H (r, n); for a term on W it is Wᵀ. A subclass says what holds, the least when it says nothing:
+
+        class Decorrelation(terms.Term):
+            weight: float = 1.0
+            convex = False
+
+            def value(self, H):
+                return 0.5 * self.weight * (jnp.sum(jnp.sum(H, axis=0) ** 2) - jnp.sum(H * H))
+
+            def pair(self, H):
+                return self.weight * (1 - jnp.eye(len(H), dtype=H.dtype)), 0.0
+
+    A component that is zero in W and in H is there for the padding of a sweep: what a pair has for it is left out, so
+    that nothing wakes it; it must add nothing to the value.
+    """
+
+    convex: ClassVar[bool] = True  # ΔG is positive semidefinite
+    nonnegative_gram: ClassVar[bool] = False  # ΔG ≥ 0 entry by entry, as multiplicative updates need it
+    separable: ClassVar[bool] = False  # the pair is the same for each column of H, whatever the others are
+    quadratic: ClassVar[bool] = False  # the pair is the same for every H
+    degree: ClassVar[int | None] = None  # value(c H) = c^degree value(H), with `lengths` in the unit of H too; or None
+    lengths: ClassVar[Any] = {}  # field: the power of the unit of H that it has
+
+    def value(self, H) -> Any:
+        """T(H), a scalar."""
+        raise NotImplementedError(f"{type(self).__name__} needs value(self, H) -> scalar")
+
+    def pair(self, H) -> Any:
+        """ΔG (r, r), ΔC (r, n), (r, 1) or 0."""
+        raise NotImplementedError(f"{type(self).__name__} needs pair(self, H) -> (ΔG, ΔC)")
+
+    def rise(self, old, new):
+        """T(new) − T(old); of a quadratic its gradient halfway times the way, whose rounding vanishes with the way."""
+        if not self.quadratic:
+            return self.value(new) - self.value(old)
+        G, C = self.pair(old)
+        return jnp.sum((G @ (0.5 * (old + new)) - C) * (new - old))
+
+    @property
+    def T(self):
+        """The same term of Hᵀ: what has the shape of the factor, transposed."""
+        return self
+
+    def check(self, r: int, n: int) -> None:
+        """Raise ValueError unless it is a term of an (r, n) factor."""
+        check_weight(self, r)
+
+
+def check_weight(term, r: int, name: str = "weight") -> None:
+    """A number, or one for each component."""
+    shape = jnp.shape(getattr(term, name, 0.0))
+    if shape not in ((), (r,)):
+        raise ValueError(
+            f"{type(term).__name__}({name}=…): expected a number or one for each of {r} components, got shape {shape}"
+        )
+
+
+def check_scalar(term, name: str) -> None:
+    if jnp.shape(getattr(term, name)) != ():
+        shape = jnp.shape(getattr(term, name))
+        raise ValueError(f"{type(term).__name__}({name}=…): expected a number, got shape {shape}")
+
+
+def check_rows(term, A, r: int, n: int) -> None:
+    """That A has the length of the rows, and at most as many as there are components."""
+    shape, name = jnp.shape(A), type(term).__name__
+    if len(shape) != 2 or not 1 <= shape[0] <= r or shape[1] != n:
+        hint = "did you pass its transpose?" if shape == (n, r) else "on W it has columns like those of W"
+        raise ValueError(
+            f"{name}(A=…): expected at most {r} components of length {n}, as rows (k, {n}) on H or columns ({n}, k) on "
+            f"W, got (in the shape of H) {shape}; {hint}"
+        )
+
+
+def per_row(weight, H):
+    """A number, or one for each component, as (r, 1)."""
+    return jnp.broadcast_to(jnp.asarray(weight, H.dtype), (len(H),))[:, None]
