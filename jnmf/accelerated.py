@@ -59,13 +59,13 @@ class Accelerated(Combinator):
         return alternate(X, state, self)
 
     def half_steps(self, X):
-        (m, n), (of_H, of_W) = X.shape, self.algorithm.half_steps(X)
-        return self._repeated(of_H, m, n), self._repeated(of_W, n, m)
+        m, n = X.shape
+        return self.algorithm.with_terms(self._repeated(m, n), self._repeated(n, m))
 
-    def _repeated(self, inner, m: int, n: int):
-        """The half-step `inner`, repeated, for a factor (r, n) whose G and C are formed from m rows."""
+    def _repeated(self, m: int, n: int):
+        """The half-step for a factor (r, n) whose G and C are formed from m rows; the pairs of terms stay for all."""
 
-        def half_step(H, G, C, l1, l2):
+        def half_step(H, G, C, l1, l2, **within):
             # Before the ridge is added: a component that is zero, or is there for the padding alone, does not count.
             alive = (jnp.diag(G) > 0) | jnp.any(H != 0, axis=1)
             r = jnp.maximum(jnp.sum(alive), 1).astype(H.dtype)
@@ -73,7 +73,7 @@ class Accelerated(Combinator):
 
             def once(carry):
                 H, k, _, first_move = carry
-                new = inner(H, G, C, l1, l2)
+                new = self.algorithm.half_step(H, G, C, l1, l2, **within)
                 move = jnp.linalg.norm(new - H)
                 return new, k + 1, move, jnp.where(k == 0, move, first_move)
 

@@ -133,7 +133,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("terms/penalties.py", "self.weight * self.total * ones[:, :1]", "self.weight * ones[:, :1]"),
     ("terms/graph.py", "weights * (most * H - self.times(H))", "weights * (most * H + self.times(H))"),
     ("terms/graph.py", "weights * (4 * H - _of_path(H))", "weights * (2 * H - _of_path(H))"),
-    ("terms/minimum_volume.py", "self._gram(H) / self.delta)[1]", "self._gram(H))[1]"),
+    ("terms/minimum_volume.py", "jnp.maximum(Y[k, k], 1)", "Y[k, k] + 1"),
     ("terms/together.py", "C[k:] - G[k:, :k] @ A", "C[k:]"),
     ("terms/together.py", "live[:, None] & live[None, :], G, 0)", "live[:, None] | True, G, 0)"),
     ("terms/together.py", "jnp.where(live[:, None], C, 0)", "C"),

@@ -14,6 +14,7 @@ from support import N, R, problem, rounding
 import jnmf
 from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, fit, sweep, terms, transform
 from jnmf.loops import run
+from jnmf.terms.minimum_volume import inverse_and_log_determinant
 from jnmf.testing import check_term
 from jnmf.testing import terms as promises
 from jnmf.testing.promises import paragraphs
@@ -119,7 +120,7 @@ WRONG = [
 def flattened(pair, self, H):
     """Of the same gradient, but less curved: it no longer lies above."""
     G, C = pair(self, H)
-    return G / 8, C - 7 / 8 * G @ H
+    return G / 8, C - 7 / 8 * G[:, None] * H
 
 
 def logdet(self, H):
@@ -263,6 +264,17 @@ def test_the_volume_by_the_formula_of_the_paper():
         wanted[k] = np.maximum(0, wanted[k] + (C[k] - G[k] @ wanted) / G[k, k])
     found = HALS(on_W=term).half_steps(X)[1](W.T, H @ H.T, H @ X.T, 0.0, 0.0)
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("r", [1, 2, 7])
+def test_the_sweeps_by_lapack(r):
+    B = rng.standard_normal((r, 3)) * 30
+    Y = np.eye(r) + B @ B.T
+    inverse, log_det = inverse_and_log_determinant(jnp.asarray(Y))
+    np.testing.assert_allclose(inverse, np.linalg.inv(Y), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(log_det, np.linalg.slogdet(Y)[1], rtol=1e-12)
+    nearly_singular = np.eye(r) + 1e8 * np.ones((r, r))
+    assert np.isfinite(inverse_and_log_determinant(jnp.asarray(nearly_singular, jnp.float32))[1])
 
 
 # Constraints

@@ -22,7 +22,7 @@ class Constraint(Term):
         return jnp.zeros((), H.dtype)
 
     def pair(self, H):
-        return jnp.zeros((len(H), len(H)), H.dtype), 0.0
+        return jnp.zeros(len(H), H.dtype), 0.0
 
     def project(self, H, k: Any = None):
         """The nearest point of the set to H (r, n); with k, to a row (n,) that is the k-th."""

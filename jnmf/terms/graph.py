@@ -32,7 +32,10 @@ class Graph(Term):
     def pair(self, H):
         weights = per_row(self.weight, H)
         most = self.most()
-        return jnp.diag(most * weights[:, 0]), weights * (most * H - self.times(H))
+        return most * weights[:, 0], weights * (most * H - self.times(H))
+
+    def gradient(self, H):
+        return per_row(self.weight, H) * self.times(H)
 
     def rise(self, old, new):
         return 0.5 * jnp.sum(per_row(self.weight, old) * self.times(new - old) * (old + new))
@@ -72,7 +75,10 @@ class Smooth(Term):
 
     def pair(self, H):
         weights = per_row(self.weight, H)
-        return jnp.diag(4 * weights[:, 0]), weights * (4 * H - _of_path(H))
+        return 4 * weights[:, 0], weights * (4 * H - _of_path(H))
+
+    def gradient(self, H):
+        return per_row(self.weight, H) * _of_path(H)
 
     def rise(self, old, new):
         return 0.5 * jnp.sum(per_row(self.weight, old) * jnp.diff(new - old, axis=1) * jnp.diff(old + new, axis=1))

@@ -21,7 +21,7 @@ class Ridge(Term):
         return 0.5 * jnp.sum(per_row(self.weight, H) * H * H)
 
     def pair(self, H):
-        return jnp.diag(per_row(self.weight, H)[:, 0]), 0.0
+        return per_row(self.weight, H)[:, 0], 0.0
 
 
 class Lasso(Term):
@@ -37,7 +37,7 @@ class Lasso(Term):
         return jnp.sum(per_row(self.weight, H) * H)
 
     def pair(self, H):
-        return jnp.zeros((len(H), len(H)), H.dtype), -per_row(self.weight, H)
+        return jnp.zeros(len(H), H.dtype), -per_row(self.weight, H)
 
 
 class Target(Term):
@@ -64,7 +64,7 @@ class Target(Term):
     def pair(self, H):
         weights = per_row(self.weight, self.A).astype(H.dtype)
         rest = len(H) - len(self.A)
-        return jnp.diag(jnp.pad(weights[:, 0], (0, rest))), jnp.pad(weights * self.A, ((0, rest), (0, 0)))
+        return jnp.pad(weights[:, 0], (0, rest)), jnp.pad(weights * self.A, ((0, rest), (0, 0)))
 
     def check(self, r, n):
         check_rows(self, self.A, r, n)

@@ -41,15 +41,19 @@ class Term(Pytree):
         raise NotImplementedError(f"{type(self).__name__} needs value(self, H) -> scalar")
 
     def pair(self, H) -> Any:
-        """ΔG (r, r), ΔC (r, n), (r, 1) or 0."""
+        """ΔG (r, r), or its diagonal (r,); ΔC (r, n), (r, 1) or 0."""
         raise NotImplementedError(f"{type(self).__name__} needs pair(self, H) -> (ΔG, ΔC)")
+
+    def gradient(self, H):
+        """∇T(H) = ΔG H − ΔC."""
+        G, C = self.pair(H)
+        return (G @ H if jnp.ndim(G) == 2 else G[:, None] * H) - C
 
     def rise(self, old, new):
         """T(new) − T(old); of a quadratic its gradient halfway times the way, whose rounding vanishes with the way."""
         if not self.quadratic:
             return self.value(new) - self.value(old)
-        G, C = self.pair(old)
-        return jnp.sum((G @ (0.5 * (old + new)) - C) * (new - old))
+        return jnp.sum(self.gradient(0.5 * (old + new)) * (new - old))
 
     @property
     def T(self):

@@ -41,17 +41,17 @@ def rise(on, old, new):
 def pair(on, H, live):
     """ΔG (r, r) and ΔC (r, n) or (r, 1), without what would wake a component that is not `live` (r,)."""
     pairs = [term.pair(H) for term in penalties(on)]
-    G = sum((G for G, _ in pairs), start=jnp.zeros((len(H), len(H)), H.dtype))
+    G = sum((G if jnp.ndim(G) == 2 else jnp.diag(G) for G, _ in pairs), start=jnp.zeros((len(H), len(H)), H.dtype))
     C = sum((C for _, C in pairs), start=jnp.zeros((len(H), 1), H.dtype))
     return jnp.where(live[:, None] & live[None, :], G, 0), jnp.where(live[:, None], C, 0)
 
 
 def with_gradient(gradient, on, H, other):
-    """∇ + Σ ∇T(H) = ∇ + ΔG H − ΔC, where `other` (…, r) is the other factor."""
+    """∇ + Σ ∇T(H), where `other` (…, r) is the other factor."""
     if not penalties(on):
         return gradient
-    G, C = pair(on, H, jnp.any(other != 0, axis=0) | jnp.any(H != 0, axis=1))
-    return gradient + (G @ H - C)
+    live = jnp.any(other != 0, axis=0) | jnp.any(H != 0, axis=1)
+    return gradient + jnp.where(live[:, None], sum(term.gradient(H) for term in penalties(on)), 0)
 
 
 def slope(on, H, gradient):

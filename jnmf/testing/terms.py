@@ -59,14 +59,14 @@ def _value(term, H):
 @jax.jit
 def _pair(term, H):
     G, C = term.pair(H)
-    return G, C + jnp.zeros_like(H)
+    return jnp.diag(G) if jnp.ndim(G) == 1 else G, C + jnp.zeros_like(H)
 
 
 _slope = jax.jit(lambda term, H: jax.grad(lambda H: term.value(H))(H))
 
 
 def is_traced(case):
-    """`value` gives a scalar and `pair` ΔG (r, r) and a ΔC that is broadcast to (r, n), under `jit`, in the dtype of H.
+    """`value` gives a scalar, `pair` ΔG (r, r) or (r,) and a ΔC that is broadcast to (r, n), under `jit`, in H's dtype.
 
     Write them in jax.numpy, with jnp.where instead of `if`, and take sizes from H.
     """
@@ -81,7 +81,7 @@ def is_traced(case):
 
 
 def the_pair_is_the_gradient(case):
-    """∇T(H) = ΔG H − ΔC, held against autodiff of `value`.
+    """∇T(H) = ΔG H − ΔC, which `gradient` gives, held against autodiff of `value`.
 
     Differentiate the value by hand: what multiplies H goes to ΔG, the rest with its sign changed to ΔC.
     """
@@ -90,6 +90,7 @@ def the_pair_is_the_gradient(case):
         wanted, found = np.asarray(_slope(case.term, H), float), G @ H - C
         size = np.max(abs(G) @ H + abs(C), initial=1e-30)
         told = far_apart(found, wanted, case.loose, case.loose * size)
+        told = told or far_apart(case.term.gradient(jnp.asarray(H)), wanted, case.loose, case.loose * size)
         if told:
             return f"{told}; {written(H=H)}"
     return None
