@@ -44,6 +44,7 @@ FACTS = {
     "without a penalty the paths are the same": lambda a: near(
         a.path_by_limb[:, 0], np.broadcast_to(a.path_by_limb[0, 0], a.path_by_limb[:, 0].shape), rtol=1e-6
     ),
+    "sums to one alone find limbs": lambda a: a.volume_found[0] > 0,
     "zeros of nndsvd stay": lambda a: a.fill_dead[0] >= WIDTH - pictures.rank_of(a.singular_values),
     "and cost limbs": lambda a: a.fill_found[0] < TORSO,
     "some pixels are dark": lambda a: dark(a).any(),
@@ -77,6 +78,18 @@ WORDS = [
     ),
     ("What is in the pictures", {}, "has rank 13,", "at least 16.", "!certificate"),
     ("identifiable", {}, f"Of the {WIDTH} parts only the torso can"),
+    (
+        "small volume",
+        {"volume_clean": np.zeros((2, 2))},
+        "0 of 2 starts end with all parts",
+        "no volume that was tried",
+    ),
+    (
+        "small volume",
+        {"volume_clean": np.array([[0, 0], [TORSO, 0]]), "volume_own": np.ones((2, 2))},
+        "0 of 2 starts end with all parts",
+        "with a volume of λ = 0.01, 1 do",
+    ),
     ("sparsity penalty", {}, lambda a: f"{a.path_clean[tuple(a.penalised_at)]} of {TORSO}, and with"),
     ("find the limbs", POOR, "0 of 3 random starts"),
     ("torso go", POOR, "no start was exact"),

@@ -39,6 +39,8 @@ class Settings:
     fill_penalties: tuple[float, ...] = (0.0, 0.02, 0.1)
     sparsities: tuple[float, ...] = (0.6, 0.65, 0.7, 0.8, 0.9)
     sparsity_restarts: int = 3
+    volumes: tuple[float, ...] = (0.0, 0.001, 0.01, 0.1)
+    volume_restarts: int = 5
     batch_size: int = 48
     seed: int = 0
 
@@ -50,6 +52,8 @@ FULL = Settings(
     path_restarts=20,
     fill_repeats=10,
     sparsity_restarts=10,
+    volumes=(0.0, 0.001, 0.01, 0.03, 0.1, 1.0),
+    volume_restarts=20,
     batch_size=59,
 )
 TINY = Settings(
@@ -62,6 +66,8 @@ TINY = Settings(
     fill_penalties=(0.0, 0.02),
     sparsities=(0.7,),
     sparsity_restarts=2,
+    volumes=(0.0, 0.01),
+    volume_restarts=2,
     batch_size=8,
 )
 
@@ -108,7 +114,9 @@ def compute(settings: Settings, progress: bool = False) -> Arrays:
         num_iters=settings.num_iters,
         progress=progress,
     )
-    random = random_starts(problem.X, max(settings.path_restarts, settings.sparsity_restarts), settings.seed)
+    random = random_starts(
+        problem.X, max(settings.path_restarts, settings.sparsity_restarts, settings.volume_restarts), settings.seed
+    )
     jobs = {"path": penalties.jobs(random, settings), "fill": starts.jobs(problem.X, settings)}
     given = Given(swimmer, problem, sweep, random, fit_each(problem.X, jobs, settings, progress))
     arrays = {"shape": np.array(swimmer.shape), "parts": swimmer.parts, **computed(QUESTIONS, settings, given)}
@@ -151,7 +159,7 @@ def fitted(X, W, H, penalties, num_iters: int) -> Factors:
 
 
 # The questions use what stands above.
-from experiments.swimmer import identifiable, limbs, penalties, pictures, starts, torso  # noqa: E402
+from experiments.swimmer import identifiable, limbs, penalties, pictures, starts, torso, volume  # noqa: E402
 
-QUESTIONS = (pictures, identifiable, limbs, torso, penalties, starts)
+QUESTIONS = (pictures, identifiable, limbs, torso, penalties, volume, starts)
 plot, sections = together(QUESTIONS)
