@@ -52,7 +52,7 @@ def sections(arrays: Arrays) -> list[Section]:
     return [
         Section(
             "Do sums to one, or a small volume, find the torso?",
-            "In the answer that is meant each pixel belongs to one part, so that the rows of W sum to one where H is 0 or "
+            "In the answer that is meant each pixel belongs to one part, so that rows of W sum to one where H is 0 or "
             "1. Where the torso is on the limbs, spread or on one of them, it is in all four positions of a limb, and "
             "the rows of its pixels sum to four. So SumToOne on W, with weight 1, costs nothing in the answer that is "
             "meant and something in the others: with it, the torso is identifiable. MinimumVolume on H, "
