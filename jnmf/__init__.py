@@ -14,6 +14,7 @@ from jnmf.io import load, save
 from jnmf.loops import fit, run
 from jnmf.matrix.streamed import ReadError, streamed
 from jnmf.momentum import Momentum
+from jnmf.named import frames, to_anndata, top_features
 from jnmf.nnls import nnls
 from jnmf.numerics import project_nonnegative
 from jnmf.ordering import clusters, order
@@ -50,6 +51,7 @@ __all__ = [
     "consensus",
     "cross_validate",
     "fit",
+    "frames",
     "hoyer_sparsity",
     "init",
     "kkt_residual",
@@ -77,6 +79,8 @@ __all__ = [
     "sweep",
     "sweep_similarity",
     "terms",
+    "to_anndata",
+    "top_features",
     "transform",
     "warm_start",
 ]

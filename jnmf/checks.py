@@ -98,6 +98,12 @@ def seed(value) -> int:
     return int(value)
 
 
+def axis(value) -> None:
+    """Along which of X the samples are."""
+    if isinstance(value, bool) or value not in (0, 1):
+        raise ValueError(f"axis: expected 0 (the rows of X are samples) or 1 (its columns are), got {value!r}")
+
+
 def choice(value, name: str, known) -> None:
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, known))}, got {value!r}")

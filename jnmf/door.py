@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnmf import checks, frames, sparse_formats
+from jnmf import checks, labels, sparse_formats
 from jnmf import matrix as kinds
 from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors, as_factors
@@ -28,14 +28,14 @@ class Entered(NamedTuple):
     """A matrix that has been checked, in the dtype to compute in, and the dtype of what is given back.
 
     `least` and `most` are its extreme entries, where one that does not count is 0, as Python numbers; None where X is
-    traced. `names` are those of a DataFrame.
+    traced. `names` are those of a DataFrame or an AnnData.
     """
 
     X: Any  # an array, or Masked
     dtype: Any
     least: float | None
     most: float | None
-    names: frames.Names | None = None
+    names: labels.Names | None = None
 
     @property
     def nonzero(self) -> bool | None:
@@ -51,18 +51,19 @@ class Entered(NamedTuple):
 def enter(X, mask=None, name: str = "X") -> Entered:
     """X, or with a mask or as a `np.ma.MaskedArray` `Masked(X, M)`, finite where it counts: 0 where M is 0.
 
-    A mask of ones is no mask. X may also be another kind of matrix (`jnmf.matrix`).
+    A mask of ones is no mask. X may also be another kind of matrix (`jnmf.matrix`), or an AnnData, whose X is meant.
     """
+    X, names = _with_names(X, name)
     if sparse_formats.is_sparse(X):
-        return _enter_sparse(X, mask, name)
+        return _enter_sparse(X, names, mask, name)
     if isinstance(X, Masked):  # as under a mask; two of them multiply
         X, mask = _without_weights(X, mask, name)
         return enter(X, mask, name)
     if kinds.is_kind(X):
         return _enter_kind(X, mask, name)
-    A, names = _numbers(X, name), frames.names(X)
+    A = _numbers(X, name)
     dtype = _dtype_of(A)
-    M = _weights(X, A.shape, mask, compute_dtype(dtype), name)
+    M = _weights(X, A.shape, mask, compute_dtype(dtype), name, names)
     B = on_device(A, compute_dtype(dtype))
     B = B if M is None else _weighted(_without_what_counts_not(B, M), M)
     if is_traced(B):
@@ -74,6 +75,19 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     if isinstance(A, np.ndarray):
         _check_rounding(A, M, entered, name, literal=isinstance(X, list | tuple))
     return entered
+
+
+def _with_names(X, name: str) -> tuple[Any, labels.Names | None]:
+    """X, of an AnnData the matrix in it, and the names of its rows and columns."""
+    names = labels.names(X)
+    if not labels.is_anndata(X):
+        return X, names
+    if getattr(X, "isbacked", False):
+        raise TypeError(
+            f"{name}: expected a matrix in memory, got {type(X).__name__} on disk; pass {name}.to_memory(), or "
+            f"jnmf.streamed({name})"
+        )
+    return X.X, names
 
 
 def _dtype_of(A):
@@ -102,8 +116,8 @@ def _without_weights(X: Masked, mask, name: str):
     return X.X, second if first is None else first if second is None else first * second
 
 
-def _enter_sparse(X, mask, name: str) -> Entered:
-    A, names = sparse_formats.read(X, name), frames.names(X)
+def _enter_sparse(X, names, mask, name: str) -> Entered:
+    A = sparse_formats.read(X, name)
     dtype = _dtype_of(X if hasattr(X, "n_batch") else A)
     with jax.ensure_compile_time_eval():  # inside of `jit` it is a constant, with values
         B = from_csr(A, compute_dtype(dtype), on_device)
@@ -111,7 +125,7 @@ def _enter_sparse(X, mask, name: str) -> Entered:
     if not (math.isfinite(least) and math.isfinite(most)):
         bad = ~np.isfinite(A.data)
         i, j = sparse_formats.place(A, int(np.argmax(bad if bad.any() else np.abs(A.data))))
-        where = frames.place(names, i, j)
+        where = labels.place(names, i, j)
         if not bad.any():
             shown = np.format_float_scientific(np.max(np.abs(A.data)), precision=2, trim="-")
             raise ValueError(
@@ -166,13 +180,15 @@ def _enter_kind(X, mask, name: str) -> Entered:
 def sparse(X) -> Sparse:
     """A sparse X as it is computed with, for many calls or inside of `jit`: sorted, by rows and by columns.
 
-    X: a `scipy.sparse` matrix or array of any format, a BCOO or BCSR of JAX, a DataFrame of sparse columns, or a NumPy
-    array, of which the entries other than 0 are stored. Explicit zeros stay stored; what is stored twice is added. In
-    the dtype of X, integers and booleans in the default float. Where a function takes X it takes this.
+    X: a `scipy.sparse` matrix or array of any format, an AnnData with one, a BCOO or BCSR of JAX, a DataFrame of sparse
+    columns, or a NumPy array, of which the entries other than 0 are stored. Explicit zeros stay stored; what is stored
+    twice is added. In the dtype of X, integers and booleans in the default float. Where a function takes X it takes
+    this.
     Raises TypeError or ValueError for what is no finite matrix of real numbers.
     """
     if isinstance(X, Sparse):
         return X
+    X, _ = _with_names(X, "X")
     if not sparse_formats.is_sparse(X):
         from scipy.sparse import csr_array
 
@@ -197,9 +213,10 @@ def whole(X, name: str) -> Entered:
 
 def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
     """A matrix without missing entries, an array."""
+    X, names = _with_names(X, name)
     if sparse_formats.is_sparse(X) or isinstance(X, Sparse):
         raise TypeError(f"{name}: expected a dense matrix, got a sparse {type(X).__name__}; pass {name}.toarray()")
-    entered = whole(X, name)
+    entered = whole(X, name)._replace(names=names)
     if not kinds.in_memory(entered.X):
         raise TypeError(f"{name}: expected a matrix in memory, got one that is read in blocks; pass rows that fit")
     if kinds.is_kind(entered.X):
@@ -216,9 +233,10 @@ def array(X, name: str) -> np.ndarray:
     """A finite matrix in float64 on the host, for what is only shown."""
     _refuse_masked(X, name)
     X = matrix(X, name).X if kinds.is_kind(X) else X
+    X, names = _with_names(X, name)
     A = np.asarray(_numbers(X, name), float)
     if not np.isfinite(A).all():
-        raise ValueError(f"{name}: expected finite entries, got {_bad(~np.isfinite(A), frames.names(X))}")
+        raise ValueError(f"{name}: expected finite entries, got {_bad(~np.isfinite(A), names)}")
     return A
 
 
@@ -281,7 +299,7 @@ def _found(entered: Entered, which) -> tuple[int, str]:
     def all_counts():  # in floating point: 32 bits may not count them
         return jnp.sum(kinds.in_blocks(of_rows, X, rows[:, None], axis=0)[:, 0], dtype=float)
 
-    return int(on_host(all_counts)), frames.place(entered.names, *on_host(all_rows))
+    return int(on_host(all_counts)), labels.place(entered.names, *on_host(all_rows))
 
 
 def factors(value, shape, rank: int | None = None, name: str = "init ", *, nonnegative: bool = True) -> Factors:
@@ -323,7 +341,7 @@ def _refuse_masked(X, name: str) -> None:
 
 def _numbers(X, name: str):
     """X as a nonempty, two-dimensional array of real numbers, of NumPy or of jax."""
-    A = X if isinstance(X, jax.Array) else frames.numbers(X, name) if frames.is_frame(X) else _from_host(X, name)
+    A = X if isinstance(X, jax.Array) else labels.numbers(X, name) if labels.is_frame(X) else _from_host(X, name)
     if jnp.issubdtype(A.dtype, jnp.complexfloating):
         raise TypeError(f"{name}: expected real numbers, got dtype {A.dtype}; pass its real part or its modulus")
     if not (_is_floating(A) or jnp.issubdtype(A.dtype, jnp.integer) or A.dtype == bool):
@@ -346,9 +364,6 @@ def _is_floating(A) -> bool:
 def _refuse_kinds(X, name: str) -> None:
     """What has numbers in it, but is not a dense matrix (told by what it has: none of these packages is needed)."""
     kind = type(X).__name__
-    if hasattr(X, "obs_names") and hasattr(X, "var_names"):
-        memory = f"{name}.to_memory()" if getattr(X, "isbacked", False) else name
-        raise TypeError(f"{name}: expected a matrix, got {kind}; pass {memory}.X, or {memory}.to_df() for its names")
     if hasattr(X, "to_memory") and not hasattr(X, "__array__"):
         raise TypeError(f"{name}: expected a matrix in memory, got {kind}; pass {name}.to_memory()")
     for convert in ("toarray", "todense"):
@@ -357,7 +372,8 @@ def _refuse_kinds(X, name: str) -> None:
 
 
 def _from_host(X, name: str) -> np.ndarray:
-    _refuse_kinds(X, name)
+    if not isinstance(X, np.ndarray):  # that of a view of an AnnData has the methods of a sparse one
+        _refuse_kinds(X, name)
     try:
         return np.asarray(X)
     except ValueError as error:
@@ -385,20 +401,20 @@ def on_device(A, dtype) -> jax.Array:
     return B
 
 
-def _weights(X, shape, mask, dtype, name: str):
+def _weights(X, shape, mask, dtype, name: str, names: labels.Names | None = None):
     """M (m, n) ≥ 0 of the mask and of what a masked array masks, or None where every entry counts once."""
     there = ~np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X) else None
     if mask is None:
         M = None if there is None else on_device(there, dtype)
     else:
-        M = _given_weights(X, shape, mask, dtype, name)
+        M = _given_weights(names, shape, mask, dtype, name)
         M = M if there is None else M * on_device(there, dtype)
     if M is None or is_traced(M):
         return M
     least, most = _range(M)
     if not (least >= 0 and math.isfinite(most)):
         bad = lambda m, used: ~((m >= 0) & (m < jnp.inf))
-        number, first = _found(Entered(M, dtype, least, most, frames.names(mask)), bad)
+        number, first = _found(Entered(M, dtype, least, most, labels.names(mask)), bad)
         negative = math.isfinite(least) and math.isfinite(most)
         what = f"negative, the least {least:g}" if negative else f"negative, NaN, inf or beyond {M.dtype}"
         raise ValueError(
@@ -410,7 +426,7 @@ def _weights(X, shape, mask, dtype, name: str):
     return None if least == 1 else M
 
 
-def _given_weights(X, shape, mask, dtype, name: str):
+def _given_weights(ours: labels.Names | None, shape, mask, dtype, name: str):
     if isinstance(mask, str):
         raise ValueError(f'mask: expected booleans or weights, got {mask!r}; "{STORED}" is for a sparse {name}')
     _refuse_masked(mask, "mask")
@@ -418,8 +434,8 @@ def _given_weights(X, shape, mask, dtype, name: str):
     if A.shape != shape:
         hint = "; did you pass its transpose?" if A.shape == shape[::-1] else ""
         raise ValueError(f"mask: expected the shape of {name}, {shape}, got {A.shape}{hint}")
-    ours, theirs = frames.names(X), frames.names(mask)
-    other = ours and theirs and frames.difference(ours, theirs)
+    theirs = labels.names(mask)
+    other = ours and theirs and labels.difference(ours, theirs)
     if other:
         remedy = f"mask.reindex_like({name}), or mask.to_numpy() where the order is right"
         raise ValueError(f"mask: expected the labels of {name} in their order, but {other}; pass {remedy}")
@@ -471,7 +487,7 @@ def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
             size = np.where(counts, np.abs(A), 0)
             largest = np.unravel_index(np.argmax(size), A.shape)
             shown = np.format_float_scientific(size[largest], precision=2, trim="-")  # a long double, too
-            where = frames.place(entered.names, *map(int, largest))
+            where = labels.place(entered.names, *map(int, largest))
             raise ValueError(
                 f"{name}: expected entries in the range of {X.dtype}, got {shown} at {where}; {_remedy(X)}"
             )
@@ -482,9 +498,9 @@ def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
     )
 
 
-def _bad(bad: np.ndarray, names: frames.Names | None) -> str:
+def _bad(bad: np.ndarray, names: labels.Names | None) -> str:
     i, j = map(int, np.unravel_index(np.argmax(bad), bad.shape))
-    return f"{bad.sum()} NaN or inf of {bad.size}, the first at {frames.place(names, i, j)}"
+    return f"{bad.sum()} NaN or inf of {bad.size}, the first at {labels.place(names, i, j)}"
 
 
 SWITCH = 'jax.config.update("jax_enable_x64", True) before anything else'

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jnmf.labels import Names
 from jnmf.pytree import Pytree
 from jnmf.results import SAVED, Status, Unknown
 
@@ -25,7 +26,8 @@ def save(path, value) -> None:
     path: where; the ending .npz is added if it is missing. The file holds the arrays as they are, bit for bit, and how
     they belong together as text; no pickle, so that it may be read from a stranger. It appears whole or not at all.
     A fit can be gone on with after `load`; of an algorithm of one's own the file holds the repr, and it has to be
-    passed again.
+    passed again. The names that a fit has of the rows and columns of X are kept, texts and numbers as they are, others,
+    such as dates, as text.
     Raises TypeError for what is none of these, and for a traced one.
     """
     arrays: dict[str, np.ndarray] = {}
@@ -100,6 +102,8 @@ def _outline(value, arrays) -> Any:
         return {"own": type(value).__name__, "fields": parts}
     if isinstance(value, Status):
         return {"status": value.name}
+    if isinstance(value, Names):
+        return {"names": [[_label(label) for label in labels.tolist()] for labels in (value.rows, value.columns)]}
     if isinstance(value, tuple | list):
         return {"items": [_outline(part, arrays) for part in value]}
     if value is None or isinstance(value, bool | int | float | str):
@@ -112,6 +116,21 @@ def _outline(value, arrays) -> Any:
     stored = array.view(np.uint16) if array.dtype == jnp.bfloat16 else array  # which .npz does not know
     arrays[name] = stored
     return {"array": name, "dtype": str(array.dtype), "of": "jax" if isinstance(value, jax.Array) else "numpy"}
+
+
+def _label(label) -> Any:
+    """A label as JSON has it; one of several levels is a list."""
+    if isinstance(label, tuple | list):
+        return [_label(one) for one in label]
+    return label if label is None or isinstance(label, bool | int | float | str) else str(label)
+
+
+def _labels(told) -> np.ndarray:
+    """(k,), objects."""
+    of_json = lambda label: tuple(map(of_json, label)) if isinstance(label, list) else label
+    if not isinstance(told, list) or any(isinstance(label, dict) for label in told):
+        raise ValueError(f"expected a list of labels, got {told!r}")
+    return np.fromiter(map(of_json, told), object, len(told))
 
 
 def _names(cls) -> list[str]:
@@ -143,6 +162,8 @@ def _value(outline, arrays) -> Any:
         return Unknown(name=outline["unknown"])
     if "status" in outline:
         return Status[outline["status"]]
+    if "names" in outline:
+        return Names(*map(_labels, outline["names"]))
     if "items" in outline:
         return tuple(_value(part, arrays) for part in outline["items"])
     if "plain" in outline:

@@ -120,9 +120,9 @@ def fit(
 ) -> Fit:
     """Factorise X ≈ W H, W, H ≥ 0, until the stopping rule holds.
 
-    X: (m, n), real and finite; NumPy, pandas, jax or nested lists. The factors have the dtype of X, integers and
-        booleans the default float; half precision is computed in float32 and the factors rounded at the end. What a
-        `np.ma.MaskedArray` masks has weight 0, as under a mask.
+    X: (m, n), real and finite; NumPy, pandas, AnnData, jax or nested lists. The factors have the dtype of X, integers
+        and booleans the default float; half precision is computed in float32 and the factors rounded at the end. What
+        a `np.ma.MaskedArray` masks has weight 0, as under a mask.
     rank: r ≥ 1, also above min(m, n). May be left out when `init` is Factors or a Fit.
     algorithm: MU, HALS, ALS, PGD, ANLS, or a combinator on one. Default Extrapolated(Accelerated(HALS())): it descends
         for any X, has no step size to choose, and on the CBCL faces at rank 49 it reaches in 31 iterations the error
@@ -214,9 +214,10 @@ def fit(
         p, fingerprint = begin(X, p, in_unit, stopping.room_for(max_iters), rule, keep)
         running = running._replace(fingerprint=fingerprint)
     if traced:
-        return _found(running, _advance_traced(X, p, in_unit, tol, max_iters, rule), entered.dtype, keep, jnp)
+        found = _found(running, _advance_traced(X, p, in_unit, tol, max_iters, rule), entered.dtype, keep, jnp)
+        return found._replace(names=entered.names)
 
-    so_far = lambda p: _found(running, p, entered.dtype, keep, np)
+    so_far = lambda p: _found(running, p, entered.dtype, keep, np)._replace(names=entered.names)
     deadline = math.inf if time_limit is None else begun + time_limit
     done = 0 if resume is None else int(p.num_iters)
     pieces = Pieces(deadline, _seconds_at_most(X.shape, p.factors.H.shape[0]), done)

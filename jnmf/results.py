@@ -7,6 +7,7 @@ import numpy as np
 from jax import Array
 
 from jnmf.factors import Factors
+from jnmf.labels import Names
 from jnmf.pytree import Pytree, static
 
 Kind = TypeVar("Kind", bound=type)
@@ -61,6 +62,7 @@ class Fit(NamedTuple):
     """The factors, the full objective from the residual itself, and how it went. The trace is NaN after the last.
 
     state: what `fit(X, resume=…)` goes on from (`jnmf.resuming`), a few times W and H; None where it was not kept.
+    names: what the rows and columns of X are called, where X was a DataFrame or an AnnData; structure under jit.
     """
 
     W: Array
@@ -70,6 +72,7 @@ class Fit(NamedTuple):
     status: Any
     trace: Trace
     state: Any = None
+    names: Names | None = None
 
     @property
     def factors(self) -> Factors:

@@ -208,17 +208,10 @@ def test_a_fit_is_taken_where_factors_are(monkeypatch):
         sweep(GOOD, [R], num_restarts=2, init=fitted)
 
 
-class Annotated:
-    """What an AnnData is known by."""
+class Backed:
+    """What an AnnData on disk is known by."""
 
-    obs_names, var_names, isbacked = list("ab"), list("cd"), False
-
-    def to_df(self):
-        return pd.DataFrame(np.ones((2, 2)))
-
-
-class Backed(Annotated):
-    isbacked = True
+    X, obs_names, var_names, isbacked = np.ones((2, 2)), list("ab"), list("cd"), True
 
 
 NULLABLE = pd.DataFrame(whole(GOOD)).astype("Int64")
@@ -244,8 +237,7 @@ ARGUMENTS = [
     ((GOOD + 1j, 2), "real numbers, got dtype complex128; pass its real part"),
     ((jax.random.key(0), 2), "real numbers, got PRNGKeyArray"),
     ((LABELLED, 2), "expected numbers in every column, got str in 'name'; convert or drop it"),
-    ((Annotated(), 2), r"expected a matrix, got Annotated; pass X.X, or X.to_df\(\) for its names"),
-    ((Backed(), 2), r"expected a matrix, got Backed; pass X.to_memory\(\).X, or X.to_memory\(\).to_df\(\)"),
+    ((Backed(), 2), r"matrix in memory, got Backed on disk; pass X.to_memory\(\), or jnmf.streamed\(X\)"),
     ((GOOD,), "may only be left out when init is Factors"),
     ((GOOD, 0), "rank: expected an integer of at least 1, got 0"),
     ((GOOD, 2.0), "rank: expected an integer of at least 1, got 2.0"),

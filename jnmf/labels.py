@@ -1,15 +1,23 @@
-"""A DataFrame of pandas: its numbers, and the names of its rows and columns.
+"""A DataFrame of pandas, or an AnnData: its numbers, and the names of its rows and columns.
 
-It is known by what it has, so that pandas is not needed.
+They are known by what they have, so that neither package is needed.
 """
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
+import jax
 import numpy as np
 
 
-class Names(NamedTuple):
-    """The labels of the rows and of the columns, as pandas keeps them: nothing is read before it is asked for."""
+@jax.tree_util.register_static
+@dataclass(frozen=True, eq=False)
+class Names:
+    """The labels of the rows and of the columns, as pandas keeps them: nothing is read before it is asked for.
+
+    In a pytree they are structure, as labels are no numbers: a `Fit` has them through jit and vmap. Two are equal whose
+    labels are.
+    """
 
     rows: Any
     columns: Any
@@ -20,12 +28,22 @@ class Names(NamedTuple):
     def column(self, j: int) -> str:
         return _shown(self.columns, j)
 
+    def __hash__(self) -> int:
+        return hash((len(self.rows), len(self.columns)))
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Names) and (self is other or difference(self, other) is None)
+
 
 def _shown(labels, i: int) -> str:
     """The label as one writes it, with its position where another row could be meant: an integer, or one of several."""
     (label,) = labels[i : i + 1].tolist()  # numbers of Python
-    alone = label == i if isinstance(label, int) else labels.is_unique
+    alone = label == i if isinstance(label, int) else _is_alone(labels, label)
     return repr(label) if alone else f"{label!r} (position {i})"
+
+
+def _is_alone(labels, label) -> bool:
+    return labels.is_unique if hasattr(labels, "is_unique") else labels.tolist().count(label) == 1
 
 
 def place(names: Names | None, i: int, j: int) -> str:
@@ -40,16 +58,28 @@ def is_frame(X) -> bool:
     return hasattr(X, "iloc") and hasattr(X, "dtypes") and getattr(X, "ndim", 0) == 2
 
 
+def is_anndata(X) -> bool:
+    """Whether X is an AnnData, whose matrix is X.X, observations × variables."""
+    return hasattr(X, "obs_names") and hasattr(X, "var_names") and hasattr(X, "X")
+
+
 def names(X) -> Names | None:
+    if is_anndata(X):
+        return Names(X.obs_names, X.var_names)
     return Names(X.index, X.columns) if is_frame(X) else None
 
 
 def difference(ours: Names, theirs: Names) -> str | None:
-    """The first label that is not the same in both, frames of one shape; None where all are."""
-    for what, mine, other in zip(("row", "column"), ours, theirs, strict=True):
-        if not mine.equals(other):
-            pairs = enumerate(zip(mine.tolist(), other.tolist(), strict=True))
-            return next((f"{what} {i} is {a!r} and {b!r}" for i, (a, b) in pairs if a != b), f"the {what}s")
+    """The first label that is not the same in both; None where all are."""
+    for what, mine, other in (("row", ours.rows, theirs.rows), ("column", ours.columns, theirs.columns)):
+        if mine is other or (hasattr(mine, "equals") and mine.equals(other)):
+            continue
+        mine, other = mine.tolist(), other.tolist()
+        if len(mine) != len(other):
+            return f"there are {len(mine)} and {len(other)} {what}s"
+        for i, (a, b) in enumerate(zip(mine, other, strict=True)):
+            if a != b and not (a != a and b != b):  # NaN is the same label as NaN
+                return f"{what} {i} is {a!r} and {b!r}"
     return None
 
 
