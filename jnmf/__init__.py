@@ -20,7 +20,7 @@ from jnmf.numerics import project_nonnegative
 from jnmf.ordering import clusters, order
 from jnmf.pausing import Interrupted
 from jnmf.results import Fit, Status, Trace
-from jnmf.similarity import SweepSimilarity, match, similarity, sweep_similarity
+from jnmf.similarity import Pairing, SweepSimilarity, match, pairing, similarity, sweep_similarity
 from jnmf.sparsity import hoyer_sparsity, project_sparsity
 from jnmf.spectrum import shuffle_columns, svd_rmse
 from jnmf.sweep import Sweep, sweep
@@ -42,6 +42,7 @@ __all__ = [
     "Frobenius",
     "Interrupted",
     "Momentum",
+    "Pairing",
     "ReadError",
     "Status",
     "Sweep",
@@ -63,6 +64,7 @@ __all__ = [
     "normalize",
     "objective",
     "order",
+    "pairing",
     "plot",
     "probabilities",
     "project_nonnegative",

@@ -1,4 +1,4 @@
-"""How alike the components of two fits are: columns paired by the best permutation, and the mean cosine of the pairs.
+"""How alike the components of two fits are: columns paired by the best assignment, and the mean cosine of the pairs.
 
 The factors of X ≈ W H are unique at most up to the order and the scale of the components, so two fits can only be
 compared when both are taken out: unit columns take out the scale, the matching the order.
@@ -19,43 +19,73 @@ from jnmf.results import Status, best_restart, rmses, saved
 
 
 def match(U, V):
-    """The permutation p that pairs column p[k] of V with column k of U, so that the sum of the cosines is largest.
+    """The assignment p that pairs column p[k] of V with column k of U, so that the sum of the cosines is largest.
 
-    U (m, r), V (m, r) -> p (r,), integers: `V[:, p]` is V in the order of U. Exact, by the Hungarian algorithm; between
-    equally good permutations the choice is arbitrary. jit and vmap apply.
+    U (m, r), V (m, q) -> p (r,), integers, all different. For q = r it is a permutation, and `V[:, p]` is V in the
+    order of U. For q < r, r − q columns of U are left without a partner, and p is −1 there; for q > r, q − r of V are
+    (`pairing` tells which). Exact, by the Hungarian algorithm; between equally good assignments the choice is
+    arbitrary. jit and vmap apply.
 
-    Raises TypeError or ValueError for arguments that are not finite matrices of the same shape.
+    Raises TypeError or ValueError for arguments that are not finite matrices with the same number of rows.
     """
     U, V, _ = _matrices(U, V)
     return _match(_cosines(U, V))
 
 
+class Pairing(NamedTuple):
+    """Of r columns that were found and q that are known: match (r,), cosine (r,), unmatched (max(q − r, 0),)."""
+
+    match: Array
+    cosine: Array
+    unmatched: Array
+
+
+def pairing(found, known) -> Pairing:
+    """Which of the known components each of the found ones is, how near it is, and which known ones were not found.
+
+    found (m, r), known (m, q): components in columns (of the rows of H, pass `H.T`) -> match (r,), the column of
+    `known` for each of `found`, or −1 (`match`); cosine (r,), that of each pair, 0 where there is none, in the dtype of
+    the two together; unmatched, the columns of `known` without a partner, in order. An assignment pairs as many as it
+    can, however little alike: the cosine says whether a pair is one. jit and vmap apply.
+
+    Raises as `match` does.
+    """
+    U, V, dtype = _matrices(found, known)
+    cosines = _cosines(U, V)
+    p, q = _match(cosines), V.shape[1]
+    is_taken = jnp.any(p[:, None] == jnp.arange(q)[None, :], axis=0)
+    unmatched = jnp.argsort(is_taken, stable=True)[: max(q - U.shape[1], 0)]
+    return Pairing(p, _paired(cosines, p).astype(dtype), unmatched)
+
+
 def similarity(U, V):
-    """The mean over k of the cosine between column k of U and column p[k] of V, for the best permutation p.
+    """The mean over k of the cosine between column k of U and column p[k] of V, for the best assignment p (`match`).
 
-    U (m, r), V (m, r) -> a scalar, in the dtype of the two together: at most 1, and for nonnegative factors at least 0.
-    A dead component matches nothing: the cosine with a zero column is 0, also that of two zero columns. To rounding,
+    U (m, r), V (m, q) -> a scalar, in the dtype of the two together: at most 1, and for nonnegative factors at least 0.
+    A dead component matches nothing: the cosine with a zero column is 0, also that of two zero columns. For q ≠ r what
+    has no partner counts as 0, too: it is the sum over max(r, q), as if zero columns made up the number. To rounding,
     the score is 1 if and only if no column is zero and those of V are those of U up to their order and positive scales.
-    For the rows of H pass `H.T`. jit and vmap apply, and derivatives where one permutation is the best.
+    For the rows of H pass `H.T`. jit and vmap apply, and derivatives where one assignment is the best.
 
-    Raises TypeError or ValueError for arguments that are not finite matrices of the same shape.
+    Raises as `match` does.
     """
     U, V, dtype = _matrices(U, V)
     cosines = _cosines(U, V)
-    return (_sum(cosines, _match(cosines)) / U.shape[1]).astype(dtype)
+    return (_sum(cosines, _match(cosines)) / max(cosines.shape)).astype(dtype)
 
 
 def _matrices(U, V):
     """U and V in the dtype to compute in, and the dtype of the two together."""
     (U, of_U, *_), (V, of_V, *_) = door.matrix(U, "U"), door.matrix(V, "V")
-    if U.shape != V.shape:
-        raise ValueError(f"expected U and V of the same shape (m, r), got U {U.shape} and V {V.shape}")
+    if len(U) != len(V):
+        hint = "; components are columns, did you pass H for H.T?" if U.shape[1] == V.shape[1] else ""
+        raise ValueError(f"expected U (m, r) and V (m, q), got U {U.shape} and V {V.shape}{hint}")
     return *in_dtype(jnp.promote_types(U.dtype, V.dtype), U, V), jnp.promote_types(of_U, of_V)
 
 
 @jax.jit
 def _cosines(U, V):
-    """(r, r): the cosine of column k of U and column l of V at (k, l)."""
+    """(r, q): the cosine of column k of U and column l of V at (k, l)."""
     U, V = unit_columns(U), unit_columns(V)
     return _clipped(jnp.matmul(U.T, V, precision="highest"))  # the digits of 1 − cos tell two good fits apart
 
@@ -70,12 +100,17 @@ def _match(cosines):
     from optax.assignment import hungarian_algorithm  # only what matches components needs it
 
     rows, columns = hungarian_algorithm(-lax.stop_gradient(cosines))
-    return jnp.zeros_like(columns).at[rows].set(columns)
+    return jnp.full(len(cosines), -1, columns.dtype).at[rows].set(columns)
+
+
+def _paired(cosines, p):
+    """(r,): the cosine of each pair, 0 where there is none."""
+    return jnp.where(p >= 0, jnp.take_along_axis(cosines, jnp.maximum(p, 0)[:, None], axis=1)[:, 0], 0)
 
 
 @jax.jit
 def _sum(cosines, p):
-    return jnp.sum(jnp.take_along_axis(cosines, p[:, None], axis=1))
+    return jnp.sum(_paired(cosines, p))
 
 
 @saved

@@ -5,13 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 from support import drawn
 
 from jnmf import Factors, Status
 from jnmf.factors import unit_columns
-from jnmf.similarity import match, similarity, sweep_similarity
+from jnmf.similarity import match, pairing, similarity, sweep_similarity
 from proofs.strategies import nonnegative, positive, real
 
 SHAPES = ((5, 1), (6, 3), (3, 5), (6, 6))  # one compilation each
@@ -70,6 +71,48 @@ def test_same_columns_in_another_order_and_scale_score_one(pair, random):
     assert similarity(U, V) == pytest.approx(1, abs=1e-14)
     matched = V[:, np.asarray(match(U, V))]
     np.testing.assert_allclose(cosines(U, matched).diagonal(), 1, atol=1e-14)
+
+
+def best_assignment(C):
+    """The largest sum of entries of C, no two of one row or column, as many as there can be."""
+    if C.shape[0] > C.shape[1]:
+        return best_assignment(C.T)
+    return max(sum(C[k, p[k]] for k in range(len(C))) for p in permutations(range(C.shape[1]), len(C)))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(("r", "q"), [(2, 5), (5, 2), (1, 4), (4, 4)])
+def test_different_numbers_of_columns_are_paired_by_the_best_assignment(r, q, signed):
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        U, V = rng.random((6, r)) - 0.5 * signed, rng.random((6, q)) ** 3 - 0.5 * signed
+        C = cosines(U, V)
+        of_scipy = scipy.optimize.linear_sum_assignment(C, maximize=True)
+        p, cosine, unmatched = map(np.asarray, pairing(U, V))
+        rows = np.flatnonzero(p >= 0)
+        assert len(rows) == min(r, q) == len(set(p[rows]))
+        assert sorted([*p[rows], *unmatched]) == list(range(q))
+        assert list(unmatched) == sorted(unmatched)
+        np.testing.assert_allclose(cosine, np.where(p >= 0, C[np.arange(r), p], 0), atol=1e-14)
+        assert cosine.sum() == pytest.approx(C[of_scipy].sum(), abs=1e-12)
+        assert cosine.sum() == pytest.approx(best_assignment(C), abs=1e-12)
+        np.testing.assert_array_equal(match(U, V), p)
+        assert similarity(U, V) == pytest.approx(cosine.sum() / max(r, q), abs=1e-12)
+        if not signed:  # as if zero columns made up the number
+            made_up = [np.pad(A, ((0, 0), (0, max(r, q) - A.shape[1]))) for A in (U, V)]
+            assert similarity(U, V) == pytest.approx(float(similarity(*made_up)), abs=1e-12)
+
+
+def test_found_among_known_under_jit_and_vmap():
+    known, _ = random_pair(7, 5)
+    found = known[:, [3, 0]] * [2.0, 1e-3]
+    at_once = jax.jit(jax.vmap(pairing, (0, None)))(np.stack([found, found[:, ::-1]]), known)
+    np.testing.assert_array_equal(at_once.match, [[3, 0], [0, 3]])
+    np.testing.assert_array_equal(at_once.unmatched, [[1, 2, 4]] * 2)
+    np.testing.assert_allclose(at_once.cosine, 1, atol=1e-14)
+    assert similarity(found, known) == pytest.approx(2 / 5)
+    assert pairing(known.astype("float32"), found.astype("float32")).cosine.dtype == jnp.float32
+    assert np.isfinite(jax.grad(similarity)(jnp.asarray(known), jnp.asarray(found))).all()
 
 
 def test_match_puts_the_columns_back_in_order():
@@ -172,11 +215,11 @@ def test_derivative_is_that_of_the_matched_cosines():
     assert jnp.vdot(jax.grad(similarity)(U, V), direction) == pytest.approx(float(difference), rel=1e-7)
 
 
-@pytest.mark.parametrize("function", [match, similarity])
+@pytest.mark.parametrize("function", [match, similarity, pairing])
 def test_what_does_not_fit_is_an_error_that_says_so(function):
     U, _ = random_pair(5, 3)
-    with pytest.raises(ValueError, match=r"same shape.*\(5, 3\).*\(5, 2\)"):
-        function(U, U[:, :2])
+    with pytest.raises(ValueError, match=r"expected U \(m, r\) and V \(m, q\), got U \(5, 3\) and V \(4, 3\); comp"):
+        function(U, U[:4])
     with pytest.raises(ValueError, match=r"V: expected a two-dimensional matrix, got shape \(5,\)"):
         function(U, U[:, 0])
     with pytest.raises(ValueError, match="U: expected finite entries"):
