@@ -4,7 +4,9 @@ from jnmf import init, losses, minibatch, plot, solvers, terms, warm_start
 from jnmf.accelerated import Accelerated
 from jnmf.algorithm import Algorithm, Frobenius
 from jnmf.algorithms import ALS, ANLS, HALS, MU, PGD
+from jnmf.bootstrap import Bootstrap, bootstrap
 from jnmf.consensus import Consensus, consensus
+from jnmf.consensus_components import ConsensusComponents, consensus_components
 from jnmf.cross_validation import CrossValidation, cross_validate
 from jnmf.diagnostics import kkt_residual, objective
 from jnmf.door import sparse
@@ -34,7 +36,9 @@ __all__ = [
     "PGD",
     "Accelerated",
     "Algorithm",
+    "Bootstrap",
     "Consensus",
+    "ConsensusComponents",
     "CrossValidation",
     "Extrapolated",
     "Factors",
@@ -48,8 +52,10 @@ __all__ = [
     "Sweep",
     "SweepSimilarity",
     "Trace",
+    "bootstrap",
     "clusters",
     "consensus",
+    "consensus_components",
     "cross_validate",
     "fit",
     "frames",
