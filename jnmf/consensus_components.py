@@ -81,6 +81,11 @@ def consensus_components(
     finite = ~np.isnan(np.asarray(sweep.loss[i])) & (np.asarray(sweep.status[i]) != Status.NONFINITE)
     components = np.asarray(factors.H if axis == 0 else np.swapaxes(factors.W, 1, 2), float)
     S, r, length = components.shape
+    if length != entered.X.shape[1 - axis]:
+        raise ValueError(
+            f"sweep: expected one of X {entered.X.shape}, whose components along axis {axis} have "
+            f"{entered.X.shape[1 - axis]} entries, got {length}"
+        )
     units = _unit_rows(np.where(finite[:, None, None], components, 0).reshape(S * r, length))
     there = np.flatnonzero(units.any(axis=1))
     density = np.full(S * r, np.nan)
@@ -129,6 +134,9 @@ def _clustered(units, r: int, key: int):
     except ImportError as error:
         raise ImportError(f"consensus_components: expected scikit-learn to be installed; {INSTALL}") from error
     checks.count(key, "key", 0)
+    different = len(np.unique(units, axis=0))
+    if different < r:
+        raise ValueError(f"sweep: expected at least {r} different components, got {different}; take a lower rank")
     labels = KMeans(r, n_init=NUM_STARTS, random_state=int(key) % 2**32).fit_predict(units)  # pyright: ignore[reportArgumentType]
     order = np.argsort(-np.bincount(labels, minlength=r), kind="stable")
     labels = np.argsort(order)[labels]

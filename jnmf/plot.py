@@ -341,6 +341,147 @@ def _boundaries(labels):
     return np.flatnonzero(np.diff(labels)) + 0.5
 
 
+def top_features(features, *, titles=None, num_columns: int | None = None, **keywords) -> "Figure":
+    """The top features of each component as bars, the largest on top, on one scale of shares.
+
+    features: for each component a list of (name, share), as `jnmf.top_features` gives.
+    titles: one above each component (default: "component 1", …).
+    num_columns: panels in a row (default: about as many as there are rows).
+
+    Raises ValueError for no component and for another number of titles.
+    """
+    lists = [[(str(name), float(share)) for name, share in component] for component in features]
+    figure, grid = _panels(len(lists), titles, num_columns, lines=max((len(one) for one in lists), default=0))
+    style = {"color": BLUE, **keywords}
+    for ax, component in zip(grid, lists, strict=True):
+        places = np.arange(len(component))
+        ax.barh(places, [share for _, share in component], **style)
+        _name_rows(ax, [name for name, _ in component])
+    grid[0].set_xlim(left=0)
+    return figure
+
+
+def bootstrap(found, *, level: float = 0.95, count: int = 10, names=None, titles=None, num_columns=None, **keywords):
+    """The largest entries of each component, that of the fit a point and the interval of the replicates a bar.
+
+    found: a `Bootstrap`. Components sum to 1, so that an entry is a share.
+    level, names: as in `Bootstrap.interval` and `jnmf.top_features`; count: how many entries of each component, those
+        that are largest in the fit.
+    titles, num_columns: as in `top_features`.
+
+    Returns the Figure. Raises as these functions do.
+    """
+    from jnmf import named
+
+    checks.count(count, "count", 1)
+    axis = int(_attribute(found, "axis"))
+    low, high = (named.components_of(ends, axis) for ends in found.interval(level))
+    fit, names = named.components_of(found.factors, axis).astype(float), named.feature_names(found.factors, names, axis)
+    figure, grid = _panels(len(fit), titles, num_columns, lines=min(count, fit.shape[1]))
+    style = _line_style(keywords, color=BLUE, marker="o", markersize=4, linestyle="none")
+    for ax, *ends, entries in zip(grid, low, high, fit, strict=True):
+        first = np.argsort(-entries, kind="stable")[:count]
+        places = np.arange(len(first))
+        ax.hlines(places, *(end[first] for end in ends), color=ORANGE, linewidth=3, alpha=0.6)
+        ax.plot(entries[first], places, **style)
+        _name_rows(ax, [str(names[j]) for j in first])
+    grid[0].set_xlim(left=0)
+    return figure
+
+
+def _panels(count: int, titles, num_columns: int | None, lines: int):
+    """A figure with a panel of `lines` named rows for each of `count` components, on one scale."""
+    if count == 0:
+        raise ValueError("expected at least one component, got none")
+    titles = [f"component {k + 1}" for k in range(count)] if titles is None else list(titles)
+    if len(titles) != count:
+        raise ValueError(f"titles: expected one for each of the {count} components, got {len(titles)}")
+    num_columns, num_rows = _columns_and_rows(count, num_columns)
+    size = 2.6 * num_columns, num_rows * (0.9 + 0.17 * max(lines, 1))
+    figure, grid = _pyplot().subplots(
+        num_rows, num_columns, figsize=size, layout="constrained", squeeze=False, sharex=True
+    )
+    for k, ax in enumerate(grid.flat):
+        if k >= count:
+            ax.set_axis_off()
+        else:
+            ax.set_title(titles[k], fontsize="small")
+            ax.tick_params(labelsize="small", labelbottom=k + num_columns >= count)
+            ax.set_xlabel("share" if k + num_columns >= count else "", fontsize="small")
+    return figure, list(grid.flat)[:count]
+
+
+def _name_rows(ax, names) -> None:
+    """The first on top. Names stand as they are: no character in them starts a formula."""
+    ax.set_yticks(np.arange(len(names)), labels=[name.replace("$", r"\$") for name in names])
+    ax.set_ylim(len(names) - 0.4, -0.6)
+
+
+SUBSTITUTIONS = {  # in the colours of the Catalogue of Somatic Mutations in Cancer
+    "C>A": "#03BDEF",
+    "C>G": "#010101",
+    "C>T": "#E42926",
+    "T>A": "#CBCACA",
+    "T>C": "#A2CF63",
+    "T>G": "#ECC7C5",
+}
+CHANNELS = [f"{left}[{change}]{right}" for change in SUBSTITUTIONS for left in "ACGT" for right in "ACGT"]
+
+
+def signatures(W, *, channels=None, titles=None, **keywords) -> "Figure":
+    """Mutational signatures: the 96 channels of each column of W as bars, in the order and the colours of COSMIC.
+
+    W: (96, r), nonnegative, a row for each single-base substitution between two neighbours, "A[C>A]A"; each column is
+        drawn divided by its sum. A DataFrame with these names as its index, as `frames(fit).W`, may have any order.
+    channels: the names of the rows in their order, where W is an array in another order than the standard one: C>A,
+        C>G, C>T, T>A, T>C, T>G, within each by the base before and then the base after, A, C, G, T.
+    titles: one above each signature (default: "component 1", …).
+
+    Alexandrov et al. 2020, "The repertoire of mutational signatures in human cancer". Raises TypeError or ValueError
+    for another number of rows, negative entries, and names that are not those of the 96 channels.
+    """
+    from matplotlib.patches import Rectangle
+
+    from jnmf import labels
+
+    given = labels.names(W)
+    if channels is None and given is not None and any(">" in str(name) for name in given.rows.tolist()):
+        channels = given.rows.tolist()
+    W = _array(W, "W")
+    if len(W) != len(CHANNELS):
+        hint = "; signatures are columns, did you pass H for H.T?" if W.shape[1] == len(CHANNELS) else ""
+        raise ValueError(f"W: expected a row for each of the 96 channels, got {len(W)}{hint}")
+    if W.min() < 0:
+        raise ValueError(f"W: expected nonnegative entries, got {W.min():g}")
+    if channels is not None:
+        places = {str(name): i for i, name in enumerate(channels)}
+        missing = [name for name in CHANNELS if name not in places]
+        if missing or len(list(channels)) != len(CHANNELS):
+            raise ValueError(f"channels: expected the 96 names such as 'A[C>A]A', got none that is {missing[:3]}")
+        W = W[[places[name] for name in CHANNELS]]
+    r = W.shape[1]
+    titles = [f"component {k + 1}" for k in range(r)] if titles is None else list(titles)
+    if len(titles) != r:
+        raise ValueError(f"titles: expected one for each of the {r} columns of W, got {len(titles)}")
+    figure, grid = _pyplot().subplots(r, 1, figsize=(10, 1.5 * r + 0.7), layout="constrained", squeeze=False)
+    colors = np.repeat(list(SUBSTITUTIONS.values()), 16)
+    shares = _ratio(W, np.broadcast_to(W.sum(axis=0), W.shape))
+    for k, ax in enumerate(grid[:, 0]):
+        ax.bar(np.arange(96), np.nan_to_num(shares[:, k]), **{"color": colors, "width": 0.7, **keywords})
+        ax.set(xlim=(-0.7, 95.7), xticks=[], ylabel="share")
+        ax.set_title(titles[k], fontsize="small", loc="left", pad=24 if k == 0 else 4)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize="small")
+    top, bottom = grid[0, 0], grid[-1, 0]
+    for i, (change, color) in enumerate(SUBSTITUTIONS.items()):
+        place = {"transform": top.get_xaxis_transform(), "clip_on": False}
+        top.add_patch(Rectangle((16 * i - 0.4, 1.03), 15.8, 0.06, color=color, **place))
+        top.text(16 * i + 7.5, 1.11, change, ha="center", va="bottom", fontsize="small", transform=place["transform"])
+    bottom.set_xticks(np.arange(96), labels=[name[0] + name[2] + name[-1] for name in CHANNELS])
+    bottom.tick_params(axis="x", labelsize=5, rotation=90)
+    return figure
+
+
 def reconstruction(X, factors, indices, shape, *, order: str = "C", **keywords) -> "Figure":
     """Chosen columns x of X as images, above what the factors make of them, W h, and the residual x − W h.
 

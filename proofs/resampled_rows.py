@@ -16,8 +16,8 @@ Derivation.
    could not do better, since all copies of x_i have the same minimiser. W ↦ S W maps W ≥ 0 onto the rows of
    nonnegative matrices where w > 0, and the others count nowhere: the minima over W, as functions of H, are equal. ∎
 
-What it teaches.  A resample needs m numbers beside X: (S X) H ᵀ and Wᵀ(S X) are products with X itself. An l2 penalty on
-W, for p = 2, and an l1 penalty, for p = 1, are of degree p, too: w ½l2 ‖W_i‖² = ½l2 ‖√w W_i‖². Others are not.
+What it teaches.  A resample needs m numbers beside X: (S X) Hᵀ and Wᵀ(S X) are products with X itself. An l2 penalty
+on W, for p = 2, and an l1 penalty, for p = 1, are of degree p, too: w ½l2 ‖W_i‖² = ½l2 ‖√w W_i‖². Others are not.
 """
 
 import jax

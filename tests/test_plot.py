@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas
 import pytest
 from matplotlib.colors import to_rgba
 
@@ -752,3 +753,74 @@ def test_nothing_is_shown(monkeypatch):
     monkeypatch.setattr(plt, "show", lambda *_, **__: pytest.fail("show was called"))
     plot.scree(a_sweep())
     plot.components(W, SHAPE)
+
+
+# components with names
+
+
+def test_top_features_shows_each_share_by_its_name():
+    features = [[("a$b", 0.5), ("b", 0.25)], [("c", 1.0)], []]
+    figure = plot.top_features(features, num_columns=2, color="red")
+    shown = [ax for ax in figure.axes if ax.axison]
+    for ax, wanted, title in zip(shown, features, ("component 1", "component 2", "component 3"), strict=True):
+        assert ax.get_title() == title
+        assert [patch.get_width() for patch in ax.patches] == [share for _, share in wanted]
+        assert [text.get_text() for text in ax.get_yticklabels()] == [name.replace("$", r"\$") for name, _ in wanted]
+        assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first is on top
+        assert all(patch.get_facecolor() == to_rgba("red") for patch in ax.patches)
+    assert_drawn(figure)
+    with pytest.raises(ValueError, match="at least one component, got none"):
+        plot.top_features([])
+    with pytest.raises(ValueError, match="titles: expected one for each of the 3 components, got 1"):
+        plot.top_features(features, titles=["one"])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_bootstrap_shows_the_interval_of_the_largest_entries(axis):
+    H, several = random(2, 4), random(9, 2, 4, seed=1)
+    W, of_W = random(3, 2, seed=2), random(9, 3, 2, seed=3)
+    factors, replicates = Factors(W, H), Factors(of_W, several)
+    if axis == 1:
+        factors, replicates = Factors(H.T, W.T), Factors(np.swapaxes(several, 1, 2), np.swapaxes(of_W, 1, 2))
+    found = jnmf.Bootstrap(factors, replicates, np.ones((9, 2)), np.zeros(9, int), axis)
+    figure = plot.bootstrap(found, level=0.5, count=3, names=list("wxyz"))
+    ends = np.quantile(several, [0.25, 0.75], axis=0)
+    for k, ax in enumerate(figure.axes):
+        first = np.argsort(-H[k])[:3]
+        (line,) = ax.lines
+        np.testing.assert_array_equal(line.get_xdata(), H[k][first])
+        bars = np.array([segment[:, 0] for segment in ax.collections[0].get_segments()])
+        np.testing.assert_allclose(bars, ends[:, k, first].T)
+        assert [text.get_text() for text in ax.get_yticklabels()] == ["wxyz"[j] for j in first]
+    assert_drawn(figure)
+
+
+def test_signatures_are_in_the_order_and_colours_of_cosmic():
+    assert plot.CHANNELS[:5] == ["A[C>A]A", "A[C>A]C", "A[C>A]G", "A[C>A]T", "C[C>A]A"]
+    assert plot.CHANNELS[-1] == "T[T>G]T"
+    assert len(set(plot.CHANNELS)) == 96
+    W = random(96, 2) + 0.1
+    W[:, 1] = 0
+    shuffled = np.random.default_rng(3).permutation(96)
+    names = [plot.CHANNELS[i] for i in shuffled]
+    frame = pandas.DataFrame(W[shuffled], index=names)
+    for figure in (plot.signatures(W), plot.signatures(W[shuffled], channels=names), plot.signatures(frame)):
+        first, second = figure.axes
+        bars = [bar for container in first.containers for bar in container]
+        np.testing.assert_allclose([bar.get_height() for bar in bars], W[:, 0] / W[:, 0].sum())
+        colors = [bar.get_facecolor() for bar in bars]
+        assert [colors[i] for i in range(0, 96, 16)] == [to_rgba(c) for c in plot.SUBSTITUTIONS.values()]
+        assert len(set(colors)) == 6
+        assert [text.get_text() for text in first.texts] == ["C>A", "C>G", "C>T", "T>A", "T>C", "T>G"]
+        assert {bar.get_height() for container in second.containers for bar in container} == {0.0}
+        assert second.get_xticklabels()[4].get_text() == "CCA"
+    assert_drawn(figure)
+    for given, options, message in (
+        (W[:95], {}, "a row for each of the 96 channels, got 95"),
+        (W.T, {}, "got 2; signatures are columns, did you pass H for H.T"),
+        (-W, {}, "expected nonnegative entries, got -"),
+        (W, {"channels": names[1:] + names[1:2]}, "expected the 96 names such as"),
+        (W, {"titles": ["one"]}, "titles: expected one for each of the 2 columns"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plot.signatures(given, **options)
