@@ -280,7 +280,7 @@ def _check_counts(entered: door.Entered) -> None:
             'resample: "poisson" expects counts from 0 to 2**30, got entries from '
             f"{entered.least:g} to {entered.most:g}"
         )
-    rows, _ = jax.jit(_broken)(entered.X)
+    rows, _ = _broken(entered.X)
     if np.any(rows):
         raise ValueError(
             'resample: "poisson" expects counts, whole numbers, got others, the first in row '
@@ -288,6 +288,7 @@ def _check_counts(entered: door.Entered) -> None:
         )
 
 
+@jax.jit
 def _broken(X):
     return kinds.occupied(X, lambda x: x != jnp.round(x))
 

@@ -15,6 +15,7 @@ from jnmf.matrix import masked
 from jnmf.matrix.held_out import Plus, Without
 from jnmf.matrix.low_rank import LowRank
 from jnmf.matrix.masked import Masked
+from jnmf.matrix.rescaled import Rescaled
 from jnmf.matrix.scaled import Scaled
 from jnmf.matrix.stored import Completed, Stored
 
@@ -85,10 +86,21 @@ IN_BOTH_ORDERS = (
     WEIGHTS[SPARSE.by_column.columns, SPARSE.by_column.rows],
 )
 
+ROWS, COLUMNS = jnp.linspace(0, 2, 12), jnp.linspace(0.5, 3, 9)
+
 OUT = np.asarray(np.random.default_rng(6).random(X.shape) < 0.2, float)
 
 # What is read is compiled anew in every run; the others are like one of those that stay.
-SLOW = ("streamed", "streamed, transposed", "plus", "completed", "low rank, signed", "masked, by the weights", "masked")
+SLOW = (
+    "streamed",
+    "streamed, transposed",
+    "plus",
+    "completed",
+    "low rank, signed",
+    "masked, by the weights",
+    "masked",
+    "rescaled, weighted",
+)
 
 KINDS = {  # an example, and its entries
     "sum": (Sum(HALF, X - HALF), X),
@@ -109,6 +121,11 @@ KINDS = {  # an example, and its entries
     "masked twice": (Masked(Masked(X, WEIGHTS), WEIGHTS[::-1]), Masked(X, WEIGHTS * WEIGHTS[::-1])),
     "streamed": (streamed(np.asarray(GAPS), block=5), GAPS),
     "streamed, transposed": (streamed(np.asarray(GAPS), block=5).T, GAPS.T),
+    "rescaled": (Rescaled(HALF, ROWS, COLUMNS), ROWS[:, None] * HALF * COLUMNS[None, :]),
+    "rescaled, weighted": (
+        Rescaled(Weighted(GAPS, WEIGHTS), ROWS, COLUMNS),
+        Masked(ROWS[:, None] * GAPS * COLUMNS[None, :], WEIGHTS),
+    ),
     "scaled": (Scaled(X, jnp.asarray(2.0, X.dtype)), 4 * X),
     "scaled, weighted": (Scaled(Weighted(X, WEIGHTS), jnp.asarray(2.0, X.dtype)), Masked(4 * X, WEIGHTS)),
 }

@@ -69,6 +69,7 @@ def small():
         "sweep_similarity": lambda c: jnmf.sweep_similarity(study),
         "similarity": lambda c: jnmf.similarity(c * W, W),
         "match": lambda c: jnmf.match(c * W, W),
+        "pairing": lambda c: jnmf.pairing(c * W, W),
         "order": lambda c: jnmf.order(start),
         "clusters": lambda c: jnmf.clusters(start),
         "svd_rmse": lambda c: jnmf.svd_rmse(c * X, [1, 2]),

@@ -14,7 +14,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_example_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # files are left in the current folder
-    example, own, term, study, sparse, long = re.findall(r"```python\n(.*?)```", README, re.S)
+    example, own, term, study, named, sparse, long = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(example, names)
     assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)
@@ -40,6 +40,10 @@ def test_the_example_runs(capsys, tmp_path, monkeypatch):
     exec(study, names)
     assert names["chosen"] == 4
     assert len(plt.get_fignums()) == 3
+    plt.close("all")
+    exec(named, names)
+    assert list(jnmf.frames(names["topics"]).H.columns) == ["sun", "rain", "wind", "snow"]
+    assert len(plt.get_fignums()) == 1
     plt.close("all")
     exec(sparse, names)
     assert names["topics"].W.shape == names["ratings"].W.shape == (400, 5)
