@@ -91,6 +91,7 @@ ROWS, COLUMNS = jnp.linspace(0, 2, 12), jnp.linspace(0.5, 3, 9)
 OUT = np.asarray(np.random.default_rng(6).random(X.shape) < 0.2, float)
 
 # What is read is compiled anew in every run; the others are like one of those that stay.
+RESCALED = "rescaled", "rescaled, weighted"
 SLOW = (
     "streamed",
     "streamed, transposed",
