@@ -23,6 +23,7 @@ from jnmf.numerics import divide
 from jnmf.pytree import Pytree
 from jnmf.results import Status, saved
 from jnmf.similarity import pairing
+from jnmf.terms import together
 
 RAISED = 0.1  # of the mean of a component: replicates start from the fit raised by it, so that none is stuck at a zero
 LARGEST_COUNT = 2**30
@@ -183,6 +184,11 @@ def _times_drawn(keys, size: int):
 
 
 def _check_penalties(algorithm, side: str, degree: float) -> None:
+    if together.listed(getattr(algorithm, f"on_{side}")):
+        raise ValueError(
+            f"on_{side}: expected no terms on the exposures of samples that are drawn again; put them on the "
+            'components, or resample="poisson"'
+        )
     for name, of in (("l1", 1), ("l2", 2)):
         if np.any(np.asarray(getattr(algorithm, f"{name}_{side}")) != 0) and degree != of:
             raise ValueError(

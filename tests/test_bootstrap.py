@@ -9,7 +9,7 @@ import scipy.sparse
 import scipy.stats
 
 import jnmf
-from jnmf import ANLS, HALS, MU, Factors, Status, losses
+from jnmf import ANLS, HALS, MU, Factors, Status, losses, terms
 from jnmf import matrix as kinds
 from jnmf.bootstrap import POISSON, Counts, poisson
 from jnmf.matrix.masked import Masked
@@ -167,6 +167,7 @@ ERRORS = [
     ({"algorithm": HALS(l1_W=0.1)}, r"l1_W: for .* expected no such penalty on the exposures"),
     ({"algorithm": MU(beta=1.0, l2_H=0.1), "axis": 1}, r"l2_H: for .* expected no such penalty"),
     ({"algorithm": MU(loss=losses.NegativeBinomial(alpha=2.0), l1_W=0.1)}, "l1_W: for NegativeBinomial"),
+    ({"algorithm": HALS(on_W=terms.Lasso(0.1))}, "on_W: expected no terms on the exposures"),
     ({"init": Factors(np.ones((3, 1)), np.ones((1, N)))}, r"init: expected W \(7, 1\)"),
 ]
 
