@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jnmf import checks, door
+from jnmf import checks, door, separable
 from jnmf.factors import Factors
 from jnmf.matrix import as_read, filled, mean_size, svd
 from jnmf.numerics import divide, project_nonnegative
@@ -119,15 +119,49 @@ def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:
     return Factors(W, H)
 
 
+def spa_columns(X, rank: int, *, normalize: bool = True):
+    """The numbers (r,) of the columns that the successive projection algorithm takes, in its order, all different.
+
+    It takes the column of largest norm, u, and goes on with what is orthogonal to it, R ← (I − u uᵀ / ‖u‖²) R: a norm,
+    being convex, is largest at a vertex. Where X = W [I H'] Π, W of rank r and the columns of H' ≥ 0 of sum at most 1,
+    these are the columns of W; with noise in X they are near to them (`proofs.separable`).
+
+    normalize: divide each column by its Σ|x| before. The sums are then 1, whatever scale each column has in X. False
+        takes X as it is: where the sums are at most 1 already, as those of abundances are, a column that is nearly zero
+        is no direction of its own, which would be noise.
+    X (m, n), an array or in any of its kinds: each step looks at it once, in blocks; a masked X is completed by its
+    mean, as for every init. Where fewer than `rank` columns are independent to rounding (m eps of the length of each),
+    the others are the largest of those not taken yet. jit applies. Araújo et al. 2001; Gillis and Vavasis 2014,
+    algorithm 1, with f = ‖·‖².
+
+    Raises ValueError for rank > n, TypeError for an X that is read in blocks.
+    """
+    entered = door.enter(X)
+    return separable.columns(separable.able(filled(entered.X), checks.rank(rank)), rank, bool(normalize))[0]
+
+
+def spa(key, X, rank: int, *, normalize: bool = True) -> Factors:
+    """An init (key, X, rank) -> Factors, without chance: W the columns that `spa_columns` takes, H their exact weights.
+
+    H minimises ½‖X − W H‖² over H ≥ 0; a power of two makes W and H about equally large. A negative entry of those
+    columns becomes 0. X (m, n) -> W (m, r), H (r, n), in the dtype of X. Raises as `spa_columns` does.
+    """
+    del key
+    entered = door.enter(X)
+    found = separable.start(filled(entered.X), checks.rank(rank), bool(normalize))
+    return Factors(*(A.astype(entered.dtype) for A in as_read(entered.X, found)))
+
+
 NAMED = {
     "random": _random,
     "nndsvd": lambda key, X, rank: _nndsvd(X, rank, "zero"),
     "nndsvda": lambda key, X, rank: _nndsvd(X, rank, "mean"),
     "nndsvdar": lambda key, X, rank: _nndsvd(X, rank, "random", key),
+    "spa": lambda key, X, rank: separable.start(X, rank),
 }
 """The inits that `fit` knows by name, for an X behind the door and in its dtype.
 
-The last two are the names of the fills "mean" and "random" in the literature.
+"nndsvda" and "nndsvdar" are the names of the fills "mean" and "random" in the literature.
 """
 
 

@@ -127,9 +127,9 @@ def fit(
     algorithm: MU, HALS, ALS, PGD, ANLS, or a combinator on one. Default Extrapolated(Accelerated(HALS())): it descends
         for any X, has no step size to choose, and on the CBCL faces at rank 49 it reaches in 31 iterations the error
         for which HALS(inner=3) needs 140 and HALS() 383; the repeats cost less than the products with X.
-    init: "random" (`init.random`), "nndsvd", "nndsvda", "nndsvdar" (`init.nndsvd`), Factors, those of a Fit, or a
-        function (key, X, rank) -> Factors, such as those of `warm_start`: cheap iterations first. Its X is in the dtype
-        to compute in, at least float32.
+    init: "random" (`init.random`), "nndsvd", "nndsvda", "nndsvdar" (`init.nndsvd`), "spa" (`init.spa`), Factors, those
+        of a Fit, or a function (key, X, rank) -> Factors, such as those of `warm_start`: cheap iterations first. Its X
+        is in the dtype to compute in, at least float32.
         Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end. MU keeps
         zeros: where W H = 0 at a positive entry, those of the start are raised to a hundredth of the mean of their
         component or less (`multiplicative.lifted`); for β > 1 those of Factors are kept, with a warning.

@@ -73,9 +73,9 @@ def sweep(
         and `max_iters` (500), which may not be given beside it.
     X, algorithm, mask: as in `fit`. Restart s is the fit with key=jax.random.split(jax.random.key(key), S)[s],
         for every rank; it equals that single fit up to rounding, since a member that has converged is frozen.
-    init: as in `fit`; one without chance ("nndsvd", "nndsvda", Factors) is for a single restart. What `warm_start` or
-        `jax.jit` made, as `jax.jit(mine, static_argnums=2)`, is one program for all restarts of a rank; another
-        function is called for each member, and may use NumPy.
+    init: as in `fit`; one without chance ("nndsvd", "nndsvda", "spa", Factors) is for a single restart. What
+        `warm_start` or `jax.jit` made, as `jax.jit(mine, static_argnums=2)`, is one program for all restarts of a rank;
+        another function is called for each member, and may use NumPy.
     batch_size: how many members are computed at a time. A member takes about 8 (m + n) r numbers, for β ≠ 2 or with a
         mask 6 m n more; left out, a batch takes about 512 MiB. All local devices share it: on a CPU, a device for each
         core, `jax.config.update("jax_num_cpu_devices", os.cpu_count())` before anything else, keeps all cores busy.
@@ -103,7 +103,7 @@ def sweep(
                 "a fixed number of iterations has no stopping rule, leave out one or the other"
             )
     name = init if isinstance(init, str) else "Factors" if isinstance(init, tuple | list) else "a function"
-    if num_restarts > 1 and name in ("nndsvd", "nndsvda", "Factors"):
+    if num_restarts > 1 and name in ("nndsvd", "nndsvda", "spa", "Factors"):
         raise ValueError(
             f"init: {name} starts every restart at the same point, expected num_restarts=1, got {num_restarts}; "
             'use "random" or "nndsvdar"'

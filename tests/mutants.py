@@ -19,6 +19,9 @@ ROOT = Path(__file__).parent.parent
 MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("matrix/__init__.py", "loss.derivative, W @ H) @ H.T", "loss.derivative, W @ H) @ H.T * 2"),
     ("matrix/__init__.py", "lambda X, H: W.T @ weighted(", "lambda X, H: -W.T @ weighted("),
+    ("separable.py", "(R - u[:, None] * v) ** 2", "R**2"),
+    ("separable.py", "of_columns(jnp.sum, unit) if normalize", "of_columns(jnp.max, unit) if normalize"),
+    ("separable.py", "(m * eps) ** 2 * whole[0]", "0 * whole[0]"),
     ("losses/beta_divergence.py", "return 0.5 * (x - z) ** 2 if", "return (x - z) ** 2 if"),
     ("losses/beta_divergence.py", "return z - x if", "return x - z if"),
     ("losses/beta_divergence.py", "(beta - k) / (k + 1)", "(beta - k) / k"),
@@ -397,6 +400,7 @@ NEAREST = {  # what most likely fails, tried first
     "algorithm.py": ["tests/test_algorithms.py", "tests/test_masks.py"],
     "units.py": ["tests/test_units.py", "tests/test_terms.py"],
     "nnls.py": ["tests/test_nnls.py", "tests/test_exact.py"],
+    "separable.py": [f"{STATEMENT}[37]", "tests/test_separable.py"],
     "solvers.py": ["tests/test_solvers.py"],
     "multiplicative.py": ["tests/test_multiplicative.py", "tests/test_terms.py", f"{STATEMENT}[23]"],
     "algorithms.py": ["tests/test_algorithms.py"],

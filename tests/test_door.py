@@ -280,7 +280,7 @@ OPTIONS = [
     ({"check_every": 0}, "check_every: expected an integer of at least 1, got 0"),
     *(({"key": key}, r"key: expected an integer seed from -2\*\*63") for key in ("0", None, 1.0, True, 2**63, 2**64)),
     ({"key": jax.random.split(jax.random.key(0))}, r"expected a single key, got 2 of shape \(2,\)"),
-    ({"init": "svd"}, r"expected one of 'random', 'nndsvd', 'nndsvda', 'nndsvdar', got 'svd'"),
+    ({"init": "svd"}, r"expected one of 'random', 'nndsvd', 'nndsvda', 'nndsvdar', 'spa', got 'svd'"),
     ({"init": Factors(START.W, START.H.T)}, r"expected W \(12, 3\) and H \(3, 9\).*did you pass Hᵀ\?"),
     ({"init": Factors(START.W[:5], START.H)}, r"got W \(5, 3\) and H \(3, 9\); W needs the rows of X"),
     ({"init": [GOOD, GOOD]}, r"init: expected W \(12, 3\) and H \(3, 9\), got W \(12, 9\)"),

@@ -108,7 +108,7 @@ def dtype_scale(dtype, exponent):
     return np.dtype(dtype).type(2.0**exponent)
 
 
-@pytest.mark.parametrize("name", ["random", "nndsvd", "nndsvda", "nndsvdar"])
+@pytest.mark.parametrize("name", ["random", "nndsvd", "nndsvda", "nndsvdar", "spa"])
 def test_inits_by_name(name, dtype):
     A = GOOD.astype(dtype)
     fitted = fit(A, R, init=name, max_iters=0)

@@ -90,7 +90,7 @@ def test_every_entrance(X, algorithm):
 
 
 def test_every_start():
-    for name in ("random", "nndsvd", "nndsvda", "nndsvdar"):
+    for name in init.NAMED:
         assert shapes(lambda X, name=name: init.NAMED[name](KEY, X, R), PLAIN) == Factors((M, R), (R, N))
     for name in ("sampled", "sketched", "frobenius", "rounded"):
         start = getattr(warm_start, name)()

@@ -98,6 +98,7 @@ STARTS = {
     "nndsvd": "nndsvd",
     "nndsvda": "nndsvda",
     "nndsvdar": "nndsvdar",
+    "spa": "spa",
     "function": lambda key, X, rank: init.random(key, X, rank),
     "sampled": warm_start.sampled(num_iters=3),
     "sketched": warm_start.sketched(num_iters=3),
