@@ -25,6 +25,7 @@ from jnmf.results import Fit, Status, Trace
 from jnmf.similarity import Pairing, SweepSimilarity, match, pairing, similarity, sweep_similarity
 from jnmf.sparsity import hoyer_sparsity, project_sparsity
 from jnmf.spectrum import shuffle_columns, svd_rmse
+from jnmf.stacking import stacked, unstacked
 from jnmf.sweep import Sweep, sweep
 from jnmf.transform import transform
 
@@ -82,6 +83,7 @@ __all__ = [
     "similarity",
     "solvers",
     "sparse",
+    "stacked",
     "streamed",
     "svd_rmse",
     "sweep",
@@ -90,5 +92,6 @@ __all__ = [
     "to_anndata",
     "top_features",
     "transform",
+    "unstacked",
     "warm_start",
 ]

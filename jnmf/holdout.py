@@ -14,6 +14,8 @@ from jax import Array, lax
 
 from jnmf.matrix import entries
 from jnmf.matrix.masked import Masked
+from jnmf.matrix.stacked import Stacked
+from jnmf.matrix.uniform import Uniform
 
 NEVER = 2**32 - 1  # the draw of an entry that is not held out
 
@@ -105,3 +107,25 @@ def split(X, own) -> tuple[Any, Any]:
     """X with the weights of the entries that a restart fits, and with those of the ones that it holds out."""
     held_out = _draws(own.key, X) <= own.last
     return Masked(X, (~held_out).astype(X.dtype)), Masked(X, held_out.astype(X.dtype))
+
+
+@drawn.register
+def _(X: Stacked, keys, holdout):
+    """Of each block by itself, the same share of all."""
+    of_block = lambda i: jax.vmap(lambda key: jax.random.fold_in(key, i))(keys)
+    return tuple(drawn(B, of_block(i), holdout) for i, B in enumerate(X.blocks))
+
+
+@split.register
+def _(X: Stacked, own):
+    fitted, held_out = zip(*map(split, X.blocks, own), strict=True)
+    return X.of(fitted), X.of(held_out)
+
+
+@split.register
+def _(X: Uniform, own):
+    fitted, held_out = split(X.X, own)
+    return Uniform(fitted, X.weight), Uniform(held_out, X.weight)
+
+
+drawn.register(Uniform, lambda X, *of: drawn(X.X, *of))

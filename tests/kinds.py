@@ -17,7 +17,9 @@ from jnmf.matrix.low_rank import LowRank
 from jnmf.matrix.masked import Masked
 from jnmf.matrix.rescaled import Rescaled
 from jnmf.matrix.scaled import Scaled
+from jnmf.matrix.stacked import Stacked
 from jnmf.matrix.stored import Completed, Stored
+from jnmf.matrix.uniform import Uniform
 
 
 class Sum(NamedTuple):
@@ -102,6 +104,8 @@ SLOW = (
     "masked",
     "rescaled, weighted",
 )
+SLOW = ("streamed", "streamed, transposed", "plus", "completed", "low rank, signed", "masked, by the weights", "masked")
+SLOW += ("uniform", "stacked", "stacked, weighted", "stacked, transposed")
 
 KINDS = {  # an example, and its entries
     "sum": (Sum(HALF, X - HALF), X),
@@ -129,4 +133,16 @@ KINDS = {  # an example, and its entries
     ),
     "scaled": (Scaled(X, jnp.asarray(2.0, X.dtype)), 4 * X),
     "scaled, weighted": (Scaled(Weighted(X, WEIGHTS), jnp.asarray(2.0, X.dtype)), Masked(4 * X, WEIGHTS)),
+    "uniform": (Uniform(SPARSE, jnp.asarray(2.5)), Masked(FEW, jnp.full(X.shape, 2.5))),
+    "stacked": (Stacked(blocks=(GAPS, SPARSE)), jnp.hstack([GAPS, FEW])),
+    "stacked, weighted": (
+        jnmf.stacked([GAPS, SPARSE, X], weights=[0.5, 2.0, 1.0], masks=[None, None, MASK]),
+        Masked(
+            jnp.hstack([GAPS, FEW, X * MASK]), jnp.hstack([0.5 * jnp.ones(X.shape), 2 * jnp.ones(X.shape), 1.0 * MASK])
+        ),
+    ),
+    "stacked, transposed": (
+        jnmf.stacked([GAPS, SPARSE], weights=[0.5, 2.0]).T,
+        Masked(jnp.hstack([GAPS, FEW]).T, jnp.hstack([0.5 * jnp.ones(X.shape), 2 * jnp.ones(X.shape)]).T),
+    ),
 }
