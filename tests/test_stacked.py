@@ -48,6 +48,7 @@ def test_a_fit_is_that_of_the_concatenated_matrix(algorithm, weights):
     near(jnmf.unstacked(found.H, plain()), (wanted.H[:, :5], wanted.H[:, 5:]))
 
 
+@pytest.mark.slow
 def test_weights_of_the_frobenius_loss_are_roots_on_the_matrices():
     """At the optimum: W is the same, and H_i is in the units of X_i."""
     X, start = plain(weights=LAMBDA), START
