@@ -21,7 +21,6 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("matrix/__init__.py", "lambda X, H: W.T @ weighted(", "lambda X, H: -W.T @ weighted("),
     ("separable.py", "(R - u[:, None] * v) ** 2", "R**2"),
     ("matrix/stacked.py", "(c - matrix.most_weight(B)) *", "c *"),
-    ("matrix/stacked.py", "a * (u / unit)", "a"),
     ("matrix/uniform.py", "jnp.where(weight > 0, weight * value, 0)", "value"),
     ("separable.py", "of_columns(jnp.sum, unit) if normalize", "of_columns(jnp.max, unit) if normalize"),
     ("separable.py", "(m * eps) ** 2 * whole[0]", "0 * whole[0]"),
