@@ -2,7 +2,7 @@ r"""Separable X: the successive projection algorithm finds the columns that span
 
 Source: Araújo et al. 2001; the bound is theorem 3 of Gillis and Vavasis 2014.
 
-Statement 43.  Let X = W [I H'] Π, W (m, r) of rank r, the columns of H' ≥ 0 of sum at most 1, Π a permutation. The
+Statement 38.  Let X = W [I H'] Π, W (m, r) of rank r, the columns of H' ≥ 0 of sum at most 1, Π a permutation. The
 algorithm starts with R = X and takes r times the column j of R of largest norm, u = r_j, R ← (I − u uᵀ / uᵀu) R.
 
 (a) After k steps the columns of R are the residuals of the least squares fits of those of X on the k taken.
@@ -173,7 +173,7 @@ def with_noise(seed, share=1.0, numbers=taken):
 
 STATEMENTS = (
     Statement(
-        43,
+        38,
         "Successive projection takes the columns that span a separable X, and ones near to them with noise",
         "Araújo et al. 2001; Gillis and Vavasis 2014, theorem 3",
         (

@@ -404,7 +404,7 @@ NEAREST = {  # what most likely fails, tried first
     "nnls.py": ["tests/test_nnls.py", "tests/test_exact.py"],
     "matrix/stacked.py": ["tests/test_stacked.py", "tests/test_kinds.py"],
     "matrix/uniform.py": ["tests/test_stacked.py", "tests/test_kinds.py"],
-    "separable.py": [f"{STATEMENT}[43]", "tests/test_separable.py"],
+    "separable.py": [f"{STATEMENT}[38]", "tests/test_separable.py"],
     "solvers.py": ["tests/test_solvers.py"],
     "multiplicative.py": ["tests/test_multiplicative.py", "tests/test_terms.py", f"{STATEMENT}[23]"],
     "algorithms.py": ["tests/test_algorithms.py"],
