@@ -42,7 +42,17 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = f"{QUICK} {os.environ.get('XLA_FLAGS', '')}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before what is slow is taken out
 def pytest_collection_modifyitems(items):
+    families = {}
+    for item in items:
+        if item.get_closest_marker("quick") and not item.get_closest_marker("slow"):
+            families.setdefault((item.path, item.originalname), []).append(item)
+    for cases in families.values():
+        last, keep = len(cases) - 1, cases[0].get_closest_marker("quick").args[0]
+        kept = {round(i * last / max(keep - 1, 1)) for i in range(keep)}
+        for i in set(range(len(cases))) - kept:
+            cases[i].add_marker(pytest.mark.slow)
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 

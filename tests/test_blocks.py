@@ -14,6 +14,7 @@ from jnmf.objective import gradient
 X, (W, H) = problem()
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("numbers", [1, 20, 50])  # one row or column at a time; some, with a remainder; most
 @pytest.mark.parametrize("beta", [1.0, 0.5, 2.0])
 def test_half_steps_in_blocks(monkeypatch, numbers, beta):

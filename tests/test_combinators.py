@@ -141,6 +141,7 @@ def test_an_extrapolated_point_is_at_least_half_and_first_order_ahead(A, old, w)
     np.testing.assert_array_equal(ahead_of(0 * A, old, w), 0 * A)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "algorithm", [HALS(), ANLS(), Accelerated(HALS()), MU(beta=1.0)], ids=lambda a: type(a).__name__
 )

@@ -110,6 +110,7 @@ def scored(held, A, Z, d):
     return np.sum(held * d(A, Z)) / np.sum(held)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("algorithm", "score", "d", "M"),
     [

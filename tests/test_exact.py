@@ -107,6 +107,7 @@ def half_step(A, B):
 CASES = [(nnls, kind) for kind in KINDS] + [(f, k) for f in (transposed_transform, half_step) for k in NONNEGATIVE]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("solve", "kind"), CASES, ids=lambda x: getattr(x, "__name__", x))
 @pytest.mark.parametrize("shape", [(M, R), (R, M // 2)], ids=["wide", "tall"])
 def test_every_column_is_a_minimiser(solve, kind, shape):

@@ -29,6 +29,7 @@ def same(found, wanted, rtol=1e-9):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=1e-12)
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in KINDS]
 )
@@ -36,6 +37,7 @@ def test_every_function_is_that_of_the_entries(name):
     check_matrix(*KINDS[name])
 
 
+@pytest.mark.quick(4)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(
     "call",

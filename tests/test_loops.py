@@ -159,6 +159,7 @@ def test_jit_and_no_jit_agree():
     np.testing.assert_allclose(trace.loss, trace2.loss, rtol=1e-9)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", ["MU", "MU 0.5", "HALS inner", "ALS", "PGD backtracking", "ANLS pivoting"])
 def test_grad_through_run_is_the_finite_difference(name):
     X, start = problem()
@@ -325,6 +326,7 @@ LATE = {
 SLOW = [pytest.param(name, False, marks=pytest.mark.slow) for name in ("3", "negative binomial")]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "masked"),
     [("KL", False), ("Itakura-Saito", False), ("KL", True), ("negative binomial", True), *SLOW],

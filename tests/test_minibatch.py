@@ -82,6 +82,7 @@ def test_nothing_is_forgotten_with_0():
         np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("beta", [0.0, 0.5, 1.5, 3.0])
 def test_one_batch_of_all_is_a_multiplicative_update(beta):
     algorithm = MU(beta=beta, l1_H=0.1, l1_W=0.1)

@@ -31,6 +31,7 @@ def test_rank_above_both_sides():
         fit(GOOD, 15, init="nndsvd")
 
 
+@pytest.mark.quick(4)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize("name", [n for n in ALGORITHMS if n not in ("MU -1", "MU 3", "HALS inner", "Momentum MU")])
 @pytest.mark.parametrize("dtype", ["float32"])
@@ -108,6 +109,7 @@ def dtype_scale(dtype, exponent):
     return np.dtype(dtype).type(2.0**exponent)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", ["random", "nndsvd", "nndsvda", "nndsvdar", "spa"])
 def test_inits_by_name(name, dtype):
     A = GOOD.astype(dtype)

@@ -60,6 +60,7 @@ def shapes(function, *arguments):
     return jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(function, *arguments))
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", [*ALGORITHMS, "PGD 0.1"])
 def test_every_algorithm(name, masked):

@@ -264,6 +264,7 @@ EVERY = [
 ]
 
 
+@pytest.mark.quick(6)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(("name", "view"), EVERY)
 def test_every_algorithm(name, view):
@@ -309,6 +310,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.quick(10)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(("name", "view"), CELLS)
 def test_every_function(name, view):
@@ -362,6 +364,7 @@ def test_hold_outs_are_lists_of_the_right_entries(view):
         assert held.sum(axis=0)[dense == 0].mean() == pytest.approx(12 * round(0.3 * of) / 1200, rel=0.1)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("algorithm", [None, MU(beta=1.0), MU(beta=1.5)], ids=repr)
 def test_scores_are_those_of_single_fits(view, algorithm):
@@ -425,6 +428,7 @@ def shapes(text: str) -> list[tuple[int, ...]]:
     return [tuple(map(int, shape.split(","))) for shape in re.findall(r"\w\d+\[([\d,]+)\]", text)]
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", ["default", "KL", "1.5", "exact", "transform", "transform, KL", "nndsvd", "objective"])
 def test_no_array_has_the_shape_of_x(name, view):
@@ -450,6 +454,7 @@ def test_no_array_has_the_shape_of_x(name, view):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak of a process there")
+@pytest.mark.slow
 def test_the_peak_of_memory_is_far_below_the_dense_array():
     """In a process of its own: 40,000 × 30,000 is 4.8 GB dense in float32."""
     code = """

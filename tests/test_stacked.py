@@ -39,6 +39,7 @@ def test_the_loss_is_the_sum_of_the_weighted_divergences(loss):
     np.testing.assert_allclose(found, wanted)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("weights", [None, LAMBDA])
 @pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)], ids=repr)
 def test_a_fit_is_that_of_the_concatenated_matrix(algorithm, weights):

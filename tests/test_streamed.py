@@ -107,6 +107,7 @@ PER_ITERATION = [
 ]
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize(("algorithm", "readings"), PER_ITERATION, ids=[repr(a) for a, _ in PER_ITERATION])
 def test_an_iteration_reads_X_so_often_and_gives_the_same(algorithm, readings):
     """A fit: five times before the first iteration, and once for the loss at the end. (And once to be gone on with.)"""
@@ -136,6 +137,7 @@ CALLS = {  # function -> its call, and how often it reads X
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", CALLS)
 def test_every_public_function_reads_X_so_often_and_gives_the_same(name):
     call, readings = CALLS[name]

@@ -159,6 +159,7 @@ TOGETHER = {
 }
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", TOGETHER)
 def test_all_together_descend(name):
     descends(TOGETHER[name])
@@ -288,6 +289,7 @@ def test_known_components_leave_the_problem_of_the_rest():
     np.testing.assert_allclose(found[1:], wanted, atol=1e-12)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "make",
     [HALS, ANLS, MU, lambda **on: Extrapolated(Accelerated(HALS(**on))), partial(MU, beta=1.0)],
@@ -385,6 +387,7 @@ PADDED = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", PADDED)
 def test_a_member_of_a_sweep_is_the_single_fit(name):
     """Padding is not woken."""

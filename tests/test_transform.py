@@ -94,6 +94,7 @@ def least(x, H, weights, algorithm):
     return objective, min(one.fun for one in found)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("beta", "penalties", "masked"),
     [(1.0, {}, True), (1.0, {"l1_W": 0.3, "l2_W": 0.2}, False), (1.5, {}, False), (1.9, {"l2_W": 0.5}, True)],
@@ -163,6 +164,7 @@ def test_newton_alone_finds_the_minimiser_from_afar(beta, penalties):
         np.testing.assert_allclose(newton(jnp.full_like(W, start), X, l1, l2), W, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("beta", [-1.0, 0.0, 0.5, 1.0, 1.5, 3.0])
 def test_the_scales_of_x_and_h_only_scale_the_result(beta):
     x, components = X[:2].astype("float32"), H.astype("float32")

@@ -79,6 +79,7 @@ def same_bits(found, wanted, k):
     np.testing.assert_array_equal(shift(W, V) + shift(H, G), [k])
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize(("name", "dtype"), in_one_precision(*ALGORITHMS))
 def test_a_fit_has_the_same_bits_in_every_unit(name, dtype):
     X, _ = problem(dtype)
@@ -108,6 +109,7 @@ STARTS = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("name", "dtype"), in_one_precision(*STARTS))
 def test_every_start_in_every_unit(name, dtype):
     X, _ = problem(dtype)

@@ -273,6 +273,7 @@ MEMBERS = {  # the init, X in a unit, the mask, the algorithm, how many devices,
 ALIKE = ("sampled, huge X", "rounded, named")  # a unit, a rounded start and a name have other rows
 
 
+@pytest.mark.quick(2)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in ALIKE)) for case in MEMBERS])
 def test_members_of_a_sweep_are_single_fits_from_the_same_start(monkeypatch, case):

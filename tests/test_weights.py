@@ -102,6 +102,7 @@ def test_weights_times_c_give_the_same_factors_and_c_times_the_loss(algorithm):
         np.testing.assert_allclose(of_two.kkt, c * trace.kkt, rtol=1e-7)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("algorithm", [HALS(), ANLS(), DEFAULT, PGD(), Accelerated(PGD()), MU()], ids=repr)
 @pytest.mark.parametrize("imputes", [False, True])
 def test_the_weighted_objective_never_rises(algorithm, imputes):
@@ -135,6 +136,7 @@ def test_what_imputation_crawls_to_weighted_half_steps_reach():
     assert objective(X, by_weights, mask=M) < 0.9 * objective(X, imputed, mask=M)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("algorithm", [HALS(), ANLS(), DEFAULT, PGD()], ids=repr)
 @pytest.mark.parametrize(("least", "most"), [(1e-30, 1.0), (1.0, 1e30)])
 def test_extremes_of_float32_stay_in_range(algorithm, least, most):
