@@ -18,7 +18,7 @@ from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors, as_factors
 from jnmf.matrix.masked import Masked, Weighted, of_weights
 from jnmf.matrix.sparse import Sparse, from_csr
-from jnmf.matrix.stored import Stored
+from jnmf.matrix.stored import Stored, of_entries
 from jnmf.numerics import compute_dtype, in_dtype
 
 STORED = "stored"  # the mask of a sparse X of which only the stored entries count
@@ -152,7 +152,7 @@ def _of_sparse(X: Sparse, mask):
         )
     if not X.num_stored:
         raise ValueError('mask: expected stored entries to count, with mask="stored", got none')
-    return Stored(X)
+    return of_entries(Stored(X))
 
 
 def _enter_kind(X, mask, name: str) -> Entered:
@@ -166,6 +166,8 @@ def _enter_kind(X, mask, name: str) -> Entered:
     B = kinds.cast(X, compute_dtype(dtype))
     if isinstance(B, Sparse):
         B, mask = _of_sparse(B, mask), None
+    if isinstance(B, Stored):
+        B = of_entries(B)
     M = _weights(X, X.shape, mask, compute_dtype(dtype), name)
     B = B if M is None else _weighted(B, M)
     if is_traced(B):

@@ -22,9 +22,12 @@ Derivation.
    with slope −s at h_k, s the numerator by step 2. Its vertex is at h_k + s/a.
 4. For a > 0 it rises with the distance from the vertex: the nearest point of h_k ≥ 0 is [h_k + s/a]₊. The columns do
    not meet, so the entries of the row H_k may be set together.
-5. After H_k has moved by Δ, R = X − WH is R − W_k Δ, so M ⊙ R falls by M ⊙ (W_k Δ): the next row sees it so. ∎
+5. After H_k has moved by Δ, R = X − WH is R − W_k Δ, so M ⊙ R falls by M ⊙ (W_k Δ): the next row sees it so.
+6. Every sum over i has the factor m_i. So if M is 0 off a set S of places, all of them, and M ⊙ R, are sums over S and
+   numbers on S. ∎
 
 What it teaches.  Weights cost a Gram matrix for each column, m n r² in all, or, for a sweep of HALS, none: 3 m n r.
+If only the entries of S count, the number of these stands in the place of m n.
 Where all weights of a column are multiplied by c, so are G_j and c_j but for the penalties: with penalties times c
 nothing changes. Where they are all 0 and there is no penalty, nothing moves.
 """
@@ -39,10 +42,12 @@ from hypothesis import strategies as st
 from jnmf import weighted
 from jnmf.factors import Factors
 from jnmf.matrix.masked import Weighted
+from jnmf.matrix.stored import FewStored
 from jnmf.numerics import unit_of
 from jnmf.objective import Objective, objective
 from proofs.hals_row_update import vertex
 from proofs.kernel import Statement, chain, exact_chain, holds
+from proofs.sparse_sums import places, sparse
 from proofs.strategies import nonnegative, problems
 
 
@@ -146,6 +151,38 @@ def old_residual(X, M, W, H, l1, l2):
     return np.array(new).reshape(H.shape)
 
 
+# Where only the entries of S count
+
+
+def stored(X, M) -> FewStored:
+    return FewStored(sparse(X), tuple(A.values for A in sparse(M)))
+
+
+def with_no_weight_off_S(f):
+    def link(X, M, *rest):
+        return f(X, M * places(X.shape), *rest)
+
+    link.__name__ = f.__name__
+    return link
+
+
+@jax.jit
+def library_sweep_of_stored(X, M, W, H, l1, l2):
+    return weighted.hals(stored(X, M), W, H, l1, l2)
+
+
+@jax.jit
+def library_normal_equations_of_stored(X, M, W, H, l1, l2):
+    found = weighted.exact(stored(X, M), W, H, l1, l2, lambda h, G, c: G @ h - c)
+    of_W, of_M = (unit_of(jnp.max(A, axis=0)) for A in (W, jnp.where(places(X.shape), M, 0)))
+    return found * (of_W * of_W)[:, None] * of_M[None, :]
+
+
+def zeros_counted(f):
+    """With X as if it were 0 off S."""
+    return lambda X, M, *rest: f(X * places(X.shape), M, *rest)
+
+
 # The exact half-step
 
 
@@ -198,6 +235,16 @@ STATEMENTS = (
             ),
             exact_chain(
                 INPUTS, (parabola_through_three_points, row_from_normal_equations, row_from_the_residual), CONTROLS
+            ),
+            chain(
+                INPUTS,
+                (with_no_weight_off_S(normal_equations), library_normal_equations_of_stored),
+                {"what is not stored counts as 0": zeros_counted(normal_equations)},
+            ),
+            chain(
+                INPUTS,
+                (with_no_weight_off_S(row_from_the_residual), library_sweep_of_stored),
+                {"what is not stored counts as 0": zeros_counted(row_from_the_residual)},
             ),
             holds(INPUTS, optimality, {"without weights": without_weights}),
         ),

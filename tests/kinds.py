@@ -18,7 +18,7 @@ from jnmf.matrix.masked import Masked
 from jnmf.matrix.rescaled import Rescaled
 from jnmf.matrix.scaled import Scaled
 from jnmf.matrix.stacked import Stacked
-from jnmf.matrix.stored import Completed, Stored
+from jnmf.matrix.stored import Completed, FewStored
 from jnmf.matrix.uniform import Uniform
 
 
@@ -95,6 +95,8 @@ OUT = np.asarray(np.random.default_rng(6).random(X.shape) < 0.2, float)
 # What is read is compiled anew in every run; the others are like one of those that stay.
 RESCALED = "rescaled", "rescaled, weighted"
 SLOW = (
+    "sparse, float32",
+    "stored, float32",
     "streamed",
     "streamed, transposed",
     "plus",
@@ -114,10 +116,15 @@ KINDS = {  # an example, and its entries
     "low rank": (LowRank(jnp.asarray(LEFT), jnp.asarray(RIGHT)), jnp.asarray(LEFT @ RIGHT)),
     "low rank, signed": (LowRank(jnp.asarray(LEFT - 0.5), jnp.asarray(RIGHT)), jnp.asarray((LEFT - 0.5) @ RIGHT)),
     "sparse": (SPARSE, FEW),
-    "stored": (Stored(SPARSE, IN_BOTH_ORDERS), Masked(FEW, WEIGHTS * (FEW != 0))),
+    "stored": (FewStored(SPARSE, IN_BOTH_ORDERS), Masked(FEW, WEIGHTS * (FEW != 0))),
     "without": (
         Without(jnmf.sparse(np.asarray(FEW) * (1 - OUT)), jnmf.sparse(OUT)),
         Masked(FEW * (1 - OUT), jnp.asarray(1 - OUT)),
+    ),
+    "sparse, float32": (jnmf.sparse(np.asarray(FEW, "float32")), FEW.astype("float32")),
+    "stored, float32": (
+        FewStored(jnmf.sparse(np.asarray(FEW, "float32"))),
+        Masked(FEW.astype("float32"), jnp.asarray(FEW != 0, "float32")),
     ),
     "plus": (Plus(SPARSE, jnmf.sparse(OUT)), FEW + OUT),
     "completed": (Completed(SPARSE, jnp.asarray(0.3)), FEW + 0.3),

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as ss
 from jax.experimental.sparse import BCOO, BCSR
+from scipy import optimize
 from support import ALGORITHMS, M, N, R, problem
 
 import jnmf
@@ -24,6 +25,7 @@ from jnmf import (
     Factors,
     consensus,
     cross_validate,
+    door,
     fit,
     holdout,
     init,
@@ -37,9 +39,11 @@ from jnmf import (
     sweep,
     transform,
     warm_start,
+    weighted,
 )
-from jnmf.matrix import blocks, csr, masked
-from jnmf.matrix.stored import Stored
+from jnmf.loops import last_factors
+from jnmf.matrix import blocks, csr, stored
+from jnmf.matrix.stored import FewStored, Stored
 
 START = problem()[1]
 DRAW = np.random.default_rng(0)
@@ -229,12 +233,6 @@ VIEWS = {  # a sparse X with its mask, and the dense one with its
 }
 
 
-@pytest.fixture(autouse=True)
-def every_mask_is_imputed(monkeypatch):
-    """As a sparse X with mask="stored" always is: of a dense one, with so little, HALS and ANLS would not."""
-    monkeypatch.setattr(masked, "LIGHT", 0)
-
-
 def of_both(view, call):
     A, mask, dense, weights = VIEWS[view]
     return call(A, **mask), call(dense, **weights)
@@ -335,6 +333,66 @@ def test_derivatives_pass_through():
     near(with_it, without, 1e-8)
 
 
+# Where only what is stored counts
+
+FEW = SEEN & (DRAW.random((M, N)) < 0.6)  # of columns with fewer entries than components, too
+FEW[4], FEW[:, 5] = False, False
+FEW_STORED = ss.csr_array((DENSE[FEW], np.nonzero(FEW)), shape=(M, N))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_half_steps_by_the_stored_entries_are_those_of_scipy_column_by_column(dtype):
+    """In blocks of columns the same; each entry once, with its weight."""
+    A, (W, H) = jnmf.sparse(FEW_STORED.astype(dtype)), (jnp.asarray(B, dtype) for B in START)
+    weights = DRAW.uniform(0.1, 3, A.num_stored)
+    m = np.zeros((M, N))
+    m[FEW] = weights
+    B = FewStored(A, tuple(jnp.asarray(m[at], dtype) for at in (np.nonzero(FEW), np.nonzero(FEW.T)[::-1])))
+    ridge = np.sqrt(0.1) * np.eye(R)
+    wanted = [
+        optimize.nnls(np.vstack([np.sqrt(m)[:, None] * W, ridge]), np.append(np.sqrt(m) * x, np.zeros(R)))[0]
+        for x, m in zip(DENSE.T, m.T, strict=True)
+    ]
+    atol = 1e-4 if dtype == "float32" else 1e-9
+    for room in (stored.NUMBERS, 4 * R**2):  # of the second, four columns in a block, of nine
+        with mock.patch.object(stored, "NUMBERS", room), mock.patch.object(stored, "OF_AN_ENTRY", 0):
+            found = weighted.exact(B, W, H, 0.0, 0.1)
+        np.testing.assert_allclose(found, np.stack(wanted, axis=1), atol=atol)
+    np.testing.assert_allclose(weighted.hals(B, W, H, 0.0, 0.1, sweeps=1000), np.stack(wanted, axis=1), atol=atol)
+
+
+def test_the_door_imputes_where_enough_is_stored():
+    """By the rule for a dense X: no row or column with some has less than an eighth; traced, it is not known."""
+    draw = np.random.default_rng(0)
+    for shape, density, kind in (((30, 20), 0.5, Stored), ((30, 20), 0.1, FewStored), ((2, 40), 0.5, Stored)):
+        seen = draw.random(shape) < density
+        for S in (seen, seen.T):
+            A = ss.csr_array(S.astype(float))
+            assert type(door.enter(A, "stored").X) is kind
+            assert matrix.has_own_half_steps(door.enter(np.ones(S.shape), S).X) == (kind is FewStored)
+            assert type(door.enter((FewStored, Stored)[kind is FewStored](jnmf.sparse(A))).X) is kind
+    lone = np.ones((30, 20))
+    lone[0, 1:] = 0  # one row alone has little
+    for S in (lone, lone.T):
+        assert type(door.enter(ss.csr_array(S), "stored").X) is FewStored
+    kinds = []
+    jax.jit(lambda A: kinds.append(type(door.enter(A, "stored").X)))(jnmf.sparse(lone))
+    assert kinds == [FewStored]
+
+
+def test_ratings_are_fitted_where_imputation_would_crawl():
+    """A tenth of a matrix of rank 3: a fit gets below half of what it reaches by imputing."""
+    draw = np.random.default_rng(3)
+    seen = draw.random((120, 90)) < 0.1
+    A = jnmf.sparse(ss.csr_array(((draw.random((120, 3)) @ draw.random((3, 90)))[seen], np.nonzero(seen))))
+    start = init.random(0, A, 3)
+    few, imputed = (
+        matrix.divergence(B, losses.frobenius, *jax.jit(last_factors)(B, start, HALS(), 60))
+        for B in (FewStored(A), Stored(A))
+    )
+    assert few < 0.5 * imputed
+
+
 # What is held out
 
 
@@ -350,9 +408,9 @@ def test_hold_outs_are_lists_of_the_right_entries(view):
         np.stack([matrix.entries(part)[1] for part in parts])
         for parts in zip(*(holdout.split(A, jax.tree.map(lambda a, s=s: a[s], own)) for s in range(12)), strict=True)
     )
-    dense, stored = few.toarray(), np.zeros((30, 40), bool)
-    stored[few.tocoo().coords] = True
-    counted = np.ones((30, 40), bool) if view == "plain" else stored
+    dense, seen = few.toarray(), np.zeros((30, 40), bool)
+    seen[few.tocoo().coords] = True
+    counted = np.ones((30, 40), bool) if view == "plain" else seen
     np.testing.assert_array_equal(rest + held, np.broadcast_to(counted, rest.shape))
     of = np.count_nonzero(few.data) if view == "plain" else few.nnz
     assert (held.sum(axis=(1, 2)) == round(0.3 * of)).all()

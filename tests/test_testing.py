@@ -23,6 +23,7 @@ from jnmf import (
 )
 from jnmf.algorithm import alternate, gram_info, residual_info
 from jnmf.checks import is_traced
+from jnmf.matrix.columns import Columns
 from jnmf.pytree import static
 from jnmf.testing import algorithms, check_algorithm, check_loss, check_matrix, matrices, pytrees
 from jnmf.testing import losses as of_losses
@@ -467,6 +468,7 @@ WRONG_KINDS = [
     (a_kind(product=lambda X, W, H: W.T @ X.A + 1), "product("),
     (a_kind(weight=lambda X: 1.0), "weight("),
     (a_kind(most_weight=lambda X: 2.0), "most_weight("),
+    (a_kind(of_columns=lambda X, f, H: f(Columns(X.A.T, 2 * jnp.ones_like(X.A.T)), H)), "of_columns("),
     (a_kind(square=lambda X: 0.5 * jnp.sum(X.A**2)), "square("),
     (
         a_kind(

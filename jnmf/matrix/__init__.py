@@ -13,6 +13,7 @@ entries are ever held whole; a kind for which there is a shorter way registers t
 
     weight(X), total(X, f, …), square(X)        Σ m, Σ m f(x, z, …), Σ m x²
     most_weight(X), has_own_half_steps(X)       the largest m; whether half-steps do better than to complete
+    of_columns(X, f, H)                         such a half-step, f of the entries by column
     divergence, gradient_W, gradient_H          Σ m d(x, z) and its gradients, of a loss
     square_rise(X, (W, H), change)              by how much ½ Σ m (x − z)² rises
     parts_W, parts_H                            what a multiplicative step is made of
@@ -35,6 +36,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnmf.matrix.blocks import blocks_of
+from jnmf.matrix.columns import Columns
 from jnmf.numerics import divide, unit_of
 
 
@@ -140,6 +142,17 @@ def block_by_block(f, X, A, axis: int, plus, width: int):
     found, sums = jax.eval_shape(block, 0, 0)
     nothing = jax.tree.map(whole, found), jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), sums)
     return lax.fori_loop(0, -(-size // width), one_block, nothing)
+
+
+@singledispatch
+def of_columns(X, f, H) -> Any:
+    """f(E, H) for an f that takes each column of X, and of H, by itself: E are the `Columns` of X or of a block."""
+
+    def block(X, H):
+        x, m = entries(X)
+        return f(Columns(x.T, jnp.ones_like(x.T) if m is None else m.T), H)
+
+    return in_blocks(block, X, H, axis=1)
 
 
 def weighted(X, f, *Z):

@@ -2,15 +2,20 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from jnmf import matrix
+from jnmf.checks import is_traced, on_host
+from jnmf.matrix.columns import NUMBERS
 from jnmf.matrix.csr import Csr, at, block, rows_where, sampled, times
 from jnmf.matrix.leading import leading
-from jnmf.matrix.masked import Masked
+from jnmf.matrix.masked import LIGHT, Masked, Weighted
 from jnmf.matrix.scaled import in_unit
 from jnmf.numerics import unit_of
+
+OF_AN_ENTRY = 6  # numbers, which `Sparse` takes
 
 
 class Stored(NamedTuple):
@@ -24,7 +29,7 @@ class Stored(NamedTuple):
 
     @property
     def T(self) -> "Stored":
-        return Stored(self.X.T, None if self.weights is None else self.weights[::-1])
+        return type(self)(self.X.T, None if self.weights is None else self.weights[::-1])
 
     @property
     def shape(self):
@@ -33,6 +38,31 @@ class Stored(NamedTuple):
     @property
     def dtype(self):
         return self.X.dtype
+
+
+class FewStored(Stored):
+    """A `Stored` on which HALS and ANLS make half-steps by the stored entries (`jnmf.weighted`) and do not impute."""
+
+    __slots__ = ()
+
+
+def of_entries(X: Stored) -> Stored:
+    """X, `FewStored` where it is traced, or a row or column has so little that imputation would crawl."""
+    imputes = not is_traced(X) and on_host(lambda: _least_share(X)) >= LIGHT
+    return (Stored if imputes else FewStored)(*X)
+
+
+@jax.jit
+def _least_share(X: Stored):
+    """The mean weight of a row or column that has some, of the largest c; what is not stored has 0."""
+
+    def least(axis):
+        A, m = _of_rows(X, axis)
+        length = X.shape[1 - axis]
+        share = times(A._replace(values=m / matrix.most_weight(X)), jnp.ones((length, 1), m.dtype)) / length
+        return jnp.min(jnp.where(share > 0, share, 1))
+
+    return jnp.minimum(least(0), least(1))
 
 
 def _of_rows(X: Stored, axis: int = 0) -> tuple[Csr, Array]:
@@ -55,7 +85,8 @@ def _(X: Stored):
 def _(X: Stored, start, size, axis):
     A, m = _of_rows(X, axis)
     M = block(A, start, size, X.shape[1 - axis], m)
-    return Masked(matrix.part(X.X, start, size, axis), M if axis == 0 else M.T)
+    kind = Weighted if matrix.has_own_half_steps(X) else Masked
+    return kind(matrix.part(X.X, start, size, axis), M if axis == 0 else M.T)
 
 
 @matrix.product.register
@@ -129,9 +160,56 @@ def _(X: Stored):
 @in_unit.register
 def _(X: Stored, root, of_weights=1.0):
     weights = X.weights if X.weights is None else tuple(of_weights * m for m in X.weights)
-    return Stored(in_unit(X.X, root), weights)
+    return type(X)(in_unit(X.X, root), weights)
 
 
+class StoredColumns(NamedTuple):
+    """`Columns` of the stored entries: A by column, and their weights."""
+
+    A: Csr
+    m: Array
+
+    @property
+    def x(self):
+        return self.A.values
+
+    def at(self, B, C):
+        return sampled(self.A, B, C)
+
+    def sums(self, V, C):
+        return times(self.A._replace(values=V), C)
+
+    def spread(self, a):
+        return a[self.A.rows]
+
+    def most(self):
+        return jnp.zeros(self.A.num_rows, self.m.dtype).at[self.A.rows].max(self.m)
+
+    def of_grams(self, f, W, *arrays):
+        """Row k of the Gram matrices is a product of the weights with W ⊙ W_k, of a block of columns at a time.
+
+        With X in memory there is room for as many numbers as it is made of.
+        """
+        A, r = self.A, W.shape[1]
+        n, room = A.num_rows, max(NUMBERS, OF_AN_ENTRY * self.m.size)
+        width = min(n, max(1, room // r**2))
+
+        def of_block(start):
+            ends = jnp.asarray([0, self.m.size], A.starts.dtype)  # what is before the block, and after it: a row each
+            starts = jnp.concatenate([ends[:1], lax.dynamic_slice_in_dim(A.starts, start, width + 1), ends[1:]])
+            M = Csr(self.m, jnp.clip(A.rows - start + 1, 0, width + 1), A.columns, starts)
+            row = lambda W_k: times(M, W * W_k[:, None])[1:-1]
+            G = lax.map(row, W.T, batch_size=r if r * W.size <= room else 1)
+            own = (lax.dynamic_slice_in_dim(a, start, width) for a in arrays)
+            return lax.map(lambda one: f(*one), (G.swapaxes(0, 1), *own), batch_size=max(1, NUMBERS // r**2))
+
+        starts = jnp.minimum(jnp.arange(-(-n // width)) * width, n - width)  # a last block that would not be whole
+        found = lax.map(of_block, starts)
+        return jnp.zeros((n, *found.shape[2:]), found.dtype).at[starts[:, None] + jnp.arange(width)[None, :]].set(found)
+
+
+matrix.of_columns.register(Stored, lambda X, f, H: f(StoredColumns(*_of_rows(X, 1)), H))
+matrix.has_own_half_steps.register(Stored, lambda X: isinstance(X, FewStored))
 matrix.is_completed.register(Stored, lambda X: True)
 matrix.size.register(Stored, lambda X: X.X.num_stored)
 matrix.told_by.register(Stored, lambda X: [*matrix.told_by(X.X), *([] if X.weights is None else X.weights[:1])])

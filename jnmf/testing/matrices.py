@@ -272,6 +272,11 @@ OF_ITS_FUNCTIONS = (
     ),
     like("weight(X) = Σ m.", lambda X, c: matrix.weight(X), lambda c: np.sum(c.m)),
     like("most_weight(X) is the largest m.", lambda X, c: matrix.most_weight(X), lambda c: np.max(c.m)),
+    like(
+        "of_columns(X, f, H) gives f the entries and weights of each column, as `matrix.columns.Columns` has them.",
+        lambda X, c: matrix.of_columns(X, lambda E, H: E.sums(E.m * (E.x - E.at(H.T, c.W)), c.W).T, jnp.asarray(c.H)),
+        lambda c: c.W.T @ (c.m * (c.x - c.Z)),
+    ),
     like("square(X) = Σ m x².", lambda X, c: matrix.square(X), lambda c: np.sum(c.m * c.x**2)),
     like(
         "total(X, f, factors, …) = Σ m f(x, z, …).",
