@@ -97,13 +97,15 @@ def _outline(value, arrays) -> Any:
         if _of_jnmf().get(type(value).__name__) is not type(value):
             return {"unknown": repr(value)}
         parts = {name: _outline(getattr(value, name), arrays) for name in _names(type(value))}
-        if any("unknown" in part for part in parts.values()):  # whatever is made of something unknown is so
+        if any(map(_is_unknown, parts.values())):  # whatever is made of something unknown is so
             return {"unknown": repr(value)}
         return {"own": type(value).__name__, "fields": parts}
     if isinstance(value, Status):
         return {"status": value.name}
     if isinstance(value, Names):
         return {"names": [[_label(label) for label in labels.tolist()] for labels in (value.rows, value.columns)]}
+    if hasattr(value, "_fields"):  # a kind of matrix, as of a graph
+        return {"unknown": repr(value)}
     if isinstance(value, tuple | list):
         return {"items": [_outline(part, arrays) for part in value]}
     if value is None or isinstance(value, bool | int | float | str):
@@ -131,6 +133,10 @@ def _labels(told) -> np.ndarray:
     if not isinstance(told, list) or any(isinstance(label, dict) for label in told):
         raise ValueError(f"expected a list of labels, got {told!r}")
     return np.fromiter(map(of_json, told), object, len(told))
+
+
+def _is_unknown(outline) -> bool:
+    return "unknown" in outline or any(map(_is_unknown, outline.get("items", ())))
 
 
 def _names(cls) -> list[str]:

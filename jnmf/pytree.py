@@ -8,6 +8,8 @@ from typing import Any, ClassVar, dataclass_transform
 import jax
 import numpy as np
 
+SHOWN = 8  # entries of an array, at most; a longer one is told by its shape
+
 
 def static(default: Any) -> Any:
     """A field that is structure: another value is another program."""
@@ -75,7 +77,7 @@ class Pytree:
         for f in fields(self):  # pyright: ignore[reportArgumentType]
             value = getattr(self, f.name)
             if f.name not in self.implied and not _equal(value, f.default):
-                given.append(f"{f.name}={value!r}" if f.kw_only else repr(value))
+                given.append(f"{f.name}={_shown(value)}" if f.kw_only else _shown(value))
         return f"{type(self).__name__}({', '.join(given)})"
 
 
@@ -87,6 +89,13 @@ def _declares(cls, name) -> bool:
     """Whether a class says something of itself under this name: True, False or None. (A loss may become a field.)"""
     declared = _is_class_variable(inspect.get_annotations(cls).get(name))
     return declared and isinstance(vars(cls).get(name), bool | None)
+
+
+def _shown(value) -> str:
+    """What one would write, but of a long array the shape."""
+    if isinstance(value, jax.Array | np.ndarray) and value.size > SHOWN:
+        return f"<{value.dtype} {value.shape}>"
+    return repr(value)
 
 
 def _equal(a, b) -> bool:

@@ -508,6 +508,14 @@ class Own(jnmf.Algorithm):
         (HALS(on_H=terms.Known(A, mask=KNOWN)), ValueError, r"expected both in the shape of the factor, \(3, 9\)"),
         (HALS(on_W=terms.Graph(L, 0.1)), ValueError, r"expected a Laplacian \(12, 12\), one row for each"),
         (HALS(on_H=terms.Graph(np.triu(L), 0.1)), ValueError, "expected a symmetric Laplacian"),
+        (
+            HALS(on_H=terms.Ridge(-1.0)),
+            ValueError,
+            r"Ridge\(weight=…\): expected finite numbers of at least 0, got -1.0",
+        ),
+        (HALS(on_H=terms.Target(A * np.nan, 1.0)), ValueError, r"Target\(A=…\): expected finite numbers, got nan"),
+        (HALS(on_H=terms.Known(-A)), ValueError, r"Known\(A=…\): expected finite numbers of at least 0"),
+        (HALS(on_W=terms.MinimumVolume(1.0, delta=0.0)), ValueError, "expected a number above 0, got 0.0"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )
@@ -516,7 +524,19 @@ def test_what_is_refused(algorithm, error, says):
         fit(X, R, algorithm)
 
 
+def test_one_of_ones_own_is_passed_again_after_load(tmp_path):
+    for term in (Decorrelation(weight=0.1), terms.Graph(jnmf.sparse(L), 0.1)):
+        algorithm = HALS(on_H=(terms.Ridge(0.1), term))
+        jnmf.save(tmp_path / "fit", fit(X, R, algorithm, max_iters=3))
+        again = jnmf.load(tmp_path / "fit.npz")
+        with pytest.raises(ValueError, match="algorithm"):
+            fit(X, resume=again, max_iters=5)
+        assert fit(X, resume=again, max_iters=5, algorithm=algorithm).num_iters == 5
+
+
 def test_what_else_is_refused():
+    with pytest.raises(TypeError, match=r"expected an array or jnmf.sparse\(L\), got a csr_array"):
+        terms.Graph(sparse.csr_array(L), 0.1)
     with pytest.raises(ValueError, match="transform: expected terms on W that are the same for every row, got Smooth"):
         transform(X, START.H, HALS(on_W=terms.Smooth(0.1)))
     with pytest.raises(ValueError, match="minibatch: expected no terms"):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jnmf.numerics import project_nonnegative
 from jnmf.pytree import positional
-from jnmf.terms.term import Term, check_rows, check_scalar
+from jnmf.terms.term import Term, check_numbers, check_rows, check_scalar
 
 
 class Constraint(Term):
@@ -71,6 +71,7 @@ class Known(Constraint):
         return jnp.where(self.mask != 0, 0, nonnegative_slope(H, gradient))
 
     def check(self, r, n):
+        check_numbers(self, "A")
         if self.mask is None:
             check_rows(self, self.A, r, n)
         elif jnp.shape(self.A) != (r, n) or jnp.shape(self.mask) != (r, n):

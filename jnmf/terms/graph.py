@@ -26,6 +26,12 @@ class Graph(Term):
     nonnegative_gram: ClassVar[bool] = True
     degree: ClassVar[int | None] = 2
 
+    def __post_init__(self):
+        if hasattr(self.L, "tocsr"):
+            raise TypeError(
+                f"Graph(L=…): expected an array or jnmf.sparse(L), got a {type(self.L).__name__}; write that"
+            )
+
     def value(self, H):
         return 0.5 * jnp.sum(per_row(self.weight, H) * self.times(H) * H)
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import lax
+from jax.core import Tracer
 
 from jnmf.pytree import positional
 from jnmf.terms.term import Term, check_scalar
@@ -37,6 +38,8 @@ class MinimumVolume(Term):
     def check(self, r, n):
         check_scalar(self, "weight")
         check_scalar(self, "delta")
+        if not isinstance(self.delta, Tracer) and not self.delta > 0:
+            raise ValueError(f"MinimumVolume(delta=…): expected a number above 0, got {self.delta}")
 
 
 def inverse_and_log_determinant(Y):

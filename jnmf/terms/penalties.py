@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from jnmf.pytree import positional
-from jnmf.terms.term import Term, check_rows, check_scalar, check_weight, per_row
+from jnmf.terms.term import Term, check_numbers, check_rows, check_scalar, check_weight, per_row
 
 
 class Ridge(Term):
@@ -68,6 +68,7 @@ class Target(Term):
 
     def check(self, r, n):
         check_rows(self, self.A, r, n)
+        check_numbers(self, "A", negative=True)
         check_weight(self, len(self.A))
 
 

@@ -3,6 +3,8 @@
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from jnmf.pytree import Pytree
 
@@ -66,18 +68,32 @@ class Term(Pytree):
 
 
 def check_weight(term, r: int, name: str = "weight") -> None:
-    """A number, or one for each component."""
+    """A number, or one for each component, none of them negative."""
     shape = jnp.shape(getattr(term, name, 0.0))
     if shape not in ((), (r,)):
         raise ValueError(
             f"{type(term).__name__}({name}=…): expected a number or one for each of {r} components, got shape {shape}"
         )
+    check_numbers(term, name)
 
 
 def check_scalar(term, name: str) -> None:
-    if jnp.shape(getattr(term, name)) != ():
-        shape = jnp.shape(getattr(term, name))
+    shape = jnp.shape(getattr(term, name))
+    if shape != ():
         raise ValueError(f"{type(term).__name__}({name}=…): expected a number, got shape {shape}")
+    check_numbers(term, name)
+
+
+def check_numbers(term, name: str, *, negative: bool = False) -> None:
+    """Finite and, but for what may be negative, not below 0, where there are values."""
+    value = getattr(term, name, 0.0)
+    if isinstance(value, Tracer):
+        return
+    A = np.asarray(value)
+    if not np.all(np.isfinite(A)) or not (negative or np.all(A >= 0)):
+        wanted = "finite numbers" if negative else "finite numbers of at least 0"
+        bad = A[~np.isfinite(A) | (A < 0)].flat[0]
+        raise ValueError(f"{type(term).__name__}({name}=…): expected {wanted}, got {bad}")
 
 
 def check_rows(term, A, r: int, n: int) -> None:
