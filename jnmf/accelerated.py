@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jnmf.algorithm import OWN, Combinator, Frobenius, advice, alternate, gram_state, wrapped
+from jnmf.algorithm import OWN, Combinator, Frobenius, advice, alternate, each_its_share, gram_state, wrapped
 from jnmf.pytree import positional, static
 
 
@@ -60,9 +60,10 @@ class Accelerated(Combinator):
 
     def half_steps(self, X):
         m, n = X.shape
-        return self.algorithm.with_terms(self._repeated(m, n), self._repeated(n, m))
+        of_H, of_W = each_its_share(X, self.algorithm)
+        return self.algorithm.with_terms(self._repeated(of_H, m, n), self._repeated(of_W, n, m))
 
-    def _repeated(self, m: int, n: int):
+    def _repeated(self, once_more, m: int, n: int):
         """The half-step for a factor (r, n) whose G and C are formed from m rows; the pairs of terms stay for all."""
 
         def half_step(H, G, C, l1, l2, **within):
@@ -73,7 +74,7 @@ class Accelerated(Combinator):
 
             def once(carry):
                 H, k, _, first_move = carry
-                new = self.algorithm.half_step(H, G, C, l1, l2, **within)
+                new = once_more(H, G, C, l1, l2, **within)
                 move = jnp.linalg.norm(new - H)
                 return new, k + 1, move, jnp.where(k == 0, move, first_move)
 

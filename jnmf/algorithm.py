@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jnmf.factors import Factors
-from jnmf.matrix import has_own_half_steps, is_completed, most_weight, product, products, square
+from jnmf.matrix import by_columns, has_own_half_steps, is_completed, most_weight, product, products, square
 from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import Pytree
 from jnmf.solvers import ridge
@@ -131,7 +131,7 @@ class Frobenius(Algorithm):
 
     def half_steps(self, X):
         """The half-step for H and that for Wᵀ, with their terms."""
-        return self.with_terms(self.half_step, self.half_step)
+        return self.with_terms(*each_its_share(X, self))
 
     def with_terms(self, of_H, of_W):
         on_W = together.transposed(self.on_W)
@@ -150,6 +150,13 @@ class Frobenius(Algorithm):
 
     def step(self, X, state):
         return alternate(X, state, self)
+
+
+def each_its_share(X, algorithm):
+    """The half-step for H and that for Wᵀ, without terms: by shares of the columns, where each is taken by itself."""
+    if not algorithm.separable:
+        return algorithm.half_step, algorithm.half_step
+    return by_columns(X, algorithm.half_step, 1), by_columns(X, algorithm.half_step, 0)
 
 
 class Combinator(Pytree):

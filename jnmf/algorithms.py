@@ -12,7 +12,7 @@ from jax import lax
 from jnmf import checks, losses, multiplicative, nonnegative_least_squares, solvers, weighted
 from jnmf.algorithm import Frobenius, alternate, gram_state, residual_info
 from jnmf.factors import Factors
-from jnmf.matrix import is_completed
+from jnmf.matrix import by_columns, is_completed
 from jnmf.objective import penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import static
 from jnmf.solvers import ridge
@@ -167,7 +167,8 @@ class PGD(Frobenius):
     def half_steps(self, X):
         if self.steps is None:
             return super().half_steps(X)
-        return self.with_terms(*(replace(self, step_size=step_size).half_step for step_size in self.steps))
+        of_H, of_W = (replace(self, step_size=step_size).half_step for step_size in self.steps)
+        return self.with_terms(by_columns(X, of_H, 1), by_columns(X, of_W, 0))
 
 
 class ANLS(Frobenius):

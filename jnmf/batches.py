@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from jnmf import checkpoint, checks, display, door, loops, losses, units
 from jnmf import init as inits
 from jnmf.factors import Factors
-from jnmf.matrix import as_read, divergence, filled, is_completed, mean_size, size, weight
+from jnmf.matrix import as_read, divergence, everywhere, filled, is_completed, is_spread, mean_size, size, weight
 from jnmf.numerics import in_dtype
 from jnmf.objective import objective
 from jnmf.pausing import Interrupted
@@ -81,7 +81,7 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
     for bucket in buckets(ranks):
         pairs = [(rank, restart) for rank in bucket for restart in range(len(keys))]
         size = min(batch_size or automatic_batch_size(X, own is None, algorithm, bucket[-1]), len(pairs))
-        num_devices = min(jax.local_device_count(), size)
+        num_devices = min(_devices(X), size)
         parts = -(-size // (num_devices * members_at_a_time(X, bucket[-1])))
         at_a_time = -(-size // (num_devices * parts))
         jobs += [(bucket[-1], at_a_time, parts, num_devices, batch) for batch in batched(pairs, size)]
@@ -175,6 +175,11 @@ def automatic_batch_size(X, shared: bool, algorithm, rank: int) -> int:
     return max(1, WORKING_MEMORY // (numbers * X.dtype.itemsize))
 
 
+def _devices(X) -> int:
+    """Among how many the members are divided: an X that is spread over devices takes all of them for each member."""
+    return 1 if is_spread(X) else jax.local_device_count()
+
+
 def members_at_a_time(X, rank: int) -> int:
     """How many members a CPU should iterate on together; other devices take the whole batch."""
     if jax.default_backend() != "cpu":
@@ -216,7 +221,7 @@ def _batch(
         fitted = _fitted(A, start, algorithm, tol, num_iters, max_iters)
         return fitted._replace(scores=study.scores(X, own, fitted.factors, algorithm))
 
-    return _of_each(member, (X, algorithm, tol), (own, starts), at_a_time, num_devices)
+    return everywhere(X, _of_each(member, (X, algorithm, tol), (own, starts), at_a_time, num_devices))
 
 
 def _of_each(f, shared, each, at_a_time: int | None, num_devices: int):
@@ -289,12 +294,12 @@ def _starts_of_init(entered: door.Entered, unit, own, study: Study, keys, init, 
 
     def alone(rank, restart):
         found = _start(entered.X, own_of(restart), keys[restart], algorithm, init, unit, extremes, study, rank)
-        return unit, jax.device_get(found)
+        return unit, jax.device_get(everywhere(entered.X, found))
 
     if not callable(init) or not inits.is_traceable(init):
         return alone
     init = init if isinstance(init, Pytree) else Partial(init)
-    num_devices = min(jax.local_device_count(), len(keys))
+    num_devices = min(_devices(entered.X), len(keys))
     restarts = np.minimum(np.arange(-(-len(keys) // num_devices) * num_devices), len(keys) - 1)
 
     @lru_cache(maxsize=1)  # a batch asks for one rank after the other
@@ -329,7 +334,7 @@ def _starts(
         good &= jnp.any((jnp.max(W, axis=0) > 0) & (jnp.max(H, axis=1) > 0))
         return start, ~good
 
-    return _of_each(one, (X, algorithm, init), (own, keys), at_a_time, num_devices)
+    return everywhere(X, _of_each(one, (X, algorithm, init), (own, keys), at_a_time, num_devices))
 
 
 def _start(X, own, key, algorithm, init, unit, extremes, study: Study, rank: int) -> Factors:
@@ -346,7 +351,7 @@ def _start(X, own, key, algorithm, init, unit, extremes, study: Study, rank: int
 def _mean_sizes(X, own, study: Study):
     """The mean of |X| as each restart sees it, one after the other; a single one where all see the same."""
     one = lambda own: mean_size(filled(study.view(X, own)))
-    return one(None)[None] if own is None else lax.map(one, own)
+    return everywhere(X, one(None)[None] if own is None else lax.map(one, own))
 
 
 def _padded(starts: list[Any], width: int) -> Factors:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jnmf import door
 from jnmf.factors import Factors
-from jnmf.matrix import as_read, cast
+from jnmf.matrix import as_read, cast, placed
 from jnmf.numerics import in_dtype
 from jnmf.objective import Objective, gradient, projected_gradient_norm
 from jnmf.objective import objective as of_matrices
@@ -38,7 +38,7 @@ def _entered(X, factors, algorithm, mask, *, nonnegative: bool):
     X = door.enter(X, mask).X
     algorithm = Objective() if algorithm is None else algorithm
     nonnegative = nonnegative and not (together.signed(algorithm.on_W) or together.signed(algorithm.on_H))
-    factors = door.factors(factors, X.shape, name="", nonnegative=nonnegative)
+    factors = placed(X, door.factors(factors, X.shape, name="", nonnegative=nonnegative))
     together.check_shapes(algorithm, X.shape, factors.W.shape[1])
     dtype = jnp.promote_types(X.dtype, factors.W.dtype)
     return cast(X, dtype), *in_dtype(dtype, factors, algorithm)

@@ -6,7 +6,7 @@ Shapes are always checked, values where there are any (see `checks`).
 
 import math
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,8 @@ from jnmf import checks, labels, sparse_formats
 from jnmf import matrix as kinds
 from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors, as_factors
-from jnmf.matrix.masked import Masked, Weighted, of_weights
+from jnmf.matrix import sharded
+from jnmf.matrix.masked import Masked, Weighted, of_weights, weighted_by
 from jnmf.matrix.sparse import Sparse, from_csr
 from jnmf.matrix.stored import Stored, of_entries
 from jnmf.numerics import compute_dtype, in_dtype
@@ -62,13 +63,16 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     if kinds.is_kind(X):
         return _enter_kind(X, mask, name)
     A = _numbers(X, name)
+    divided = sharded.is_divided(A)
+    A = sharded.automatic(A) if divided else A
     dtype = _dtype_of(A)
-    M = _weights(X, A.shape, mask, compute_dtype(dtype), name, names)
+    M = _weights(X, A, mask, compute_dtype(dtype), name, names)
     B = on_device(A, compute_dtype(dtype))
     B = B if M is None else _weighted(_without_what_counts_not(B, M), M)
+    B = sharded.spread(B, A.sharding) if divided else B
     if is_traced(B):
         return Entered(B, dtype, None, None, names)
-    least, most = _range(B if M is None else B[0])
+    least, most = _range(B[0] if isinstance(B, Masked) else B)
     entered = Entered(B, dtype, least, most, names)
     if not (math.isfinite(least) and math.isfinite(most)):
         _refuse_nonfinite(A, M, entered, name)
@@ -111,8 +115,7 @@ def _without_weights(X: Masked, mask, name: str):
     """The matrix itself, and its weights times those of the mask."""
     if mask is None:
         return X.X, X.M
-    shape = jnp.shape(X.X)
-    first, second = (_weights(None, shape, M, jnp.result_type(float), name) for M in (X.M, mask))
+    first, second = (_weights(None, X.X, M, jnp.result_type(float), name) for M in (X.M, mask))
     return X.X, second if first is None else first if second is None else first * second
 
 
@@ -168,7 +171,7 @@ def _enter_kind(X, mask, name: str) -> Entered:
         B, mask = _of_sparse(B, mask), None
     if isinstance(B, Stored):
         B = of_entries(B)
-    M = _weights(X, X.shape, mask, compute_dtype(dtype), name)
+    M = _weights(X, X, mask, compute_dtype(dtype), name)
     B = B if M is None else _weighted(B, M)
     if is_traced(B):
         return Entered(B, dtype, None, None)
@@ -204,11 +207,7 @@ def whole(X, name: str) -> Entered:
     """A matrix without missing entries, an array or a kind."""
     _refuse_masked(X, name)
     entered = enter(X, name=name)
-    if (
-        kinds.is_kind(entered.X)
-        and kinds.in_memory(entered.X)
-        and kinds.entries(kinds.part(entered.X, 0, 1, 0))[1] is not None
-    ):
+    if kinds.is_completed(entered.X):
         raise ValueError(f"{name}: expected a matrix without weights, got a {type(X).__name__} that has some")
     return entered
 
@@ -403,13 +402,17 @@ def on_device(A, dtype) -> jax.Array:
     return B
 
 
-def _weights(X, shape, mask, dtype, name: str, names: labels.Names | None = None):
-    """M (m, n) ≥ 0 of the mask and of what a masked array masks, or None where every entry counts once."""
+def _weights(X, A, mask, dtype, name: str, names: labels.Names | None = None):
+    """M (m, n) ≥ 0 of the mask and of what a masked array masks, or None where every entry counts once.
+
+    It is divided among devices as A is, the numbers of X.
+    """
     there = ~np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X) else None
     if mask is None:
         M = None if there is None else on_device(there, dtype)
     else:
-        M = _given_weights(names, shape, mask, dtype, name)
+        M = _given_weights(names, jnp.shape(A), mask, dtype, name)
+        M = jax.device_put(M, A.sharding) if sharded.is_divided(A) else M
         M = M if there is None else M * on_device(there, dtype)
     if M is None or is_traced(M):
         return M
@@ -449,9 +452,9 @@ def _without_what_counts_not(X, M):
     return jnp.where(M > 0, X, 0)
 
 
-def _weighted(X, M) -> Masked:
+def _weighted(X, M):
     """Weights that are traced are not known: half-steps by the weights themselves are right for all."""
-    return Weighted(X, M) if is_traced(M) else of_weights(X, M)
+    return weighted_by(X, M, Weighted) if is_traced(M) else of_weights(X, M)
 
 
 @partial(jax.jit, static_argnames="spread")
@@ -482,6 +485,9 @@ def _range(A) -> tuple[float, float]:
 
 def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
     """A is what was given, the entered one what became of it."""
+    if kinds.is_spread(entered.X):
+        bad, first = _found(entered, lambda x, used: ~jnp.isfinite(x))
+        _refuse(f"{bad} NaN or inf of {math.prod(A.shape)}, the first at {first}", name)
     X = entered.X.X if isinstance(entered.X, Masked) else entered.X
     if isinstance(A, np.ndarray):
         counts = True if M is None else np.asarray(M) > 0
@@ -493,7 +499,10 @@ def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
             raise ValueError(
                 f"{name}: expected entries in the range of {X.dtype}, got {shown} at {where}; {_remedy(X)}"
             )
-    got = _bad(~np.isfinite(np.asarray(X)), entered.names) if X.is_fully_addressable else "NaN or inf"
+    _refuse(_bad(~np.isfinite(np.asarray(X)), entered.names), name)
+
+
+def _refuse(got: str, name: str) -> NoReturn:
     raise ValueError(
         f"{name}: expected finite entries, got {got}; fill them, or where there is a mask= leave them out, "
         f"mask=np.isfinite({name})"

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jnmf.matrix import entries
-from jnmf.matrix.masked import Masked
+from jnmf.matrix import entries, everywhere
+from jnmf.matrix.masked import weighted_by
 from jnmf.matrix.stacked import Stacked
 from jnmf.matrix.uniform import Uniform
 
@@ -83,7 +83,7 @@ def drawn(X, keys, holdout: float) -> Any:
 
 @jax.jit
 def _row_counts(X):
-    return jnp.sum(_counted(X)[1], axis=1)
+    return everywhere(X, jnp.sum(_counted(X)[1], axis=1))
 
 
 @partial(jax.jit, static_argnames="number")
@@ -106,7 +106,7 @@ def last_draws(keys, X, number: int):
 def split(X, own) -> tuple[Any, Any]:
     """X with the weights of the entries that a restart fits, and with those of the ones that it holds out."""
     held_out = _draws(own.key, X) <= own.last
-    return Masked(X, (~held_out).astype(X.dtype)), Masked(X, held_out.astype(X.dtype))
+    return weighted_by(X, (~held_out).astype(X.dtype)), weighted_by(X, held_out.astype(X.dtype))
 
 
 @drawn.register

@@ -18,7 +18,7 @@ from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
-from jnmf.matrix import as_read, filled, occupied
+from jnmf.matrix import as_array, as_read, filled, occupied, placed
 from jnmf.numerics import in_dtype
 from jnmf.pausing import Interrupted, Pieces
 from jnmf.results import Fit, Status, Trace
@@ -59,7 +59,7 @@ def run(
     checks.count(every, "every", 1)
     if record is not None and not callable(record):
         raise TypeError(f"record: expected a function (old, new, info) or None, got {record!r}")
-    start = door.factors(factors, entered.X.shape, name="")
+    start = placed(entered.X, door.factors(factors, entered.X.shape, name=""))
     together.check_shapes(algorithm, entered.X.shape, start.W.shape[1])
     start, algorithm = in_dtype(entered.X.dtype, start, algorithm)
     unit, start = units.start(units.choose(entered, algorithm), start)
@@ -301,9 +301,10 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
         raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
     if given or callable(init):
         in_unit = getattr(init, "in_units", False)  # those of `warm_start`; others see X as it is
-        start = init if given else as_read(X, init(inits.as_key(key), filled(X if in_unit else entered.X), rank))
+        seen = filled(X) if in_unit else as_array(filled(entered.X))
+        start = init if given else as_read(X, init(inits.as_key(key), seen, rank))
         nonnegative = not (together.signed(algorithm.on_W) or together.signed(algorithm.on_H))
-        (start,) = in_dtype(X.dtype, door.factors(start, X.shape, rank, nonnegative=nonnegative))
+        (start,) = in_dtype(X.dtype, placed(X, door.factors(start, X.shape, rank, nonnegative=nonnegative)))
         together.check_shapes(algorithm, X.shape, start.W.shape[1])
         unit, start = (unit, start) if in_unit else units.start(unit, start)
     else:

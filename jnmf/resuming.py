@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from jnmf import checks, door, units
-from jnmf.matrix import in_blocks, is_kind, told_by
+from jnmf.matrix import added_up, in_blocks, is_kind, told_by
 from jnmf.numerics import in_dtype
 from jnmf.pytree import Pytree, static
 from jnmf.results import Fit, Status, Unknown, saved
@@ -71,13 +71,16 @@ def _sum_of_bits(a):
             return jnp.zeros((), jnp.uint32)
         a = a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
         a = a.reshape(-1, a.shape[-1] if a.ndim > 1 else 1)
-    of_columns = _odd(a.shape[1] * a.dtype.itemsize // 4)[None, :]
 
-    def of_rows(a, u):
-        bits = lax.bitcast_convert_type(a, jnp.uint32).reshape(a.shape[0], -1)
-        return u * jnp.sum(bits * of_columns, axis=1, dtype=jnp.uint32)
+    def of_block(a, u, v):
+        def of_rows(a, u):
+            bits = lax.bitcast_convert_type(a, jnp.uint32).reshape(a.shape[0], -1)
+            return u * jnp.sum(bits * v, axis=1, dtype=jnp.uint32)
 
-    return jnp.sum(in_blocks(of_rows, a, _odd(a.shape[0]), axis=0), dtype=jnp.uint32)
+        return jnp.sum(in_blocks(of_rows, a, u, axis=0), dtype=jnp.uint32)
+
+    (m, n), words = a.shape, a.dtype.itemsize // 4
+    return added_up(a, of_block, _odd(m), _odd(n * words)[None, :])
 
 
 def _odd(length: int):

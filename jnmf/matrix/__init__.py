@@ -24,6 +24,9 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     products, gradients                         what is made of X twice in a row, from one reading where X is read
     in_memory, expect_reading, as_read          whether X can be held as an array; what went wrong while it was read
 
+One that is not in one place (`sharded`) says besides what is done where: `by_columns`, `added_up`,
+`is_spread`, `everywhere`, `placed`, `as_array`.
+
 The other files here are kinds. No file beside them asks what X is, but `jnmf.door`.
 """
 
@@ -153,6 +156,46 @@ def of_columns(X, f, H) -> Any:
         return f(Columns(x.T, jnp.ones_like(x.T) if m is None else m.T), H)
 
     return in_blocks(block, X, H, axis=1)
+
+
+@singledispatch
+def by_columns(X, half_step, axis: int):
+    """The half-step (H, G, C, …) -> H, which takes each column of H and C by itself, for the columns (axis 1) of X.
+
+    For axis 0 that for Wᵀ, whose columns are the rows of X. Where X is spread over devices each takes its share.
+    """
+    return half_step
+
+
+@singledispatch
+def added_up(X, f, of_rows, of_columns):
+    """f(X, of_rows, of_columns), for an f that is a sum over the entries of X: `of_rows` are arrays (m, …) or (m,), a
+    row for each row of X, `of_columns` are (…, n)."""
+    return f(X, of_rows, of_columns)
+
+
+@singledispatch
+def is_spread(X) -> bool:
+    """Whether X is divided among several devices, so that one product with it is work for all of them."""
+    return False
+
+
+@singledispatch
+def everywhere(X, tree):
+    """Arrays that were computed from X, so that every process can read them."""
+    return tree
+
+
+@singledispatch
+def placed(X, factors):
+    """Factors where X needs them."""
+    return factors
+
+
+@singledispatch
+def as_array(X) -> Any:
+    """X as a function that knows of no kinds sees it: an array, if it is one."""
+    return X
 
 
 def weighted(X, f, *Z):

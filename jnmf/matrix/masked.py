@@ -1,5 +1,6 @@
 """A matrix with a weight for each entry: what masks and held-out entries are to the rest of the library."""
 
+from functools import singledispatch
 from typing import Any, NamedTuple
 
 import jax
@@ -34,6 +35,12 @@ class Masked(NamedTuple):
         return self.X.dtype
 
 
+@singledispatch
+def weighted_by(X, M, kind: type[Masked] = Masked) -> Any:
+    """X with these weights, which multiply those that it has: a `Masked`, or of a kind of those."""
+    return kind(X, M)
+
+
 class Weighted(Masked):
     """A `Masked` on which HALS and ANLS make half-steps by the weights (`jnmf.weighted`) and do not impute."""
 
@@ -45,7 +52,7 @@ LIGHT = 1 / 8  # the mean weight of a row or column, of the largest of all, belo
 
 def of_weights(X, M):
     """X with weights that are known: `Weighted` where a row or column has so little that imputation would crawl."""
-    return Masked(X, M) if on_host(lambda: _least_share(M)) >= LIGHT else Weighted(X, M)
+    return weighted_by(X, M, Masked if on_host(lambda: _least_share(M)) >= LIGHT else Weighted)
 
 
 @jax.jit
