@@ -20,6 +20,7 @@ from jax import Array
 
 from jnmf.factors import Factors
 from jnmf.matrix import by_columns, has_own_half_steps, is_completed, most_weight, product, products, square
+from jnmf.numerics import inner
 from jnmf.objective import Objective, gradient, objective, penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import Pytree
 from jnmf.solvers import ridge
@@ -253,7 +254,7 @@ def alternate(X, state, algorithm, start: Factors | None = None):
 def gram_info(factors: Factors, HXt, HHt, WtX, WtW, half_square, algorithm) -> Info:
     """`Info` from the products in hand: ½‖X‖² − ⟨H Xᵀ, Wᵀ⟩ + ½⟨WᵀW, HHᵀ⟩ and its gradients, with the penalties."""
     W, H = factors
-    loss = jnp.maximum(half_square - jnp.vdot(HXt, W.T) + 0.5 * jnp.vdot(WtW, HHt), 0)
+    loss = jnp.maximum(half_square - inner(HXt, W.T) + 0.5 * inner(WtW, HHt), 0)
     gradients = with_penalty(Factors((HHt @ W.T - HXt).T, WtW @ H - WtX), factors, algorithm)
     kkt = projected_gradient_norm(factors, gradients, algorithm)
     return Info(loss + penalty(factors, algorithm), kkt, rounding=jnp.finfo(loss.dtype).eps * half_square)

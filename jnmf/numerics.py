@@ -19,6 +19,11 @@ def power(a, exponent: float):
     return jnp.where(a == 0, 1.0 if exponent == 0 else 0.0, value)
 
 
+def inner(A, B):
+    """⟨A, B⟩ = Σ A_ij B_ij, a scalar; unlike `vdot` it does not make a vector of what is divided among devices."""
+    return jnp.tensordot(A, B, 2)
+
+
 def project_nonnegative(A):
     """[A]₊, the nearest nonnegative array to A in the Frobenius norm: every negative entry becomes 0."""
     return jnp.maximum(A, 0)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jnmf import matrix
 from jnmf.factors import Factors
 from jnmf.losses.beta_divergence import frobenius
+from jnmf.numerics import inner
 from jnmf.pytree import Pytree
 from jnmf.terms import together
 
@@ -56,7 +57,7 @@ def rise(X, old: Factors, new: Factors, algorithm):
     change = Factors(jnp.hstack([new.W - old.W, old.W]), jnp.vstack([new.H, new.H - old.H]))
     loss = matrix.square_rise(X, old, change)
     l1 = algorithm.l1_W * jnp.sum(new.W - old.W) + algorithm.l1_H * jnp.sum(new.H - old.H)
-    l2 = lambda weight, A, B: jnp.where(weight != 0, 0.5 * weight * jnp.vdot(B - A, A + B), 0)  # as in `penalty`
+    l2 = lambda weight, A, B: jnp.where(weight != 0, 0.5 * weight * inner(B - A, A + B), 0)  # as in `penalty`
     penalties = l1 + l2(algorithm.l2_W, old.W, new.W) + l2(algorithm.l2_H, old.H, new.H)
     of_W = together.rise(together.transposed(algorithm.on_W), old.W.T, new.W.T)
     return loss + penalties + of_W + together.rise(algorithm.on_H, old.H, new.H)

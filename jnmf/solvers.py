@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import sequential_vmap
 
-from jnmf.numerics import divide, project_nonnegative
+from jnmf.numerics import divide, inner, project_nonnegative
 
 
 def ridge(G, l2):
@@ -46,7 +46,7 @@ def difference(old, new, G, C):
     rounding is that of a gradient times the move, and vanishes with the move; q(new) and q(old) by themselves are
     each off by eps·½‖X‖², more than all there is to gain near an exact fit.
     """
-    return jnp.vdot(G @ (0.5 * (old + new)) - C, new - old)
+    return inner(G @ (0.5 * (old + new)) - C, new - old)
 
 
 def hals(H, G, C, project=lambda row, k: project_nonnegative(row)):
@@ -143,8 +143,8 @@ def backtracking_step(H, G, gradient, sufficient_decrease=0.01, project=project_
 
     def halve_if_needed(_, step_size):
         D = project(H - step_size * gradient) - H
-        linear = jnp.vdot(gradient, D)
-        enough = (1 - sufficient_decrease) * linear + 0.5 * jnp.vdot(D, G @ D) <= 0
+        linear = inner(gradient, D)
+        enough = (1 - sufficient_decrease) * linear + 0.5 * inner(D, G @ D) <= 0
         return jnp.where(enough, step_size, step_size / 2)
 
     return lax.fori_loop(0, math.ceil(math.log2(H.shape[0])), halve_if_needed, divide(1, jnp.max(jnp.diag(G))))
