@@ -293,9 +293,9 @@ def _found(entered: Entered, which) -> tuple[int, str]:
         return jnp.stack([jnp.sum(found, axis=1), jnp.argmax(found, axis=1)], axis=1)
 
     def all_rows():
-        counts, columns = kinds.in_blocks(of_rows, X, rows[:, None], axis=0).T
-        i = jnp.argmax(counts > 0)
-        return jnp.stack([i, columns[i]])
+        found = kinds.in_blocks(of_rows, X, rows[:, None], axis=0)
+        i = jnp.argmax(found[:, 0] > 0)
+        return kinds.everywhere(X, jnp.stack([i, found[i, 1]]))
 
     def all_counts():  # in floating point: 32 bits may not count them
         return jnp.sum(kinds.in_blocks(of_rows, X, rows[:, None], axis=0)[:, 0], dtype=float)

@@ -1,0 +1,116 @@
+"""Two processes, each with rows of X of its own: python tests/two_processes.py [CALL …] prints JSON of what came of it.
+
+They find each other on a free port of this machine, and are ended by their own handles, whatever happens.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import warnings
+
+import jax
+import numpy as np
+
+SECONDS = 240  # after which they are ended
+SHAPE = 12, 9
+
+
+def data():
+    """X with an empty row and column; a process keeps its half of it alone."""
+    X = np.random.default_rng(0).uniform(0.1, 1, SHAPE)
+    X[2], X[:, 3] = 0, 0
+    return X
+
+
+def calls():
+    """name -> a call of X, which returns arrays."""
+    from jnmf import HALS, MU, Factors, fit, kkt_residual, objective, sweep, transform, warm_start
+
+    start = Factors(*(np.random.default_rng(i).uniform(0.1, 1, shape) for i, shape in enumerate([(12, 3), (3, 9)])))
+    of_fit = lambda found: (found.W, found.H, found.loss, found.trace.loss)
+    return {
+        "fit": lambda X: of_fit(fit(X, 3, max_iters=4)),
+        "fit from factors": lambda X: of_fit(fit(X, init=start, algorithm=HALS(), max_iters=3, stop="loss")),
+        "fit under a mask": lambda X: of_fit(fit(X, 3, HALS(), mask=data() < 0.9, max_iters=3)),
+        "fit sampled": lambda X: of_fit(fit(X, 2, init=warm_start.sampled(num_iters=2, size=4), max_iters=2)),
+        "KL": lambda X: of_fit(fit(X, 3, MU(beta=1.0), max_iters=4)),
+        "resumed": lambda X: of_fit(fit(X, resume=fit(X, 2, HALS(), max_iters=2), max_iters=4)),
+        "transform": lambda X: (transform(X, start.H),),
+        "sweep": lambda X: sweep(X, [1, 2], num_restarts=2, algorithm=HALS(), max_iters=3).members,
+        "diagnostics": lambda X: (objective(X, start), kkt_residual(X, start)),
+    }
+
+
+def refusals(spread):
+    """The messages for an X with NaN, and for one with negative entries, both in the rows of the second process."""
+    from jnmf import MU, fit
+
+    told = {}
+    for name, value, algorithm in (("NaN", np.nan, None), ("negative", -1.0, MU(beta=1.0))):
+        X = data()
+        X[10, 4] = value
+        try:
+            fit(spread(X), 2, algorithm)
+        except ValueError as error:
+            told[name] = str(error)
+    return told
+
+
+def child(address: str, number: int, names: list[str]) -> None:
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_num_cpu_devices", 1)
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.distributed.initialize(address, num_processes=2, process_id=number, initialization_timeout=60)
+    from jax.experimental.multihost_utils import process_allgather
+
+    warnings.simplefilter("ignore")
+    mesh = jax.make_mesh((2,), ("rows",))  # its axes are explicit
+    sharding = jax.NamedSharding(mesh, jax.P("rows", None))
+    half = slice(6 * number, 6 * number + 6)
+    spread = lambda X: jax.make_array_from_process_local_data(sharding, X[half])
+    is_apart = lambda a: isinstance(a, jax.Array) and not a.is_fully_addressable
+    whole, apart = data(), {}
+    for name, call in calls().items():
+        if names and name not in names:
+            continue
+        found = [process_allgather(a, tiled=True) if is_apart(a) else a for a in jax.tree.leaves(call(spread(whole)))]
+        wanted = jax.tree.leaves(call(whole))
+        apart[name] = max(
+            float(np.nanmax(np.abs(np.asarray(a) - np.asarray(b)))) for a, b in zip(found, wanted, strict=True)
+        )
+    told = refusals(spread)
+    if number == 0:
+        print(json.dumps({"processes": jax.process_count(), "apart": apart, "told": told}), flush=True)
+    jax.distributed.shutdown()
+
+
+def main(names: list[str]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    both = [
+        subprocess.Popen(
+            [sys.executable, __file__, "--child", address, str(i), *names],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for i in (0, 1)
+    ]
+    try:
+        ends = [process.communicate(timeout=SECONDS) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    for process, (_, errors) in zip(both, ends, strict=True):
+        if process.returncode:
+            raise SystemExit(errors.decode()[-4000:])
+    print(ends[0][0].decode().strip().splitlines()[-1])
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--child"]:
+        child(sys.argv[2], int(sys.argv[3]), sys.argv[4:])
+    else:
+        main(sys.argv[1:])
