@@ -55,6 +55,8 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     A mask of ones is no mask. X may also be another kind of matrix (`jnmf.matrix`), or an AnnData, whose X is meant.
     """
     X, names = _with_names(X, name)
+    if sparse_formats.is_sparse(X) or isinstance(X, Sparse | Stored):
+        _refuse_divided(X, name)
     if sparse_formats.is_sparse(X):
         return _enter_sparse(X, names, mask, name)
     if isinstance(X, Masked):  # as under a mask; two of them multiply
@@ -63,13 +65,12 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     if kinds.is_kind(X):
         return _enter_kind(X, mask, name)
     A = _numbers(X, name)
-    divided = sharded.is_divided(A)
-    A = sharded.automatic(A) if divided else A
+    A = sharded.automatic(A) if isinstance(A, jax.Array) and sharded.is_divided(A) else A
     dtype = _dtype_of(A)
     M = _weights(X, A, mask, compute_dtype(dtype), name, names)
     B = on_device(A, compute_dtype(dtype))
     B = B if M is None else _weighted(_without_what_counts_not(B, M), M)
-    B = sharded.spread(B, A.sharding) if divided else B
+    B = sharded.spread(B, A) if isinstance(A, jax.Array) and sharded.is_divided(A) else B
     if is_traced(B):
         return Entered(B, dtype, None, None, names)
     least, most = _range(B[0] if isinstance(B, Masked) else B)
@@ -92,6 +93,14 @@ def _with_names(X, name: str) -> tuple[Any, labels.Names | None]:
             f"jnmf.streamed({name})"
         )
     return X.X, names
+
+
+def _refuse_divided(X, name: str) -> None:
+    if any(map(sharded.is_divided, jax.tree.leaves(X))):
+        raise TypeError(
+            f"{name}: expected a sparse matrix on one device, got a {type(X).__name__} that is divided among several, "
+            "which only a dense one may be; pass it as a SciPy matrix, or its blocks densely"
+        )
 
 
 def _dtype_of(A):

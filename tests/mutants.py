@@ -362,7 +362,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("holdout.py", "of_rows | (last(0) & ~jnp.any(of_rows, axis=0, keepdims=True))", "of_rows"),
     ("holdout.py", "nonzero = counts & (x != 0)", "nonzero = counts"),
     ("holdout.py", "<= own.last", "< own.last"),
-    ("holdout.py", "Masked(X, held_out.astype(X.dtype))", "Masked(X, jnp.ones(X.shape, X.dtype))"),
+    ("holdout.py", "weighted_by(X, held_out.astype(X.dtype))", "weighted_by(X, jnp.ones(X.shape, X.dtype))"),
     ("cross_validation.py", "mean_loss(X, factors, algorithm.loss)", "mean_loss(X, factors, losses.frobenius)"),
     ("cross_validation.py", "/ np.sqrt(restarts)", "/ 1"),
     ("cross_validation.py", "restarts = counted[best].sum()", "restarts = test.shape[1]"),

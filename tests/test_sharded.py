@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,9 +24,9 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 P = jax.P
 
 
-def spread(X, rows="rows", columns=None, kind=jax.sharding.AxisType.Explicit):
+def spread(X, rows: Any = "rows", columns: Any = None, kind=jax.sharding.AxisType.Explicit):
     mesh = jax.make_mesh((2,), (rows or columns,), axis_types=(kind,))
-    return jax.device_put(X, jax.NamedSharding(mesh, P(rows, columns)))
+    return jax.device_put(X, jax.NamedSharding(mesh, P(*(rows, columns)[: X.ndim])))
 
 
 BY_ROWS, BY_COLUMNS = spread(GAPS), spread(GAPS[:, :8], None, "columns")  # 9 columns are not the same for each of two
@@ -37,7 +38,9 @@ CALLS = {
     "fit 0.5": lambda X, H: of_fit(fit(X, 3, MU(beta=0.5), max_iters=3)),
     "fit masked": lambda X, H: of_fit(fit(X, 3, HALS(), mask=MASK[:, : X.shape[1]], max_iters=3)),
     "nndsvd": lambda X, H: of_fit(fit(X, 3, HALS(), init="nndsvda", max_iters=2)),
-    "an init of one's own": lambda X, H: of_fit(fit(X, 1, init=lambda key, X, r: (X[:, :r], H[:r]), max_iters=1)),
+    "an init of one's own": lambda X, H: of_fit(
+        fit(X, 1, init=lambda key, X, r: Factors(X[:, :r], H[:r]), max_iters=1)
+    ),
     "resume": lambda X, H: of_fit(fit(X, resume=fit(X, 2, HALS(), max_iters=2), max_iters=4)),
     "run": lambda X, H: jnmf.run(X, Factors(START.W, H), PGD(l1_H=0.1), num_iters=3)[0],
     "transform": lambda X, H: jnmf.transform(X, H),
@@ -84,6 +87,15 @@ def test_singular_values_of_a_large_X_are_refused(monkeypatch):
         fit(BY_ROWS, 2, init="nndsvd")
 
 
+def test_a_sparse_X_over_devices_is_refused():
+    from jax.experimental.sparse import BCOO
+
+    A = BCOO.fromdense(GAPS[:8, :8])
+    A = BCOO((spread(A.data[:48]), spread(A.indices[:48], "rows", None)), shape=A.shape)
+    with pytest.raises(TypeError, match="expected a sparse matrix on one device"):
+        fit(A, 2)
+
+
 METHODS = {
     "HALS": HALS(),
     "default": loops.DEFAULT,
@@ -126,12 +138,12 @@ def report() -> dict:
     rng = np.random.default_rng(0)
     mesh = jax.make_mesh((2, 2), ("rows", "columns"))
     X = door.enter(jax.device_put(rng.random((m, n)), jax.NamedSharding(mesh, P("rows", "columns")))).X
-    start = placed(X, Factors(rng.random((m, r)), rng.random((r, n))))
+    start = placed(X, Factors(*map(jnp.asarray, (rng.random((m, r)), rng.random((r, n))))))
     told = {}
     for name, algorithm in METHODS.items():
         state = jax.jit(algorithm.init)(X, start)
         compiled = jax.jit(algorithm.step).lower(X, state).compile()
-        text = compiled.as_text()
+        text = compiled.as_text() or ""
         carried = re.findall(r"= (\([^=]*?\)) while\(", text)
         told[name] = {"sent": collectives(text), "loops": [re.findall(r"f64\[([\d,]+)\]", tuple) for tuple in carried]}
     return told

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,9 +26,10 @@ def data():
 
 def calls():
     """name -> a call of X, which returns arrays."""
-    from jnmf import HALS, MU, Factors, fit, kkt_residual, objective, sweep, transform, warm_start
+    from jnmf import HALS, MU, fit, kkt_residual, objective, sweep, transform, warm_start
 
-    start = Factors(*(np.random.default_rng(i).uniform(0.1, 1, shape) for i, shape in enumerate([(12, 3), (3, 9)])))
+    draw = lambda i, *shape: np.random.default_rng(i).uniform(0.1, 1, shape)
+    start: Any = draw(0, 12, 3), draw(1, 3, 9)
     of_fit = lambda found: (found.W, found.H, found.loss, found.trace.loss)
     return {
         "fit": lambda X: of_fit(fit(X, 3, max_iters=4)),
@@ -36,7 +38,7 @@ def calls():
         "fit sampled": lambda X: of_fit(fit(X, 2, init=warm_start.sampled(num_iters=2, size=4), max_iters=2)),
         "KL": lambda X: of_fit(fit(X, 3, MU(beta=1.0), max_iters=4)),
         "resumed": lambda X: of_fit(fit(X, resume=fit(X, 2, HALS(), max_iters=2), max_iters=4)),
-        "transform": lambda X: (transform(X, start.H),),
+        "transform": lambda X: (transform(X, start[1]),),
         "sweep": lambda X: sweep(X, [1, 2], num_restarts=2, algorithm=HALS(), max_iters=3).members,
         "diagnostics": lambda X: (objective(X, start), kkt_residual(X, start)),
     }

@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jnmf import matrix
+from jnmf.checks import is_traced
 from jnmf.matrix.masked import weighted_by
 from jnmf.matrix.scaled import in_unit
 from jnmf.pytree import Pytree, positional, static
@@ -53,27 +54,26 @@ class Sharded(Pytree):
         return Sharded(X, **({"mesh": self.mesh, "rows": self.rows, "columns": self.columns} | axes))
 
 
-def spread(X, like: NamedSharding) -> Sharded:
-    """An X in blocks of which `like` is the sharding."""
-    rows, columns = (names if isinstance(names, tuple) else () if names is None else (names,) for names in _both(like))
-    return Sharded(X, mesh=like.mesh, rows=rows, columns=columns)
-
-
-def _both(sharding: NamedSharding):
-    return (*sharding.spec, None, None)[:2]
+def spread(X, like: jax.Array) -> Sharded:
+    """An X that is in blocks as an array is."""
+    sharding: Any = like.sharding
+    both = (*sharding.spec, None, None)[:2]
+    rows, columns = (names if isinstance(names, tuple) else () if names is None else (names,) for names in both)
+    return Sharded(X, mesh=sharding.mesh, rows=rows, columns=columns)
 
 
 def automatic(A: jax.Array) -> jax.Array:
     """A, with the axes of its mesh automatic: where they are explicit, JAX asks of each product how to divide it."""
-    mesh = A.sharding.mesh  # pyright: ignore[reportAttributeAccessIssue]
+    sharding: Any = A.sharding
+    mesh = sharding.mesh
     if all(kind == jax.sharding.AxisType.Auto for kind in mesh.axis_types):
         return A
-    return jax.device_put(A, NamedSharding(Mesh(mesh.devices, mesh.axis_names), A.sharding.spec))  # pyright: ignore[reportAttributeAccessIssue]
+    return jax.device_put(A, NamedSharding(Mesh(mesh.devices, mesh.axis_names), sharding.spec))
 
 
 def is_divided(A) -> bool:
     """Whether A is an array of which the devices of a mesh have different parts."""
-    if not isinstance(A, jax.Array) or isinstance(A, jax.core.Tracer) or not isinstance(A.sharding, NamedSharding):
+    if not isinstance(A, jax.Array) or is_traced(A) or not isinstance(A.sharding, NamedSharding):
         return False
     return not A.sharding.is_fully_replicated
 
