@@ -38,8 +38,8 @@ def half_step_and_start(X, W, H, loss, l1=0.0, l2=0.0, on=()):
     negative, positive, unit, value, of_W = matrix.parts_H(X, loss, W / scale.T, scale * H)
     gradient = Factors(of_W / scale.T, (positive - negative) * (unit * scale))
     of_terms = _terms(on, H, W)
-    moved = _moved(H, negative, positive, unit * scale, loss, l1, l2, *of_terms)
-    return together.feasible(on, moved), value, gradient
+    moved = together.feasible(on, _moved(H, negative, positive, unit * scale, loss, l1, l2, *of_terms))
+    return matrix.gathered(X, moved, 1), value, gradient  # once, for all the units that it will be in
 
 
 def half_step_W(X, W, H, loss, l1=0.0, l2=0.0, on=()):
@@ -50,7 +50,8 @@ def half_step_W(X, W, H, loss, l1=0.0, l2=0.0, on=()):
     *both, curved = _terms(on, W.T, H.T)
     of_terms = [None if part is None else part.T for part in both]
     moved = _moved(W, negative, positive, unit * scale, loss, l1, l2, *of_terms, curved)
-    return moved if together.constraint(on) is None else together.feasible(on, moved.T).T
+    moved = moved if together.constraint(on) is None else together.feasible(on, moved.T).T
+    return matrix.gathered(X, moved, 0)
 
 
 def _terms(on, H, other):

@@ -97,8 +97,8 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("losses/beta_divergence.py", "return 1 / (2 - self.beta) if self.beta < 1 else 1.0", "return 1.0"),
     (
         "multiplicative.py",
-        "positive, unit * scale, loss, l1, l2, *of_terms)\n    return together",
-        "positive, scale, loss, l1, l2, *of_terms)\n    return together",
+        "positive, unit * scale, loss, l1, l2, *of_terms))\n    return matrix",
+        "positive, scale, loss, l1, l2, *of_terms))\n    return matrix",
     ),
     ("matrix/__init__.py", "jnp.where(fresh[None, :], H if", "jnp.where(fresh[None, :] | True, H if"),
     ("stopping.py", "(info.start_kkt <= tol * p.first)", "(info.start_kkt <= tol)"),

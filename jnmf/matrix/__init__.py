@@ -25,7 +25,7 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     in_memory, expect_reading, as_read          whether X can be held as an array; what went wrong while it was read
 
 One that is not in one place (`sharded`) says besides what is done where: `by_columns`, `added_up`,
-`is_spread`, `everywhere`, `placed`, `as_array`.
+`is_spread`, `everywhere`, `placed`, `gathered`, `as_array`.
 
 The other files here are kinds. No file beside them asks what X is, but `jnmf.door`.
 """
@@ -190,6 +190,12 @@ def everywhere(X, tree):
 def placed(X, factors):
     """Factors where X needs them."""
     return factors
+
+
+@singledispatch
+def gathered(X, A, axis: int):
+    """W (m, r) for axis 0, H (r, n) for axis 1, with the rows (columns) that a block of X meets where that block is."""
+    return A
 
 
 @singledispatch

@@ -312,6 +312,11 @@ def _(X: Sharded, factors):
     return type(factors)(put(factors.W, P(X.rows)), put(factors.H, P(None, X.columns)))
 
 
+@matrix.gathered.register
+def _(X: Sharded, A, axis):
+    return lax.with_sharding_constraint(A, NamedSharding(X.mesh, P(X.rows) if axis == 0 else P(None, X.columns)))
+
+
 @matrix.svd.register
 def _(X: Sharded, rank):
     """Of the triangles of QR factorisations of the blocks of rows, put together: X = Q R and R = U Σ Vᵀ."""
