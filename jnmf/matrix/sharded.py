@@ -116,9 +116,24 @@ def _(X: Sharded):
 
 @matrix.product.register
 def _(X: Sharded, W, H):
+    """A block with weights imputes up to its largest one, and what is missing of the largest of all is added."""
     H = H if matrix.is_completed(X) else None
-    block = lambda x, W, H: _added(matrix.product(x, W, H), X, X.rows, 1)
+
+    def block(x, W, H):
+        WtX = matrix.product(x, W, H)
+        if H is not None:
+            here = matrix.most_weight(x)
+            WtX = WtX + (lax.pmax(here, X.rows + X.columns) - here) * ((W.T @ W) @ H)
+        return _added(WtX, X, X.rows, 1)
+
     return _on_each(X, block, (P(X.rows), P(None, X.columns)), _shares(X, 1))(W, H)
+
+
+@matrix.most_weight.register
+def _(X: Sharded):
+    if not matrix.is_completed(X):
+        return 1.0
+    return _on_each(X, lambda x: lax.pmax(matrix.most_weight(x), X.rows + X.columns), (), P())()
 
 
 @matrix.by_columns.register
@@ -367,6 +382,7 @@ matrix.mean_size.register(Sharded, lambda X: matrix.mean_size(matrix.entries(X)[
 matrix.is_completed.register(Sharded, lambda X: matrix.is_completed(X.X))
 matrix.has_own_half_steps.register(Sharded, lambda X: matrix.has_own_half_steps(X.X))
 matrix.is_spread.register(Sharded, lambda X: True)
+matrix.cast.register(Sharded, lambda X, dtype: X.of(matrix.cast(X.X, dtype)))
 matrix.told_by.register(Sharded, lambda X: [X.of(a) if jnp.ndim(a) == 2 else a for a in jax.tree.leaves(X.X)])
 matrix.as_array.register(Sharded, lambda X: matrix.as_array(X.X))
 in_unit.register(Sharded, lambda X, *powers: X.of(in_unit(X.X, *powers)))
