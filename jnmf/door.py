@@ -65,7 +65,9 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     if kinds.is_kind(X):
         return _enter_kind(X, mask, name)
     A = _numbers(X, name)
-    A = sharded.automatic(A) if isinstance(A, jax.Array) and sharded.is_divided(A) else A
+    if isinstance(A, jax.Array) and sharded.is_divided(A):
+        _refuse_a_set_mesh(name)
+        A = sharded.automatic(A)
     dtype = _dtype_of(A)
     M = _weights(X, A, mask, compute_dtype(dtype), name, names)
     B = on_device(A, compute_dtype(dtype))
@@ -100,6 +102,15 @@ def _refuse_divided(X, name: str) -> None:
         raise TypeError(
             f"{name}: expected a sparse matrix on one device, got a {type(X).__name__} that is divided among several, "
             "which only a dense one may be; pass it as a SciPy matrix, or its blocks densely"
+        )
+
+
+def _refuse_a_set_mesh(name: str) -> None:
+    mesh = jax.sharding.get_abstract_mesh()
+    if not mesh.empty:
+        raise ValueError(
+            f"{name}: expected no mesh to be set, since a matrix over devices brings its own, got {mesh}; call inside "
+            "`with jax.set_mesh(None):`"
         )
 
 
@@ -174,6 +185,8 @@ def _enter_kind(X, mask, name: str) -> Entered:
         raise TypeError(
             "mask: expected none, since X is read in blocks; leave out rows, or take those that fit in memory"
         )
+    if kinds.is_spread(X):
+        _refuse_a_set_mesh(name)
     dtype = X.dtype
     B = kinds.cast(X, compute_dtype(dtype))
     if isinstance(B, Sparse):
