@@ -450,7 +450,7 @@ def _weights(X, A, mask, dtype, name: str, names: labels.Names | None = None):
         )
     if most == 0:
         raise ValueError("mask: expected a positive weight, got all zeros; True marks the entries that count")
-    return None if least == 1 else M
+    return None if least == most == 1 else M
 
 
 def _given_weights(ours: labels.Names | None, shape, mask, dtype, name: str):

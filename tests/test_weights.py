@@ -180,6 +180,13 @@ def test_every_door_takes_weights_of_any_size():
     assert np.isfinite(started.loss)
 
 
+def test_weights_from_1_up_are_weights():
+    M = np.where(RNG.random(X.shape) < 0.5, 1.0, 5.0)
+    wanted = 0.5 * np.sum(M * (X - START.W @ START.H) ** 2)
+    np.testing.assert_allclose(objective(X, START, mask=M), wanted)
+    np.testing.assert_allclose(objective(X, START, mask=np.full(X.shape, 3.0)), 3 * objective(X, START))
+
+
 def test_studies_weigh_what_they_score():
     study = sweep(X, [2, R], num_restarts=2, mask=WIDE, num_iters=4)
     for W, H, rmse in zip(*study.members[1], study.rmse[1], strict=True):
