@@ -13,11 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kinds import GAPS, MASK, START
+from kinds import GAPS, MASK, START, WEIGHTS
 
 import jnmf
-from jnmf import ANLS, HALS, MU, PGD, Factors, door, fit, loops
+from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, door, fit, loops
 from jnmf.matrix import blocks, placed, sharded
+from jnmf.matrix.masked import Masked, Weighted
+from jnmf.testing import check_matrix
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -30,23 +32,40 @@ def spread(X, rows: Any = "rows", columns: Any = None, kind=jax.sharding.AxisTyp
 
 
 BY_ROWS, BY_COLUMNS = spread(GAPS), spread(GAPS[:, :8], None, "columns")  # 9 columns are not the same for each of two
+WIDE = 10 ** np.random.default_rng(5).uniform(-3, 1, GAPS.shape) * MASK  # so wide that half-steps go by the weights
+like = lambda M, X: M[: X.shape[0], : X.shape[1]]
 
 of_fit = lambda found: (found.factors, found.loss, found.trace.loss, found.num_iters)
 CALLS = {
     "fit": lambda X, H: of_fit(fit(X, 3, max_iters=4)),
     "fit KL": lambda X, H: of_fit(fit(X, 3, MU(beta=1.0), max_iters=4)),
     "fit 0.5": lambda X, H: of_fit(fit(X, 3, MU(beta=0.5), max_iters=3)),
-    "fit masked": lambda X, H: of_fit(fit(X, 3, HALS(), mask=MASK[:, : X.shape[1]], max_iters=3)),
+    "fit masked": lambda X, H: of_fit(fit(X, 3, HALS(), mask=like(MASK, X), max_iters=3)),
+    "fit weighted": lambda X, H: of_fit(fit(X, 3, HALS(), mask=like(WEIGHTS, X), max_iters=3)),
+    "fit KL weighted": lambda X, H: of_fit(fit(X, 3, MU(beta=1.0), mask=like(WEIGHTS, X), max_iters=3)),
+    "fit by the weights": lambda X, H: of_fit(fit(X, 3, mask=like(WIDE, X), max_iters=3)),
+    "ANLS by the weights": lambda X, H: of_fit(fit(X, 3, ANLS(l2_W=0.1), mask=like(WIDE, X), max_iters=3)),
+    "ALS": lambda X, H: of_fit(fit(X, 3, ALS(), max_iters=3)),
+    "ANLS": lambda X, H: of_fit(fit(X, 3, ANLS(), max_iters=3)),
     "nndsvd": lambda X, H: of_fit(fit(X, 3, HALS(), init="nndsvda", max_iters=2)),
     "an init of one's own": lambda X, H: of_fit(
         fit(X, 1, init=lambda key, X, r: Factors(X[:, :r], H[:r]), max_iters=1)
     ),
     "resume": lambda X, H: of_fit(fit(X, resume=fit(X, 2, HALS(), max_iters=2), max_iters=4)),
-    "run": lambda X, H: jnmf.run(X, Factors(START.W, H), PGD(l1_H=0.1), num_iters=3)[0],
+    "run": lambda X, H: jnmf.run(X, Factors(START.W[: X.shape[0]], H), PGD(l1_H=0.1), num_iters=3)[0],
     "transform": lambda X, H: jnmf.transform(X, H),
     "transform KL": lambda X, H: jnmf.transform(X, H, MU(beta=1.0)),
-    "diagnostics": lambda X, H: [f(X, Factors(START.W, H), MU(beta=1.0)) for f in (jnmf.objective, jnmf.kkt_residual)],
+    "transform weighted": lambda X, H: jnmf.transform(X, H, mask=like(WIDE, X)),
+    "diagnostics": lambda X, H: [
+        f(X, Factors(START.W[: X.shape[0]], H), MU(beta=1.0), mask=mask)
+        for f in (jnmf.objective, jnmf.kkt_residual)
+        for mask in (None, like(WIDE, X))
+    ],
     "sweep": lambda X, H: jnmf.sweep(X, [1, 2], num_restarts=2, algorithm=HALS(), max_iters=3).members,
+    "consensus": lambda X, H: [
+        (of.dispersion, of.cophenetic)
+        for of in [jnmf.consensus(jnmf.sweep(X, [2, 3], num_restarts=3, algorithm=HALS(), max_iters=3))]
+    ],
     "cross_validate": lambda X, H: jnmf.cross_validate(X, [1, 2], num_restarts=2, algorithm=HALS(), max_iters=3)[1:3],
     "svd_rmse": lambda X, H: jnmf.svd_rmse(X, [1, 3]),
 }
@@ -57,12 +76,101 @@ def same(found, wanted, atol=1e-10):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-10, atol=atol)
 
 
-@pytest.mark.parametrize("X", [BY_ROWS, BY_COLUMNS], ids=["by rows", "by columns"])
-@pytest.mark.parametrize("name", CALLS)
-def test_what_one_device_gives(monkeypatch, name, X):
+QUICK = ("fit", "fit KL", "fit weighted", "fit by the weights")
+slow = lambda name, quick: pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", [slow(name, QUICK) for name in CALLS])
+def test_what_one_device_gives(monkeypatch, name):
+    """By rows, and what takes long or is alike also by columns."""
     monkeypatch.setattr(blocks, "NUMBERS", 30)
-    H = START.H[:, : X.shape[1]]
-    same(CALLS[name](X, H), CALLS[name](np.asarray(X), H))
+    for X in (BY_ROWS,) if name in QUICK else (BY_ROWS, BY_COLUMNS):
+        H = START.H[:, : X.shape[1]]
+        same(CALLS[name](X, H), CALLS[name](np.asarray(X), H))
+
+
+MESHES = {  # the shape of X and of the mesh, and what divides the two sides of X
+    "4 x 1": ((12, 8), (4, 1), ("rows", "columns")),
+    "1 x 4": ((12, 8), (1, 4), ("rows", "columns")),
+    "2 x 2": ((12, 8), (2, 2), ("rows", "columns")),
+    "2 x 2, uneven": ((10, 6), (2, 2), ("rows", "columns")),  # which do not divide by four
+    "both axes by rows": ((12, 7), (2, 2), (("rows", "columns"), None)),
+    "copies": ((12, 7), (2, 2), ("rows", None)),
+    "one axis": ((12, 7), (4,), ("rows", None)),
+}
+
+
+def apart(mesh: str, names) -> dict:
+    """call -> how far it is from that of one device, relative to the largest number, on one of the meshes."""
+    blocks.NUMBERS = 30
+    (m, n), shape, axes = MESHES[mesh]
+    X, H = GAPS[:m, :n], START.H[:, :n]
+    devices = jax.make_mesh(shape, ("rows", "columns")[: len(shape)])  # explicit, which is the default
+    A, found = jax.device_put(X, jax.NamedSharding(devices, P(*axes))), {}
+    for name in names:
+        pairs = zip(*(map(np.asarray, jax.tree.leaves(CALLS[name](B, H))) for B in (A, np.asarray(X))), strict=True)
+        found[name] = max(float(np.nanmax(np.abs(a - b))) / max(1.0, float(np.nanmax(np.abs(b)))) for a, b in pairs)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", MESHES)
+def test_meshes_of_four_devices(mesh):
+    names = [name for name in CALLS if name != "an init of one's own"]
+    found = on_four_devices(f"test_sharded.apart({mesh!r}, {names!r})")
+    assert set(found) == set(names)
+    assert max(found.values()) < 1e-10, found
+
+
+def on_four_devices(call: str):
+    """What a function of this file returns in a process of four devices."""
+    code = (
+        "import jax, json, warnings; jax.config.update('jax_enable_x64', True); "
+        "jax.config.update('jax_num_cpu_devices', 4); warnings.simplefilter('ignore'); "
+        f"import test_sharded; print(json.dumps({call}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, cwd=ROOT / "tests", check=False, timeout=600, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+def test_every_function_is_that_of_the_entries():
+    """A block whose largest weight is not that of all is among them."""
+    A, M = spread(GAPS), spread(WEIGHTS.at[8, 2].set(20.0))
+    A, M = sharded.automatic(A), sharded.automatic(M)
+    check_matrix(sharded.spread(Weighted(A, M), A), Masked(GAPS, WEIGHTS.at[8, 2].set(20.0)))
+
+
+def test_a_block_imputes_up_to_the_largest_weight_of_all():
+    M = np.where(np.arange(12)[:, None] < 6, 1.0, 5.0) * np.ones((12, 9))  # of a device 1, of the other 5
+    assert type(door.enter(BY_ROWS, M).X.X) is Masked
+    same(*(jnmf.run(X, START, HALS(), num_iters=3, mask=M) for X in (BY_ROWS, np.asarray(GAPS))))
+
+
+def test_a_mesh_that_is_set_is_refused_and_the_way_out_works():
+    with jax.set_mesh(BY_ROWS.sharding.mesh):
+        with pytest.raises(ValueError, match=r"no mesh to be set.*call inside `with jax.set_mesh\(None\):`"):
+            jnmf.objective(BY_ROWS, START)
+        with jax.set_mesh(None):
+            found = jnmf.objective(BY_ROWS, START)
+    same(found, jnmf.objective(GAPS, START))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fit", "fit KL", "fit weighted", "fit by the weights", "transform", "sweep"])
+def test_in_float32(name):
+    """To the rounding of float32, and in it."""
+    found, wanted = (
+        jax.tree.leaves(CALLS[name](X, jnp.float32(START.H))) for X in (spread(jnp.float32(GAPS)), np.float32(GAPS))
+    )
+    for a, b in zip(found, wanted, strict=True):
+        assert jnp.asarray(a).dtype == jnp.asarray(b).dtype
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * max(1.0, float(np.nanmax(np.abs(b)))))
 
 
 def test_the_half_steps_of_a_study_are_divided_and_its_members_are_not():
@@ -131,7 +239,7 @@ def collectives(text: str) -> list[tuple[bool, str, str]]:
     return [(name in loops, kind, shape) for name, kind, shape in found]
 
 
-def report() -> dict:
+def report(names) -> dict:
     """What an iteration of each method sends on four devices in a grid: 64 × 40, five components, small blocks."""
     blocks.NUMBERS = 50
     (m, n), r = (64, 40), 5
@@ -140,7 +248,8 @@ def report() -> dict:
     X = door.enter(jax.device_put(rng.random((m, n)), jax.NamedSharding(mesh, P("rows", "columns")))).X
     start = placed(X, Factors(*map(jnp.asarray, (rng.random((m, r)), rng.random((r, n))))))
     told = {}
-    for name, algorithm in METHODS.items():
+    for name in names:
+        algorithm = METHODS[name]
         state = jax.jit(algorithm.init)(X, start)
         state, _ = jax.jit(algorithm.step)(X, state)  # divided as an iteration leaves it
         compiled = jax.jit(algorithm.step).lower(X, state).compile()
@@ -151,17 +260,13 @@ def report() -> dict:
 
 
 @pytest.fixture(scope="module")
-def sent():
-    code = (
-        "import jax, json; jax.config.update('jax_enable_x64', True); jax.config.update('jax_num_cpu_devices', 4); "
-        "import test_sharded; print(json.dumps(test_sharded.report()))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True, text=True, cwd=ROOT / "tests", check=False, timeout=300, env=ENVIRONMENT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+def sent(request):
+    """Of the methods that are asked for in this run."""
+    asked = [item.callspec.params["name"] for item in request.session.items if "sent" in item.fixturenames]
+    return on_four_devices(f"test_sharded.report({sorted(set(asked))!r})")
+
+
+OFTEN = ("HALS", "KL")
 
 
 # Blocks of X are 32 × 20, those of W and H 32 × 5 and 5 × 20, each divided once more by two.
@@ -169,7 +274,7 @@ GATHERED = {"KL": {"f64[5,20]": 1, "f64[32,5]": 1}}
 SCATTERED = {"KL": {"f64[5,10]": 2, "f64[16,5]": 3}}  # of which one each is for the loss and gradient that are recorded
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [slow(name, OFTEN) for name in METHODS])
 def test_what_an_iteration_sends_is_that_of_mpi_faun(sent, name):
     count = lambda kind: {
         shape: sum(1 for _, k, s in sent[name]["sent"] if (k, s) == (kind, shape))
@@ -182,30 +287,30 @@ def test_what_an_iteration_sends_is_that_of_mpi_faun(sent, name):
         assert math.prod(int(n) for n in re.findall(r"\d+", shape.split("[")[1])) <= 5 * 5
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [slow(name, OFTEN) for name in METHODS])
 def test_nothing_is_sent_within_a_loop(sent, name):
     """But by `Accelerated` one number after each sweep, which says whether another one helps."""
     inside = [(kind, shape) for in_loop, kind, shape in sent[name]["sent"] if in_loop]
     assert inside == ([("all-reduce", "f64[]")] * 2 if name == "default" else [])
 
 
-@pytest.mark.parametrize("name", ["HALS", "default"])
+@pytest.mark.parametrize("name", [slow(name, OFTEN) for name in ("HALS", "default")])
 def test_row_sweeps_are_divided_among_all_devices(sent, name):
     """Each has 40/4 columns of H and 64/4 of Wᵀ in its loops."""
     widths = {shape for loop in sent[name]["loops"] for shape in loop if shape.startswith("5,") and shape != "5,5"}
     assert widths == {"5,10", "5,16"}
 
 
-@pytest.mark.parametrize("calls", [["KL"], pytest.param([], marks=pytest.mark.slow)], ids=["KL", "all"])
-def test_two_processes_each_with_its_own_rows(calls):
+@pytest.mark.slow
+def test_two_processes_each_with_its_own_rows():
     done = subprocess.run(
-        [sys.executable, "tests/two_processes.py", *calls],
+        [sys.executable, "tests/two_processes.py"],
         capture_output=True, text=True, cwd=ROOT, check=False, timeout=600, env=ENVIRONMENT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["processes"] == 2
-    assert len(told["apart"]) == (len(calls) or 9)
+    assert len(told["apart"]) == 10
     assert max(told["apart"].values()) < 1e-10, told["apart"]
     assert "got 1 NaN or inf of 108, the first at (10, 4)" in told["told"]["NaN"]
     assert "got 1 negative ones of 108, the least -1, the first at (10, 4)" in told["told"]["negative"]

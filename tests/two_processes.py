@@ -35,6 +35,7 @@ def calls():
         "fit": lambda X: of_fit(fit(X, 3, max_iters=4)),
         "fit from factors": lambda X: of_fit(fit(X, init=start, algorithm=HALS(), max_iters=3, stop="loss")),
         "fit under a mask": lambda X: of_fit(fit(X, 3, HALS(), mask=data() < 0.9, max_iters=3)),
+        "fit by the weights": lambda X: of_fit(fit(X, 3, HALS(), mask=data() ** 8, max_iters=3)),
         "fit sampled": lambda X: of_fit(fit(X, 2, init=warm_start.sampled(num_iters=2, size=4), max_iters=2)),
         "KL": lambda X: of_fit(fit(X, 3, MU(beta=1.0), max_iters=4)),
         "resumed": lambda X: of_fit(fit(X, resume=fit(X, 2, HALS(), max_iters=2), max_iters=4)),
