@@ -102,6 +102,7 @@ MESHES = {  # the shape of X and of the mesh, and what divides the two sides of 
 
 def apart(mesh: str, names) -> dict:
     """call -> how far it is from that of one device, relative to the largest number, on one of the meshes."""
+    jax.config.update("jax_disable_most_optimizations", True)
     blocks.NUMBERS = 30
     (m, n), shape, axes = MESHES[mesh]
     X, H = GAPS[:m, :n], START.H[:, :n]
@@ -211,7 +212,9 @@ METHODS = {
     "KL": MU(beta=1.0),
     "ANLS": ANLS(),
     "PGD": PGD(),
+    "weights": HALS(),  # by which the half-steps go
 }
+BY_GRAM = [name for name in METHODS if name != "weights"]
 
 
 def collectives(text: str) -> list[tuple[bool, str, str]]:
@@ -245,11 +248,13 @@ def report(names) -> dict:
     (m, n), r = (64, 40), 5
     rng = np.random.default_rng(0)
     mesh = jax.make_mesh((2, 2), ("rows", "columns"))
-    X = door.enter(jax.device_put(rng.random((m, n)), jax.NamedSharding(mesh, P("rows", "columns")))).X
+    A, wide = jax.device_put(rng.random((m, n)), jax.NamedSharding(mesh, P("rows", "columns"))), rng.random((m, n)) ** 9
+    of_kind = {mask is not None: door.enter(A, mask).X for mask in (None, wide)}
+    X = of_kind[False]
     start = placed(X, Factors(*map(jnp.asarray, (rng.random((m, r)), rng.random((r, n))))))
     told = {}
     for name in names:
-        algorithm = METHODS[name]
+        algorithm, X = METHODS[name], of_kind[name == "weights"]
         state = jax.jit(algorithm.init)(X, start)
         state, _ = jax.jit(algorithm.step)(X, state)  # divided as an iteration leaves it
         compiled = jax.jit(algorithm.step).lower(X, state).compile()
@@ -274,7 +279,7 @@ GATHERED = {"KL": {"f64[5,20]": 1, "f64[32,5]": 1}}
 SCATTERED = {"KL": {"f64[5,10]": 2, "f64[16,5]": 3}}  # of which one each is for the loss and gradient that are recorded
 
 
-@pytest.mark.parametrize("name", [slow(name, OFTEN) for name in METHODS])
+@pytest.mark.parametrize("name", [slow(name, OFTEN) for name in BY_GRAM])
 def test_what_an_iteration_sends_is_that_of_mpi_faun(sent, name):
     count = lambda kind: {
         shape: sum(1 for _, k, s in sent[name]["sent"] if (k, s) == (kind, shape))
@@ -292,6 +297,18 @@ def test_nothing_is_sent_within_a_loop(sent, name):
     """But by `Accelerated` one number after each sweep, which says whether another one helps."""
     inside = [(kind, shape) for in_loop, kind, shape in sent[name]["sent"] if in_loop]
     assert inside == ([("all-reduce", "f64[]")] * 2 if name == "default" else [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["weights"])
+def test_half_steps_by_the_weights_exchange_blocks_and_gather_factors(sent, name):
+    """X and M, each in two pieces of half a block, once for H and once for W."""
+    exchanged = [shape for _, kind, shape in sent[name]["sent"] if kind == "all-to-all"]
+    numbers = lambda shape: math.prod(int(n) for n in re.findall(r"\d+", shape.split("[")[1]))
+    assert sum(map(numbers, exchanged)) == 2 * 2 * 32 * 20
+    gathered = [numbers(shape) for _, kind, shape in sent[name]["sent"] if kind == "all-gather"]
+    assert gathered
+    assert max(gathered) <= 5 * 64
 
 
 @pytest.mark.parametrize("name", [slow(name, OFTEN) for name in ("HALS", "default")])

@@ -21,12 +21,15 @@ SEEN = (DENSE != 0) | (DRAW.random((7, 6)) < 0.3)  # zeros that are stored among
 STORED = ss.csr_array((DENSE[SEEN], np.nonzero(SEEN)), shape=DENSE.shape)
 START = Factors(*(jnp.asarray(DRAW.uniform(0.1, 1, shape)) for shape in ((7, 2), (2, 6))))
 
+BY_COLUMNS = jax.NamedSharding(jax.make_mesh((2,), ("columns",)), jax.P(None, "columns"))
+
 KINDS = {  # X with its mask, and the array with its mask that it is to be like
     "dense": (DENSE, {}, DENSE, {}),
     "masked": (np.ma.MaskedArray(DENSE, ~SEEN), {}, DENSE, {"mask": SEEN}),
     "sparse": (ss.csr_array(DENSE), {}, DENSE, {}),
     "stored": (STORED, {"mask": "stored"}, DENSE, {"mask": SEEN}),
     "low rank": (LowRank(jnp.asarray(A), jnp.asarray(B)), {}, A @ B, {}),
+    "over devices": (jax.device_put(DENSE, BY_COLUMNS), {}, DENSE, {}),
 }
 FUNCTIONS = {
     "fit": lambda X, **kw: jnmf.fit(X, 2, max_iters=2, **kw)[:3],
