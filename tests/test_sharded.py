@@ -16,7 +16,7 @@ import pytest
 from kinds import GAPS, MASK, START, WEIGHTS
 
 import jnmf
-from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, door, fit, loops
+from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Factors, door, fit, loops, terms
 from jnmf.matrix import blocks, placed, sharded
 from jnmf.matrix.masked import Masked, Weighted
 from jnmf.testing import check_matrix
@@ -51,6 +51,11 @@ CALLS = {
     "an init of one's own": lambda X, H: of_fit(
         fit(X, 1, init=lambda key, X, r: Factors(X[:, :r], H[:r]), max_iters=1)
     ),
+    "terms": lambda X, H: of_fit(
+        fit(X, 3, Accelerated(HALS(on_H=terms.Smooth(0.3), on_W=terms.Lasso(0.1))), max_iters=3)
+    ),
+    "known": lambda X, H: of_fit(fit(X, 3, HALS(on_H=terms.Known(H, mask=H > 1)), max_iters=3)),
+    "KL terms": lambda X, H: of_fit(fit(X, 3, MU(beta=1.0, on_H=terms.Smooth(0.3)), max_iters=3)),
     "resume": lambda X, H: of_fit(fit(X, resume=fit(X, 2, HALS(), max_iters=2), max_iters=4)),
     "run": lambda X, H: jnmf.run(X, Factors(START.W[: X.shape[0]], H), PGD(l1_H=0.1), num_iters=3)[0],
     "transform": lambda X, H: jnmf.transform(X, H),
