@@ -123,6 +123,7 @@ def bootstrap(
     entered, (rank,), algorithm = checked(X, mask, [rank], algorithm, num_replicates)
     if not kinds.in_memory(entered.X):
         raise TypeError("bootstrap: expected an X in memory, which is resampled; pass rows that fit")
+    kinds.expect_one_device(entered.X, "bootstrap: expected an X")
     keys = jax.random.split(draw_key, num_replicates)
     if resample == "poisson":
         _check_counts(entered)

@@ -38,6 +38,7 @@ def stacked(Xs, *, weights=None, masks=None) -> Stacked:
     for i, entered in enumerate(each, 1):
         if not matrix.in_memory(entered.X):
             raise TypeError(f"X{i}: expected a matrix in memory, got one that is read in blocks")
+        matrix.expect_one_device(entered.X, f"X{i}: expected a matrix")
         if entered.X.shape[0] != each[0].X.shape[0]:
             raise ValueError(
                 f"stacked: expected matrices with the same rows, got {each[0].X.shape} and {entered.X.shape}; "

@@ -48,6 +48,7 @@ CALLS = {
     "ALS": lambda X, H: of_fit(fit(X, 3, ALS(), max_iters=3)),
     "ANLS": lambda X, H: of_fit(fit(X, 3, ANLS(), max_iters=3)),
     "nndsvd": lambda X, H: of_fit(fit(X, 3, HALS(), init="nndsvda", max_iters=2)),
+    "spa": lambda X, H: of_fit(fit(X, 2, HALS(), init="spa", max_iters=2)),
     "an init of one's own": lambda X, H: of_fit(
         fit(X, 1, init=lambda key, X, r: Factors(X[:, :r], H[:r]), max_iters=1)
     ),
@@ -200,6 +201,12 @@ def test_singular_values_of_a_large_X_are_refused(monkeypatch):
     monkeypatch.setattr(sharded, "LONGEST_SIDE", 8)
     with pytest.raises(ValueError, match="at most 8 rows or columns for its singular values"):
         fit(BY_ROWS, 2, init="nndsvd")
+
+
+def test_an_X_over_devices_is_not_resampled_nor_stacked():
+    for call in (lambda: jnmf.bootstrap(BY_ROWS, 2, num_replicates=2), lambda: jnmf.stacked([BY_ROWS, GAPS])):
+        with pytest.raises(TypeError, match="on one device, got one that is spread over several"):
+            call()
 
 
 def test_a_sparse_X_over_devices_is_refused():

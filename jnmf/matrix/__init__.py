@@ -180,6 +180,11 @@ def is_spread(X) -> bool:
     return False
 
 
+def expect_one_device(X, expected: str) -> None:
+    if is_spread(X):
+        raise TypeError(f"{expected} on one device, got one that is spread over several; pass np.asarray of it")
+
+
 @singledispatch
 def everywhere(X, tree):
     """Arrays that were computed from X, so that every process can read them."""
