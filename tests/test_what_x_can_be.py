@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as ss
 
 import jnmf
-from jnmf import HALS, MU, Factors, losses, warm_start
+from jnmf import HALS, MU, Factors, losses, terms, warm_start
 from jnmf.matrix.low_rank import LowRank
 
 PAGE = (Path(__file__).parent.parent / "docs" / "what-x-can-be.md").read_text(encoding="utf-8")
@@ -31,6 +31,9 @@ KINDS = {  # X with its mask, and the array with its mask that it is to be like
     "low rank": (LowRank(jnp.asarray(A), jnp.asarray(B)), {}, A @ B, {}),
     "over devices": (jax.device_put(DENSE, BY_COLUMNS), {}, DENSE, {}),
 }
+WITH_TERMS = HALS(
+    on_H=(terms.Smooth(0.1), terms.SumToOne(1.0), terms.Known(B[:1])), on_W=(terms.MinimumVolume(0.1), terms.Lasso(0.1))
+)
 FUNCTIONS = {
     "fit": lambda X, **kw: jnmf.fit(X, 2, max_iters=2, **kw)[:3],
     "fit, KL": lambda X, **kw: jnmf.fit(X, 2, MU(beta=1.0), max_iters=2, **kw)[:3],
@@ -41,6 +44,8 @@ FUNCTIONS = {
     "fit, sketched": lambda X, **kw: jnmf.fit(X, 2, HALS(), init=warm_start.sketched(num_iters=1), max_iters=1, **kw)[
         :3
     ],
+    "fit, spa": lambda X, **kw: jnmf.fit(X, 2, HALS(), init="spa", max_iters=1, **kw)[:3],
+    "fit with terms": lambda X, **kw: jnmf.fit(X, 2, jnmf.Extrapolated(WITH_TERMS), max_iters=2, **kw)[:3],
     "run": lambda X, **kw: jnmf.run(X, START, HALS(), num_iters=1, **kw)[0],
     "sweep": lambda X, **kw: jnmf.sweep(X, [2], num_restarts=2, algorithm=HALS(), num_iters=1, **kw).rmse,
     "cross_validate": lambda X, **kw: (
