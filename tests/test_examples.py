@@ -1,4 +1,4 @@
-"""The examples run, are a page, and print a finite number for each of what they compare."""
+"""The examples run, are a page, print a finite number for each of what they compare, and show what they say."""
 
 import re
 import runpy
@@ -9,6 +9,14 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
+SHOWN = {  # of the numbers in the order in which they are printed
+    "notes": lambda none, known, last: known > 0.85 and last > none,
+    "signatures": lambda error, far, less, near, alone: less < error / 2 and far < 0.9 < min(near, alone),
+    "graph": lambda without, *weights: max(weights) > without,
+    "signed": lambda error, agreement, less, more: less < error and more > agreement,
+    "communities": lambda far, plain, near, agreement, *most: near < 0.01 < far and agreement >= max(plain, 0.95),
+}
+
 
 @pytest.mark.quick(2)
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -18,3 +26,4 @@ def test_an_example_runs(path, capsys):
     numbers = [float(number) for number in re.findall(r"\d+\.\d{3}", capsys.readouterr().out)]
     assert len(numbers) >= 2
     assert np.isfinite(numbers).all()
+    assert SHOWN.get(path.stem, lambda *numbers: True)(*numbers), numbers

@@ -1,0 +1,25 @@
+"""Samples on a map: the components of neighbours become alike by a graph's Laplacian (Cai, He, Han and Huang 2011)."""
+
+import jax
+import numpy as np
+import scipy.sparse
+
+import jnmf
+from jnmf import terms
+
+jax.config.update("jax_enable_x64", True)
+rng = np.random.default_rng(0)
+side = 16
+i, j = np.divmod(np.arange(side**2), side)
+mixtures = np.stack([np.exp(-((i - a) ** 2 + (j - b) ** 2) / 40) for a, b in ((3, 3), (12, 5), (7, 12))])
+X = np.maximum(rng.gamma(0.5, 1, (30, 3)) @ mixtures + 0.5 * rng.normal(size=(30, side**2)), 0)
+
+path = scipy.sparse.diags_array([1.0, 1.0], offsets=[-1, 1], shape=(side, side))
+neighbours = scipy.sparse.kronsum(path, path, format="csr")
+L = jnmf.sparse(scipy.sparse.diags_array(neighbours.sum(axis=0)) - neighbours)
+for weight in (0.0, 1.0, 10.0, 100.0):
+    # The length of W is fixed, or else H would shrink and W grow, and the graph would be of no weight.
+    algorithm = jnmf.HALS(on_H=terms.Graph(L, weight), l2_W=1.0)
+    found = jnmf.fit(X, 3, jnmf.Extrapolated(algorithm), max_iters=500, key=0)
+    similarity = jnmf.similarity(found.H.T, mixtures.T)
+    print(f"weight {weight:g}: similarity of the maps to the true ones {similarity:.3f}")
