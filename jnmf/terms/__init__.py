@@ -20,6 +20,9 @@ the A of `Target(A, 0.1)`, is given in the shape of W there. A term of one's own
     PGD          Simplex
     Algorithm of one's own      those that it says it takes (`takes_terms`)
 
+A coupling of both factors lives in X: symmetric NMF, X ≈ HᵀH by the penalty ½α‖W − Hᵀ‖² of Kuang, Yun and Park 2015, is
+`HALS(l2_W=α, l2_H=α)`, or any other method with that ridge, of X + αI (`proofs.symmetric_factorisation`).
+
 Where entries have weights that range widely, a factor with terms is updated by imputation (see `mask` of `jnmf.fit`).
 """
 

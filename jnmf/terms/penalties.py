@@ -75,8 +75,8 @@ class Target(Term):
 class SumToOne(Term):
     """½ λ Σ_j (Σ_k H_kj − s)²: the sums over components, of columns of H or rows of W, are pulled to s, by default 1.
 
-    ΔG = λ 11ᵀ, ΔC = λ s. Heinz and Chang 2001, who write δ for √λ and stack a row of δ on X and on W. A penalty: the
-    sums are near s, the nearer the larger λ is beside the squares of W. `Simplex` is the hard constraint.
+    ΔG = λ 11ᵀ, ΔC = λ s. Heinz and Chang 2001, who put a row of ones beneath δW and δX, which is λ = 1/δ². A penalty:
+    the sums are near s, the nearer the larger λ is beside the squares of W. `Simplex` is the hard constraint.
     """
 
     weight: Any = positional()
