@@ -38,7 +38,7 @@ PAIRS: dict[str, Any] = {
     "lasso of each": terms.Lasso(np.array([0, 0.3, 0.1])),
     "target": terms.Target(A, 0.5),
     "target of each": terms.Target(A, np.array([0.5, 2])),
-    "sum to one": terms.SumToOne(2.0),
+    "sum to 3": terms.SumToOne(2.0, total=3.0),
     "column l1": terms.ColumnL1(0.2),
     "graph": terms.Graph(L, 0.1),
     "sparse graph": terms.Graph(jnmf.sparse(L), 0.1),
@@ -53,7 +53,7 @@ CONSTRAINTS = {
     "simplex": terms.Simplex(),
     "simplex of 3": terms.Simplex(total=3.0),
 }
-MOST = tuple(PAIRS[name] for name in ("ridge of each", "lasso", "target", "sum to one", "column l1", "graph", "smooth"))
+MOST = tuple(PAIRS[name] for name in ("ridge of each", "lasso", "target", "sum to 3", "column l1", "graph", "smooth"))
 ALL = (*MOST, PAIRS["volume"])
 
 
@@ -114,6 +114,7 @@ WRONG = [
     (wrong(PAIRS["ridge"], degree=1), promises.it_has_its_unit),
     (wrong(CONSTRAINTS["simplex"], project=lambda self, H, k=None: H / jnp.sum(H, axis=0)[None]), promises.it_projects),
     (wrong(CONSTRAINTS["simplex"], slope=lambda self, H, g: g), promises.its_slope_vanishes_at_a_minimum),
+    (wrong(terms.Known(A[:, :7]), slope=lambda self, H, g: g.at[:2].set(0)), promises.its_slope_vanishes_at_a_minimum),
 ]
 
 
@@ -382,7 +383,7 @@ PADDED = {
         on_H=(terms.SumToOne(2.0), terms.Target(A[:1], 0.5), terms.Graph(L, 0.1)), on_W=terms.MinimumVolume(0.5)
     ),
     "known": HALS(on_W=terms.Known(np.asarray(START.W[:, :1])), on_H=terms.Smooth(0.1)),
-    "simplex": PGD(on_H=terms.Simplex(), on_W=terms.Ridge(0.1)),
+    "simplex": PGD(on_H=terms.Simplex(), on_W=terms.SumToOne(0.5)),  # whose ‖ΔG‖ grows with the rank
     "KL": MU(beta=1.0, on_H=(terms.SumToOne(2.0), terms.Target(A[:1], 0.5))),
 }
 

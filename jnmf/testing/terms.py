@@ -231,7 +231,7 @@ def its_slope_vanishes_at_a_minimum(case):
 
     It is the projection of ∇, with its sign, on the directions that do not leave the set at H.
     """
-    for H, other in zip(case.all_H, case.others, strict=True):
+    for H, other in zip(case.all_H - case.others, case.others, strict=True):
         P = case.term.project(jnp.asarray(H))
         at_minimum = np.asarray(case.term.slope(P, (P - H) * 1.0), float)  # of ½‖Z − H‖² at its minimum over the set
         size = 1 + np.max(abs(H))
