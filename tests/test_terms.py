@@ -113,6 +113,7 @@ WRONG = [
     (wrong(PAIRS["volume"], value=lambda self, H: logdet(self, H)), promises.padding_adds_nothing),
     (wrong(PAIRS["ridge"], degree=1), promises.it_has_its_unit),
     (wrong(CONSTRAINTS["simplex"], project=lambda self, H, k=None: H / jnp.sum(H, axis=0)[None]), promises.it_projects),
+    (wrong(CONSTRAINTS["simplex"], lengths={}), promises.its_set_has_its_unit),
     (wrong(CONSTRAINTS["simplex"], slope=lambda self, H, g: g), promises.its_slope_vanishes_at_a_minimum),
     (wrong(terms.Known(A[:, :7]), slope=lambda self, H, g: g.at[:2].set(0)), promises.its_slope_vanishes_at_a_minimum),
 ]
@@ -365,13 +366,13 @@ def test_semi_nmf_relaxes_k_means():
 
 def test_the_simplex_by_quadratic_programming():
     """SLSQP with the sum as a constraint."""
-    algorithm = Extrapolated(PGD(on_H=terms.Simplex(), on_W=terms.Known(START.W)))
+    algorithm = Extrapolated(PGD(on_H=terms.Simplex(total=2.0), on_W=terms.Known(START.W)))
     found = fit(X, R, algorithm, max_iters=5000, tol=1e-10)
-    np.testing.assert_allclose(found.H.sum(axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(found.H.sum(axis=0), 2, rtol=1e-12)
     for j in range(0, N, 3):
         value = lambda h, j=j: 0.5 * np.sum((np.asarray(X[:, j]) - np.asarray(START.W) @ h) ** 2)
-        total = {"type": "eq", "fun": lambda h: h.sum() - 1}
-        best = optimize.minimize(value, np.full(R, 1 / R), bounds=[(0, None)] * R, constraints=total)
+        total = {"type": "eq", "fun": lambda h: h.sum() - 2}
+        best = optimize.minimize(value, np.full(R, 2 / R), bounds=[(0, None)] * R, constraints=total)
         np.testing.assert_allclose(value(np.asarray(found.H[:, j])), best.fun, rtol=1e-5)
 
 

@@ -31,6 +31,11 @@ class Case:
     def value(self, H, term=None):
         return float(_value(self.term if term is None else term, H))
 
+    def doubled(self):
+        """The term in a unit of half the size."""
+        lengths = {name: 2.0**power * getattr(self.term, name) for name, power in self.term.lengths.items()}
+        return in_dtype(self.dtype, replace(self.term, **lengths))[0]
+
     def pair(self, H, term=None):
         """ΔG (r, r), ΔC (r, n)."""
         G, C = jax.device_get(_pair(self.term if term is None else term, H))
@@ -171,10 +176,7 @@ def it_has_its_unit(case):
     """
     if case.term.degree is None:
         return None
-    doubled = replace(
-        case.term, **{name: 2.0**power * getattr(case.term, name) for name, power in case.term.lengths.items()}
-    )
-    (doubled,) = in_dtype(case.dtype, doubled)
+    doubled = case.doubled()
     for H in case.all_H:
         told = far_apart(case.value(2 * H, doubled), 2.0**case.term.degree * case.value(H), case.loose, 1e-30)
         if told:
@@ -226,6 +228,21 @@ def it_projects(case):
     return None
 
 
+def its_set_has_its_unit(case):
+    """With its `lengths` doubled, the point nearest to 2 H is 2 P(H), but for a degree of None.
+
+    What is compared with entries of H, as the sum that they have, has the length 1.
+    """
+    if case.term.degree is None:
+        return None
+    doubled = case.doubled()
+    for H in case.all_H - case.others:
+        told = far_apart(doubled.project(jnp.asarray(2 * H)), 2 * case.term.project(jnp.asarray(H)), case.loose)
+        if told:
+            return f"{told}; {written(H=H)}"
+    return None
+
+
 def its_slope_vanishes_at_a_minimum(case):
     """`slope`(H, ∇) is 0 exactly where H = P(H − t∇): where no way down is left in the set; and it is a way down.
 
@@ -260,7 +277,7 @@ OF_TERMS = (
     it_has_its_unit,
     a_half_step_descends,
 )
-OF_CONSTRAINTS = (it_projects, its_slope_vanishes_at_a_minimum)
+OF_CONSTRAINTS = (it_projects, its_set_has_its_unit, its_slope_vanishes_at_a_minimum)
 
 
 @lists(PROMISES + OF_TERMS + OF_CONSTRAINTS)
