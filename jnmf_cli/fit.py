@@ -1,0 +1,168 @@
+"""`jnmf fit`: the best of some starts, its tables, its file and its page."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from jnmf_cli import methods, names, page, pictures, reading
+from jnmf_cli.errors import Refused, note
+from jnmf_cli.folder import Folder, write_table
+
+EVERY = 30.0  # seconds between two times that a fit is kept
+SAYS = {
+    "CONVERGED": "converged",
+    "MAX_ITERS": "not converged: the same command with --resume and a larger --max-iters goes on",
+    "NONFINITE": "left the range of numbers: try another --algorithm or --seed, or X in other units",
+    "STOPPED": "interrupted: the same command with --resume goes on",
+}
+
+
+def run(options) -> bool:
+    """Whether it came to its end."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    data = reading.read(options)
+    algorithm = methods.made(options)
+    methods.check(options.file, data, algorithm)
+    files = [f"{factor}{data.suffix}" for factor in "WH"] + ["fit.npz", names.FILE, "index.html"]
+    folder = Folder(options.out, files, resume=options.resume, force=options.force)
+    if not options.quiet:
+        note(f"{options.file}: {data}")
+    found, finished = best_of_starts(data, algorithm, folder, options)
+    write(found, data, folder, options)
+    if finished:
+        folder.finished()
+    if not options.quiet:
+        print(f"loss {float(found.loss):.6g} ({methods.loss_name(algorithm.loss)}) {says(found)}")
+        print(f"{', '.join(files)} in {options.out}")
+    return finished
+
+
+def says(found) -> str:
+    return f"after {int(found.num_iters)} iterations, {SAYS[found.status.name]}"
+
+
+def best_of_starts(data, algorithm, folder: Folder, options):
+    """The fit of least loss, and whether all starts came to their end. Each is kept in the folder as it goes."""
+    import jnmf
+
+    best, told = None, {"tol": options.tol, "max_iters": options.max_iters, "mask": data.mask}
+    for start in range(options.restarts):
+        kept = _kept(folder, start, options)
+        how = {"key": options.seed + start} if kept is None else {"resume": kept}
+        rank = options.rank if kept is None else None
+        watched = {"progress": not options.quiet, "callback": _keeper(folder, start)}
+        try:
+            found, ended = jnmf.fit(data.X, rank, algorithm, **how, **told, **watched), True
+        except jnmf.Interrupted as interrupted:
+            found, ended = interrupted.fit, False
+        folder.save(f"checkpoint/{_name(start)}", found)
+        if best is None or _loss(found) < _loss(best):
+            best = found
+        if not ended:
+            return best, False
+        if options.restarts > 1 and not options.quiet:
+            note(f"start {start + 1} of {options.restarts}: loss {float(found.loss):.6g}, least {float(best.loss):.6g}")
+    return best, True
+
+
+def _loss(found) -> float:
+    return float(found.loss) if np.isfinite(found.loss) else np.inf
+
+
+def _name(start: int) -> str:
+    return f"start-{start + 1:04}.npz"
+
+
+def _kept(folder: Folder, start: int, options):
+    """What an earlier call left of a start, or after its end of the best, if it is of these settings."""
+    import jnmf
+
+    if not options.resume:
+        return None
+    path = folder.checkpoint / _name(start)
+    if not folder.checkpoint.is_dir() and start == 0:
+        path = folder.path / "fit.npz"
+    if not path.is_file():
+        return None
+    kept = jnmf.load(path)
+    if not isinstance(kept, jnmf.Fit):
+        raise Refused(f"{path}: expected a fit to go on from, got a {type(kept).__name__}")
+    if kept.W.shape[1] != options.rank:
+        raise Refused(
+            f"{path}: expected --rank {kept.W.shape[1]} to go on from it, got {options.rank}; choose another --out"
+        )
+    return kept
+
+
+def _keeper(folder: Folder, start: int):
+    """A callback that keeps the fit so far, now and then."""
+    last = time.monotonic()
+
+    def keep(found) -> None:
+        nonlocal last
+        if time.monotonic() - last >= EVERY:
+            folder.save(f"checkpoint/{_name(start)}", found)
+            last = time.monotonic()
+
+    return keep
+
+
+def write(found, data, folder: Folder, options) -> None:
+    """The file first: should the disk be full, the work is there."""
+    known = names.of_data(data)
+    folder.save("fit.npz", found)
+    folder.write(names.FILE, lambda file: file.write(names.as_json(known)))
+    components = names.components(options.rank)
+    write_table(folder.path / f"W{data.suffix}", found.W, known.rows, components)
+    write_table(folder.path / f"H{data.suffix}", found.H, components, known.columns)
+    html = as_page(found, data, known, options).encode()
+    folder.write("index.html", lambda file: file.write(html))
+
+
+def as_page(found, data, known, options) -> str:
+    algorithm = found.state.algorithm
+    facts = {
+        "file": Path(options.file).name,
+        "X": str(data),
+        "components": len(found.H),
+        "loss": f"{float(found.loss):.6g}, {methods.loss_name(algorithm.loss)}",
+        "algorithm": repr(algorithm),
+        "seed": f"{options.seed}, {options.restarts} start{'s' * (options.restarts > 1)}",
+        "ended": says(found),
+    }
+    error = relative_error(found, data, algorithm)
+    if error is not None:
+        facts["relative error"] = f"{error:.4g}, ‖X − W H‖ / ‖X‖ in the Frobenius norm"
+    top = names.top_features(found.H, known.columns, 10)
+    sections = [
+        page.facts(facts),
+        page.section(
+            "The components",
+            "The features with the largest shares of each component, a row of H divided by its sum.",
+            pictures.top_features(top),
+        ),
+    ]
+    if pictures.can_be_heatmap(data):
+        sections.append(
+            page.section(
+                "The samples and features by component",
+                "X as it came, and with its samples and features sorted by the component that is strongest in them.",
+                pictures.heatmaps(data, found.factors),
+            )
+        )
+    sections.append(
+        page.section("How it went", "The objective and the change of the factors.", *pictures.convergence(found))
+    )
+    return page.page(f"{Path(options.file).name}: {len(found.H)} components", sections)
+
+
+def relative_error(found, data, algorithm) -> float | None:
+    """√(2 loss / Σ x²) where the loss is ½‖X − W H‖² and nothing else."""
+    penalties = (algorithm.l1_W, algorithm.l1_H, algorithm.l2_W, algorithm.l2_H)
+    if not algorithm.loss.quadratic or any(map(float, penalties)):
+        return None
+    values = data.X.data if data.is_sparse else data.X
+    return float(np.sqrt(2 * float(found.loss)) / max(np.linalg.norm(values), np.finfo(float).tiny))
