@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,11 +27,12 @@ def run(options) -> bool:
     data = reading.read(options)
     algorithm = methods.made(options)
     methods.check(options.file, data, algorithm)
-    files = [f"{factor}{data.suffix}" for factor in "WH"] + ["fit.npz", names.FILE, "index.html"]
+    files = [f"{factor}{data.suffix}" for factor in "WH"] + ["fit.npz", "index.html"]
     folder = Folder(options.out, files, resume=options.resume, force=options.force)
     if not options.quiet:
         note(f"{options.file}: {data}")
     found, finished = best_of_starts(data, algorithm, folder, options)
+    found = names.named(found, data)
     write(found, data, folder, options)
     if finished:
         folder.finished()
@@ -48,7 +50,8 @@ def best_of_starts(data, algorithm, folder: Folder, options):
     """The fit of least loss, and whether all starts came to their end. Each is kept in the folder as it goes."""
     import jnmf
 
-    best, told = None, {"tol": options.tol, "max_iters": options.max_iters, "mask": data.mask}
+    best: Any = None
+    told = {"tol": options.tol, "max_iters": options.max_iters, "mask": data.mask}
     for start in range(options.restarts):
         kept = _kept(folder, start, options)
         how = {"key": options.seed + start} if kept is None else {"resume": kept}
@@ -59,8 +62,7 @@ def best_of_starts(data, algorithm, folder: Folder, options):
         except jnmf.Interrupted as interrupted:
             found, ended = interrupted.fit, False
         folder.save(f"checkpoint/{_name(start)}", found)
-        if best is None or _loss(found) < _loss(best):
-            best = found
+        best = found if best is None or _loss(found) < _loss(best) else best
         if not ended:
             return best, False
         if options.restarts > 1 and not options.quiet:
@@ -112,17 +114,18 @@ def _keeper(folder: Folder, start: int):
 
 def write(found, data, folder: Folder, options) -> None:
     """The file first: should the disk be full, the work is there."""
-    known = names.of_data(data)
+    rows, columns = names.of_data(data)
     folder.save("fit.npz", found)
-    folder.write(names.FILE, lambda file: file.write(names.as_json(known)))
     components = names.components(options.rank)
-    write_table(folder.path / f"W{data.suffix}", found.W, known.rows, components)
-    write_table(folder.path / f"H{data.suffix}", found.H, components, known.columns)
-    html = as_page(found, data, known, options).encode()
+    write_table(folder.path / f"W{data.suffix}", found.W, rows, components)
+    write_table(folder.path / f"H{data.suffix}", found.H, components, columns)
+    html = as_page(found, data, options).encode()
     folder.write("index.html", lambda file: file.write(html))
 
 
-def as_page(found, data, known, options) -> str:
+def as_page(found, data, options) -> str:
+    import jnmf
+
     algorithm = found.state.algorithm
     facts = {
         "file": Path(options.file).name,
@@ -136,7 +139,7 @@ def as_page(found, data, known, options) -> str:
     error = relative_error(found, data, algorithm)
     if error is not None:
         facts["relative error"] = f"{error:.4g}, ‖X − W H‖ / ‖X‖ in the Frobenius norm"
-    top = names.top_features(found.H, known.columns, 10)
+    top = jnmf.top_features(found, 10, names=names.columns(found))
     sections = [
         page.facts(facts),
         page.section(

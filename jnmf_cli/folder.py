@@ -64,14 +64,14 @@ def write(path: Path, content) -> None:
         raise of_file(path, error) from None
 
 
-def write_table(path: Path, values, rows, columns) -> None:
+def write_table(path: Path, values, rows, columns, corner: str = "") -> None:
     """Numbers with names as text, in as many digits as give them back; tabs where the file is .tsv, else commas."""
     values = np.asarray(values)
 
     def content(file):
         out = io.TextIOWrapper(file, encoding="utf-8", newline="")
         writer = csv.writer(out, delimiter="\t" if path.suffix == ".tsv" else ",", lineterminator="\n")
-        writer.writerow(["", *columns])
+        writer.writerow([corner, *columns])
         for name, row in zip(rows, values, strict=True):
             writer.writerow([name, *row.astype(str)])
         out.detach()  # which writes what is left, and leaves the file open

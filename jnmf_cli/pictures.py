@@ -8,42 +8,24 @@ MOST_ENTRIES = 2_000_000  # of a matrix that is drawn
 MOST_PANELS = 30
 
 
-def _pyplot():
+def _without_windows() -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["figure.max_open_warning"] = 0
-    import matplotlib.pyplot as plt
-
-    return plt
 
 
 def top_features(features):
-    """The top features of each component as bars, the largest on top."""
-    from jnmf.plot import BLUE
+    """The top features of each component as bars; long names are cut."""
+    import jnmf
 
-    shown = features[:MOST_PANELS]
-    lines = max(1, *(len(component) for component in shown))
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    figure, grid = _pyplot().subplots(
-        rows, columns, figsize=(3.2 * columns, rows * (0.7 + 0.18 * lines)), layout="constrained", squeeze=False
-    )
-    for ax in grid.flat[len(shown) :]:
-        ax.set_axis_off()
-    for k, (ax, component) in enumerate(zip(grid.flat, shown, strict=False)):
-        ax.barh(range(len(component)), [share for _, share in component], color=BLUE)
-        ax.set_yticks(range(len(component)), [_label(name) for name, _ in component], fontsize="small")
-        ax.set_ylim(lines - 0.4, -0.6)
-        ax.tick_params(axis="x", labelsize="small")
-        ax.set_title(f"component {k + 1}", fontsize="small")
-    return figure
+    _without_windows()
+    short = [[(_label(name), share) for name, share in component] for component in features[:MOST_PANELS]]
+    return jnmf.plot.top_features(short, num_columns=min(3, len(short)))
 
 
-def _label(name: str) -> str:
-    """A name as it stands: no character starts a formula; a long one is cut."""
+def _label(name) -> str:
     name = one_line(name)
-    return (name if len(name) <= 24 else name[:23] + "…").replace("$", r"\$")
+    return name if len(name) <= 24 else f"{name[:23]}…"
 
 
 def can_be_heatmap(data) -> bool:
@@ -53,14 +35,14 @@ def can_be_heatmap(data) -> bool:
 def heatmaps(data, factors):
     import jnmf
 
-    _pyplot()
+    _without_windows()
     return jnmf.plot.heatmaps(data.X, factors)
 
 
 def convergence(found) -> list:
     import jnmf
 
-    _pyplot()
+    _without_windows()
     recorded = [field for field in ("loss", "delta") if np.isfinite(getattr(found.trace, field)).any()]
     return [jnmf.plot.convergence(found, field=field).figure for field in recorded]
 
@@ -68,26 +50,26 @@ def convergence(found) -> list:
 def scree(study, svd):
     import jnmf
 
-    _pyplot()
+    _without_windows()
     return jnmf.plot.scree(study, svd=svd).figure
 
 
 def similarity(similarities):
     import jnmf
 
-    _pyplot()
+    _without_windows()
     return jnmf.plot.similarity(similarities).figure
 
 
 def cross_validation(cv):
     import jnmf
 
-    _pyplot()
+    _without_windows()
     return jnmf.plot.cross_validation(cv).figure
 
 
 def consensus(found):
     import jnmf
 
-    _pyplot()
+    _without_windows()
     return jnmf.plot.consensus(found)

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,8 @@ def run(options) -> bool:
         folder.save("study.npz", study)
     measures = _measures(study, cv, data, folder, finished)
     columns = _columns(study, cv, measures)
-    write_table(folder.path / table, np.array(list(columns.values())).T, study.ranks, list(columns))
+    values = np.stack([column.astype(str) for column in columns.values()], axis=1)
+    write_table(folder.path / table, values, study.ranks, list(columns), corner="rank")
     if not finished:
         note(f"interrupted: {table} and study.npz in {options.out} hold what is done; --resume goes on")
         return False
@@ -91,7 +93,7 @@ def _of_samples(study):
     """The study of Xᵀ, whose columns are the samples: `jnmf.consensus` is of columns."""
     import jnmf
 
-    turned = lambda A: np.swapaxes(np.asarray(A), 1, 2)
+    turned: Any = lambda A: np.swapaxes(np.asarray(A), 1, 2)
     return study._replace(members=tuple(jnmf.Factors(turned(H), turned(W)) for W, H in study.members))
 
 

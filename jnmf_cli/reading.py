@@ -101,7 +101,7 @@ def _of_mtx(path, key):
 
 def _of_h5ad(path, key):
     try:
-        from anndata import read_h5ad
+        from anndata import read_h5ad  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise Refused(f"{path}: h5ad files need anndata; run pip install anndata") from None
     data = read_h5ad(path)

@@ -22,6 +22,8 @@ def loaded(path: Path):
     import jnmf
 
     jax.config.update("jax_enable_x64", True)
+    if path.is_file() and path.suffix != ".npz":
+        raise Refused(f"{path}: expected a file that jnmf wrote, such as fit.npz, got another one")
     if not path.is_file():
         raise Refused(
             f"{path}: expected a file of jnmf, such as fit.npz, got {'a folder' if path.is_dir() else 'none'}"
@@ -63,6 +65,7 @@ def _least(values) -> str:
 
 
 def _of_fit(path: Path, fit, top: int) -> list[str]:
+    import jnmf
     from jnmf_cli.fit import says
 
     (m, r), n = fit.W.shape, fit.H.shape[1]
@@ -75,7 +78,7 @@ def _of_fit(path: Path, fit, top: int) -> list[str]:
             f"loss {float(fit.loss):.6g} ({methods.loss_name(algorithm.loss)})" if hasattr(algorithm, "loss") else loss
         )
     lines.append(f"{loss} {says(fit)}")
-    features = names.top_features(fit.H, names.of_fit(path, fit).columns, top)
+    features = jnmf.top_features(fit, top, names=names.columns(fit))
     for k, component in enumerate(features):
         shares = ", ".join(f"{name} {share:.3f}" for name, share in component) or "nothing, it is zero"
         lines.append(f"component {k + 1}: {shares}")

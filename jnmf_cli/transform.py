@@ -25,14 +25,14 @@ def run(options) -> bool:
     algorithm = fit.state.algorithm
     options.precision = options.precision or str(np.asarray(fit.H).dtype)
     data = reading.read(options)
-    data = aligned(options.file, data, names.of_fit(options.fit, fit).column_names, np.shape(fit.H)[1])
+    data = aligned(options.file, data, names.column_names(fit), np.shape(fit.H)[1])
     methods.check(options.file, data, algorithm)
     H = np.asarray(fit.H).astype(data.X.dtype)
     W = np.asarray(jnmf.transform(data.X, H, algorithm, mask=data.mask))
     if options.out.suffix == ".npy":
         folder.write(options.out, lambda file: np.save(file, W, allow_pickle=False))
     else:
-        folder.write_table(options.out, W, names.of_data(data).rows, names.components(len(H)))
+        folder.write_table(options.out, W, names.of_data(data)[0], names.components(len(H)))
     if not options.quiet:
         note(f"{options.file}: {data}")
         print(f"{len(W)} samples × {len(H)} components in {options.out}")
