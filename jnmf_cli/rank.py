@@ -55,7 +55,7 @@ def run(options) -> bool:
     if not finished:
         note(f"interrupted: {table} and study.npz in {options.out} hold what is done; --resume goes on")
         return False
-    html = _page(study, cv, measures, columns, data, options).encode()
+    html = as_page(study, cv, measures, columns, data, options).encode()
     folder.write("index.html", lambda file: file.write(html))
     folder.finished()
     if not options.quiet:
@@ -127,7 +127,7 @@ def _mean(values) -> float:
     return float(values.mean()) if values.size else np.nan
 
 
-def _page(study, cv, measures: dict, columns: dict, data, options) -> str:
+def as_page(study, cv, measures: dict, columns: dict, data, options) -> str:
     facts = {
         "file": Path(options.file).name,
         "X": str(data),

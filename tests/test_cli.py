@@ -19,7 +19,7 @@ import scipy.io
 import scipy.sparse
 
 import jnmf
-from jnmf_cli import arguments, fit, reading
+from jnmf_cli import arguments, fit, page, rank, reading
 from jnmf_cli.errors import Refused
 from jnmf_cli.main import main
 
@@ -27,16 +27,24 @@ ROOT = Path(__file__).parent.parent
 X = np.random.default_rng(0).poisson(np.random.default_rng(1).gamma(1, 2, (12, 3)) @ np.eye(3, 6, 1) + 0.7) + 0.0
 X[0, 0] = 1
 ROWS, COLUMNS = [f"s{i}" for i in range(12)], ["gene, A", "gene B", "ç", "<b>", "$x$", "f"]
-QUICK = ("--rank", "2", "--max-iters", "3")
+QUICK = ("--rank", "3", "--max-iters", "3")  # which compile the same programs
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder(tmp_path, monkeypatch):
+def in_a_folder(tmp_path, monkeypatch, request):
     jax.devices()  # `jnmf rank` takes all cores where JAX does not run yet
     monkeypatch.chdir(tmp_path)
+    if "with_pictures" not in request.fixturenames:
+        monkeypatch.setattr(fit, "as_page", lambda *_: "")
+        monkeypatch.setattr(rank, "as_page", lambda *_: "")
     for name, A, rows, columns in (("counts", X, ROWS, COLUMNS), ("new", X[:4, ::-1], "abcd", COLUMNS[::-1])):
         with open(f"{name}.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([["sample", *columns], *([row, *x] for row, x in zip(rows, A, strict=True))])
+
+
+@pytest.fixture
+def with_pictures():
+    """They take half a second each."""
 
 
 @pytest.fixture
@@ -201,24 +209,27 @@ def test_an_anndata_is_read_where_the_package_is_there(monkeypatch):
 # What it writes
 
 
-def test_a_fit_is_that_of_the_library_in_tables_a_file_and_a_page(call):
+def test_a_fit_is_that_of_the_library_in_tables_a_file_and_a_page(call, with_pictures, monkeypatch):
     code, out, err = call("fit", "counts.csv", *QUICK, "--out", "a/b")
     assert (code, out.splitlines()[1]) == (0, "W.csv, H.csv, fit.npz, index.html in a/b")
     assert "12 samples × 6 features, named, float64" in err
     assert sorted(os.listdir("a/b")) == ["H.csv", "W.csv", "fit.npz", "index.html"]
-    expected = jnmf.fit(X, 2, max_iters=3)
-    for name, names, values in (("W", ["component 1", "component 2"], expected.W), ("H", COLUMNS, expected.H)):
+    expected = jnmf.fit(X, 3, max_iters=3)
+    for name, names, values in (
+        ("W", ["component 1", "component 2", "component 3"], expected.W),
+        ("H", COLUMNS, expected.H),
+    ):
         found = table(f"a/b/{name}.csv")
         assert found[0] == names
         np.testing.assert_array_equal(found[2], values)
     assert table("a/b/W.csv")[1] == ROWS
-    page = Path("a/b/index.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 4
-    assert not re.search(r"<script|(src|href)=\"(?!data:)", page)
+    html = Path("a/b/index.html").read_text(encoding="utf-8")
+    assert html.count("data:image/png;base64,") == 4
+    assert not re.search(r"<script|<b>|(src|href)=\"(?!data:)", html)
     assert jnmf.frames(jnmf.load("a/b/fit.npz")).H.columns.tolist() == COLUMNS
 
     shown = call("show", "a/b/fit.npz", "--top", "1")[1].splitlines()
-    assert shown[0] == "a/b/fit.npz: a fit of 12 samples × 6 features by 2 components, float64"
+    assert shown[0] == "a/b/fit.npz: a fit of 12 samples × 6 features by 3 components, float64"
     assert shown[1:3] == [
         "algorithm Extrapolated(Accelerated(HALS()))",
         f"loss {expected.loss:.6g} (frobenius) after 3 iterations, {fit.SAYS['MAX_ITERS']}",
@@ -226,6 +237,7 @@ def test_a_fit_is_that_of_the_library_in_tables_a_file_and_a_page(call):
     best = COLUMNS[np.argmax(expected.H[1])]
     assert shown[4].startswith(f"component 2: {best} 0.")
 
+    monkeypatch.setattr(fit, "as_page", lambda *_: "")
     code, out, err = call("fit", "counts.csv", *QUICK, "--out", "a/b")
     assert (code, err.count("\n")) == (1, 1)
     assert "expected a folder without W.csv; choose another --out, --resume to go on, or --force" in err
@@ -242,22 +254,22 @@ def test_going_on_gives_the_bits_of_a_fit_that_did_not_stop(call, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(fit, "_keeper", lambda folder, start: press_ctrl_c)
-        code, out, err = call("fit", "counts.csv", "--rank", "2", "--restarts", "2", "--out", "out", "--tol", "0")
+        code, out, err = call("fit", "counts.csv", "--rank", "3", "--restarts", "2", "--out", "out", "--tol", "0")
     assert code == 130
     assert "interrupted: the same command with --resume goes on" in out
     assert jnmf.load("out/fit.npz").num_iters == 3
     assert {"W.csv", "index.html", "checkpoint"} <= set(os.listdir("out"))
-    again = ("fit", "counts.csv", "--rank", "2", "--out", "out", "--resume", "--tol", "0", "--max-iters")
+    again = ("fit", "counts.csv", "--rank", "3", "--out", "out", "--resume", "--tol", "0", "--max-iters")
     assert call(*again, "5", "--restarts", "2")[0] == 0
-    both = [jnmf.fit(X, 2, key=seed, tol=0, max_iters=5) for seed in (0, 1)]
+    both = [jnmf.fit(X, 3, key=seed, tol=0, max_iters=5) for seed in (0, 1)]
     best = min(both, key=lambda found: found.loss)
     np.testing.assert_array_equal(jnmf.load("out/fit.npz").W, best.W)
     assert not Path("out/checkpoint").exists()
     assert call(*again, "7")[0] == 0  # that has ended goes on, too
     assert jnmf.load("out/fit.npz").num_iters == 7
-    code, _, err = call(*again[:3], "3", *again[4:], "9")
+    code, _, err = call(*again[:3], "2", *again[4:], "9")
     assert code == 1
-    assert "expected --rank 2 to go on from it, got 3" in err
+    assert "expected --rank 3 to go on from it, got 2" in err
 
 
 def test_no_file_is_half_written_on_a_full_disk(call, monkeypatch):
@@ -305,7 +317,7 @@ def test_new_samples_go_by_the_names_of_the_features(call):
     assert not Path("W2.csv").exists()
 
 
-def test_a_study_is_gone_on_with(call, monkeypatch):
+def test_a_study_is_gone_on_with(call, monkeypatch, with_pictures):
     argv = (
         "rank",
         "counts.csv",
@@ -420,7 +432,7 @@ def test_what_the_loss_asks_of_the_numbers(call):
 def test_a_warning_of_the_library_is_one_line(call):
     code, _, err = call("fit", "counts.csv", *QUICK, "--l1-h", "1e6", "--out", "out", "--quiet")
     assert code == 0
-    assert re.fullmatch(r"jnmf: warning: 2 of 2 components are dead .*\n", err), err
+    assert re.fullmatch(r"jnmf: warning: 3 of 3 components are dead .*\n", err), err
 
 
 def test_ctrl_c_before_the_first_iteration_and_a_full_memory(call, monkeypatch):
@@ -442,7 +454,12 @@ def test_names_cannot_write_to_the_terminal(call):
     Path("x.csv").write_text("id,\x1b[31mred,<script>\nx,1,2\ny,3,0\n")
     assert call("fit", "x.csv", *QUICK, "--out", "out")[0] == 0
     assert "\x1b" not in call("show", "out/fit.npz")[1]
-    assert "<script>" not in Path("out/index.html").read_text()
+    for html in (
+        page.page("<script>", []),
+        page.facts({"<script>": "<script>"}),
+        page.table(["<script>"], [["<script>"]]),
+    ):
+        assert "<script>" not in html
 
 
 def test_the_installed_command():
@@ -470,14 +487,14 @@ print(code, time.process_time(), sorted({{"jax", "numpy", "scipy"}} & set(sys.mo
 def test_a_sparse_file_stays_sparse_and_a_mask_leaves_out(call):
     scipy.io.mmwrite("x.mtx", scipy.sparse.coo_array(X))
     assert call("fit", "x.mtx", *QUICK, "--loss", "kl", "--out", "sparse")[0] == 0
-    expected = jnmf.fit(X, 2, jnmf.Momentum(jnmf.MU(beta=1.0)), max_iters=3)
+    expected = jnmf.fit(X, 3, jnmf.Momentum(jnmf.MU(beta=1.0)), max_iters=3)
     np.testing.assert_allclose(jnmf.load("sparse/fit.npz").W, expected.W, rtol=1e-9)
     assert call("fit", "x.mtx", *QUICK, "--stored", "--out", "stored")[0] == 0
-    stored = jnmf.fit(X, 2, mask=X > 0, max_iters=3)
+    stored = jnmf.fit(X, 3, mask=X > 0, max_iters=3)
     np.testing.assert_allclose(jnmf.load("stored/fit.npz").W, stored.W, rtol=1e-7)
     text = Path("counts.csv").read_text(encoding="utf-8").replace(f"s0,{X[0, 0]}", "s0,NA")
     Path("counts.csv").write_text(text, encoding="utf-8")
     assert call("fit", "counts.csv", *QUICK, "--missing", "--out", "missing")[0] == 0
     mask = np.ones(X.shape, bool)
     mask[0, 0] = False
-    np.testing.assert_allclose(jnmf.load("missing/fit.npz").W, jnmf.fit(X, 2, mask=mask, max_iters=3).W, rtol=1e-9)
+    np.testing.assert_allclose(jnmf.load("missing/fit.npz").W, jnmf.fit(X, 3, mask=mask, max_iters=3).W, rtol=1e-9)
