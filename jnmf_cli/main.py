@@ -1,6 +1,7 @@
 """`main`: the command line to a command, and what goes wrong to an exit code."""
 
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -14,6 +15,9 @@ DONE, BAD_INPUT, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def main(argv: list[str] | None = None) -> int:
     """Run `jnmf` with these arguments; the exit code: 0 done, 1 bad input, 2 usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know ≈
     made = parser()
     try:
         options = made.parse_args(argv)

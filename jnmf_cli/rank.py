@@ -146,7 +146,7 @@ def as_page(study, cv, measures: dict, columns: dict, data, options) -> str:
     sections.append(
         page.section(
             "The error of each rank",
-            "Look for an elbow. No factorisation is below the truncated SVD.",
+            f"Look for an elbow.{' No factorisation is below the truncated SVD.' if 'svd' in measures else ''}",
             pictures.scree(study, measures.get("svd")),
         )
     )

@@ -47,7 +47,13 @@ def test_no_module_uses_a_private_name_of_another():
 def test_every_file_has_its_line_in_the_guide():
     guide = (ROOT / "CONTRIBUTING.md").read_text()
     named = set(re.findall(r"`([\w/]+\.py)`", guide.split("## The files")[1]))
-    assert named == {str(path.relative_to(ROOT / "jnmf")) for path in MODULES.values()}
+    of_command = {str(path.relative_to(ROOT)) for path in (ROOT / "jnmf_cli").rglob("*.py")}
+    assert named == {str(path.relative_to(ROOT / "jnmf")) for path in MODULES.values()} | of_command
+
+
+def test_the_library_does_not_know_the_command():
+    for path in MODULES.values():
+        assert path.name == "__main__.py" or "jnmf_cli" not in path.read_text(), path.name
 
 
 def run_python(code: str) -> str:
