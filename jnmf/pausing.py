@@ -21,7 +21,7 @@ class Interrupted(KeyboardInterrupt):
     study: the `Sweep` or `CrossValidation` of the members that were finished; None if a fit was, or if none were.
     """
 
-    def __init__(self, message: str, *, fit=None, study=None):
+    def __init__(self, message: str, *, fit: Any = None, study: Any = None):
         super().__init__(message)
         self.fit, self.study = fit, study
 
