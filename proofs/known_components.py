@@ -35,7 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
-from jnmf import ANLS, HALS, MU, Factors, objective, terms
+from jnmf import HALS, MU, losses, multiplicative, terms
 from jnmf.terms import together
 from proofs.hals_row_update import cost
 from proofs.hals_row_update import normal_equations as sweep
@@ -129,16 +129,15 @@ def worst_of_put_back(*inputs):
 
 @jax.jit
 def steps(X, W, H, A, known):
-    """From near the minimiser, once of MU for KL, once of MU, once exactly without A, the known entries put back."""
-    kept = terms.Known(A, mask=known)
-    G, C = W.T @ W, W.T @ X
-    H = HALS(inner=30, on_H=kept).half_steps(X)[0](jnp.where(known != 0, A, H), G, C, 0.0, 0.0)
-    kl = MU(beta=1.0, on_H=kept, on_W=terms.Known(W))
-    by_kl = kl.step(X, Factors(W, H))[0].H
+    """From near the minimiser, once of MU for KL, once of MU, and many sweeps without A, the known entries put back."""
+    kept, G, C = terms.Known(A, mask=known), W.T @ W, W.T @ X
+    many = lambda H, *on: HALS(inner=30, on_H=on).half_steps(X)[0](H, G, C, 0.0, 0.0)
+    H = many(jnp.where(known != 0, A, H), kept)
+    by_kl = multiplicative.half_step(X, W, H, losses.kl, on=kept)
     by_mu = MU(on_H=kept).half_steps(X)[0](H, G, C, 0.0, 0.0)
-    exact = together.project(kept, ANLS().half_steps(X)[0](H, G, C, 0.0, 0.0))
-    kls, squares = (lambda H, a=a: objective(X, Factors(W, H), a) for a in (kl, MU()))
-    return jnp.array([[kls(H), kls(by_kl)], [squares(H), squares(by_mu)], [squares(H), squares(exact)]])
+    exact = together.project(kept, many(H))
+    of = lambda loss, *all_H: [loss(X, W, H) for H in all_H]
+    return jnp.array([of(losses.kl, H, by_kl), of(losses.frobenius, H, by_mu), of(losses.frobenius, H, exact)])
 
 
 def descent(*inputs):
