@@ -143,6 +143,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("terms/together.py", "live[:, None] & live[None, :], G, 0)", "live[:, None] | True, G, 0)"),
     ("terms/together.py", "jnp.where(live[:, None], C, 0)", "C"),
     ("terms/constraints.py", "jnp.cumsum(falling, axis=0) - self.total", "jnp.cumsum(falling, axis=0) - 1"),
+    ("terms/constraints.py", "live = jnp.any(H != 0, axis=1, keepdims=True)", "live = jnp.full((len(H), 1), True)"),
     ("extrapolated.py", "risen += together.rise(self.on_H, s.H, ahead_H) +", "risen +="),
     ("multiplicative.py", "negative + in_unit(minus)", "negative"),
     ("units.py", "term.degree * of_factor - of_loss", "term.degree * of_factor"),

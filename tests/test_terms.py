@@ -376,6 +376,15 @@ def test_the_simplex_by_quadratic_programming():
         np.testing.assert_allclose(value(np.asarray(found.H[:, j])), best.fun, rtol=1e-5)
 
 
+def test_the_simplex_gives_nothing_to_a_component_that_is_not_there():
+    """Where the sums are below that of the simplex, the others rise alone."""
+    H = jnp.array([[0.1, 0.2], [0.3, 0.0], [0.0, 0.0]])
+    found = terms.Simplex().project(H)
+    np.testing.assert_allclose(found, [[0.4, 0.6], [0.6, 0.4], [0.0, 0.0]], rtol=1e-14)
+    slope = terms.Simplex().slope(found, jnp.array([[1.0, 3.0], [2.0, 1.0], [-9.0, -9.0]]))
+    np.testing.assert_allclose(slope, [[-0.5, 1.0], [0.5, -1.0], [0.0, 0.0]], atol=1e-14)
+
+
 # Everywhere
 
 
