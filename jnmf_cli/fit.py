@@ -47,26 +47,37 @@ def says(found) -> str:
 
 
 def best_of_starts(data, algorithm, folder: Folder, options):
-    """The fit of least loss, and whether all starts came to their end. Each is kept in the folder as it goes."""
+    """The fit of least loss, and whether all starts came to their end. Each is kept in the folder as it goes.
+
+    After the end of all, --resume goes on with the best alone.
+    """
     import jnmf
 
-    best: Any = None
-    told = {"tol": options.tol, "max_iters": options.max_iters, "mask": data.mask}
-    for start in range(options.restarts):
-        kept = _kept(folder, start, options)
-        how = {"key": options.seed + start} if kept is None else {"resume": kept}
-        rank = options.rank if kept is None else None
-        watched = {"progress": not options.quiet, "callback": _keeper(folder, start)}
+    best = None
+    told = {"tol": options.tol, "max_iters": options.max_iters, "mask": data.mask, "progress": not options.quiet}
+    ended_before = options.resume and not folder.checkpoint.is_dir() and (folder.path / "fit.npz").is_file()
+    seeds = range(options.seed, options.seed + (1 if ended_before else options.restarts))
+    for seed in seeds:
+        path = f"checkpoint/seed-{seed}.npz"
+        kept = _kept(folder.path / ("fit.npz" if ended_before else path), options) if options.resume else None
+        how = {"rank": options.rank, "key": seed} if kept is None else {"resume": kept}
         try:
-            found, ended = jnmf.fit(data.X, rank, algorithm, **how, **told, **watched), True
+            found, ended = jnmf.fit(data.X, algorithm=algorithm, callback=_keeper(folder, path), **how, **told), True
         except jnmf.Interrupted as interrupted:
             found, ended = interrupted.fit, False
-        folder.save(f"checkpoint/{_name(start)}", found)
-        best = found if best is None or _loss(found) < _loss(best) else best
+        except ValueError as error:
+            if kept is None:
+                raise
+            raise Refused(
+                f"{folder.path}: holds a fit of other data or settings; choose another --out, or --force without "
+                f"--resume to replace it ({error})"
+            ) from None
+        folder.save(path, found)
+        best: Any = found if best is None or _loss(found) < _loss(best) else best
         if not ended:
             return best, False
-        if options.restarts > 1 and not options.quiet:
-            note(f"start {start + 1} of {options.restarts}: loss {float(found.loss):.6g}, least {float(best.loss):.6g}")
+        if len(seeds) > 1 and not options.quiet:
+            note(f"seed {seed}: loss {float(found.loss):.6g}, the least so far {float(best.loss):.6g}")
     return best, True
 
 
@@ -74,39 +85,31 @@ def _loss(found) -> float:
     return float(found.loss) if np.isfinite(found.loss) else np.inf
 
 
-def _name(start: int) -> str:
-    return f"start-{start + 1:04}.npz"
-
-
-def _kept(folder: Folder, start: int, options):
-    """What an earlier call left of a start, or after its end of the best, if it is of these settings."""
+def _kept(path: Path, options):
+    """What an earlier call left there; None where it left nothing."""
     import jnmf
 
-    if not options.resume:
-        return None
-    path = folder.checkpoint / _name(start)
-    if not folder.checkpoint.is_dir() and start == 0:
-        path = folder.path / "fit.npz"
     if not path.is_file():
         return None
     kept = jnmf.load(path)
     if not isinstance(kept, jnmf.Fit):
         raise Refused(f"{path}: expected a fit to go on from, got a {type(kept).__name__}")
-    if kept.W.shape[1] != options.rank:
-        raise Refused(
-            f"{path}: expected --rank {kept.W.shape[1]} to go on from it, got {options.rank}; choose another --out"
-        )
+    rank, made = kept.W.shape[1], int(kept.num_iters)
+    if rank != options.rank:
+        raise Refused(f"{path}: expected --rank {rank} to go on from it, got {options.rank}; choose another --out")
+    if options.max_iters is not None and options.max_iters < made:
+        raise Refused(f"{path}: expected --max-iters of at least the {made} that were made, got {options.max_iters}")
     return kept
 
 
-def _keeper(folder: Folder, start: int):
+def _keeper(folder: Folder, path: str):
     """A callback that keeps the fit so far, now and then."""
     last = time.monotonic()
 
     def keep(found) -> None:
         nonlocal last
         if time.monotonic() - last >= EVERY:
-            folder.save(f"checkpoint/{_name(start)}", found)
+            folder.save(path, found)
             last = time.monotonic()
 
     return keep

@@ -135,6 +135,11 @@ def _checked(path, data: Data, options) -> Data:
         raise Refused(f"{path}: expected a matrix of at least one row and one column, got shape {tuple(X.shape)}")
     if X.dtype.kind not in "biuf":
         raise Refused(f"{path}: expected real numbers, got {X.dtype}")
+    from jnmf.checks import rank
+
+    rank(
+        max(getattr(options, "ranks", None) or [getattr(options, "rank", 1)]), X.shape
+    )  # that the factors fit the memory
     given = "float32" if X.dtype.kind == "f" and X.dtype.itemsize <= 4 else "float64"
     if data.is_sparse:
         from scipy.sparse import csr_array

@@ -100,6 +100,7 @@ def test_names_are_found_in_a_table_of_text(name):
     assert (turned.rows, turned.columns) == (data.columns, data.rows)
 
 
+HUGE = "%%MatrixMarket matrix coordinate real general\n2000000000 2000000000 1\n1 1 5\n"
 REFUSED = {  # (file, content, options, what is said)
     "empty": ("x.csv", "", "", "got an empty file"),
     "names alone": ("x.csv", "a,b\n", "", "expected rows of numbers under the names in line 1, got none"),
@@ -135,6 +136,7 @@ REFUSED = {  # (file, content, options, what is said)
     "ending": ("x.xlsx", "", "", r"expected a file that ends in csv, tsv .* got .xlsx"),
     "no npy": ("x.npy", b"1,2", "", "expected a whole npy file of numbers, but"),
     "no mtx": ("x.mtx", "1 2\n", "", "expected a whole mtx file of numbers, but"),
+    "beyond the memory": ("x.mtx", HUGE, "", "rank: expected one whose factors fit the memory"),
     "no npz": ("x.npz", b"PK\x03\x04", "", "expected a whole npz file of numbers, but"),
 }
 
@@ -253,7 +255,7 @@ def test_going_on_gives_the_bits_of_a_fit_that_did_not_stop(call, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "_keeper", lambda folder, start: press_ctrl_c)
+        patch.setattr(fit, "_keeper", lambda folder, path: press_ctrl_c)
         code, out, err = call("fit", "counts.csv", "--rank", "3", "--restarts", "2", "--out", "out", "--tol", "0")
     assert code == 130
     assert "interrupted: the same command with --resume goes on" in out
@@ -267,9 +269,15 @@ def test_going_on_gives_the_bits_of_a_fit_that_did_not_stop(call, monkeypatch):
     assert not Path("out/checkpoint").exists()
     assert call(*again, "7")[0] == 0  # that has ended goes on, too
     assert jnmf.load("out/fit.npz").num_iters == 7
-    code, _, err = call(*again[:3], "2", *again[4:], "9")
-    assert code == 1
-    assert "expected --rank 3 to go on from it, got 2" in err
+    for argv, said in (
+        ((*again[:3], "2", *again[4:], "9"), "fit.npz: expected --rank 3 to go on from it, got 2"),
+        ((*again, "6"), "expected --max-iters of at least the 7 that were made, got 6"),
+        ((*again, "9", "--loss", "kl"), "out: holds a fit of other data or settings; choose another --out"),
+        ((again[0], "new.csv", *again[2:], "9"), "out: holds a fit of other data or settings; choose another --out"),
+    ):
+        code, _, err = call(*argv)
+        assert code == 1
+        assert said in err
 
 
 def test_no_file_is_half_written_on_a_full_disk(call, monkeypatch):
