@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -73,11 +72,11 @@ def best_of_starts(data, algorithm, folder: Folder, options):
                 f"--resume to replace it ({error})"
             ) from None
         folder.save(path, found)
-        best: Any = found if best is None or _loss(found) < _loss(best) else best
+        best = found if best is None or _loss(found) < _loss(best) else best
         if not ended:
             return best, False
         if len(seeds) > 1 and not options.quiet:
-            note(f"seed {seed}: loss {float(found.loss):.6g}, the least so far {float(best.loss):.6g}")
+            note(f"seed {seed}: loss {float(found.loss):.6g}, the least so far {_loss(best):.6g}")
     return best, True
 
 
