@@ -45,6 +45,7 @@ NAMES = (
     "swimmer",
     "sparse_parts",
     "topics",
+    "unmixing",
 )
 
 FIRST = "leukemia"  # the quickest, which `all` begins with: figures within seconds
