@@ -1,0 +1,19 @@
+"""The front door for scikit-learn's habits: `NMF` and `MiniBatchNMF` as there, computed by this library.
+
+    from jnmf.estimator import NMF  # in the place of sklearn.decomposition
+
+Needs scikit-learn 1.6 or later, `pip install 'jnmf[sklearn]'`; nothing else of jnmf does, and nothing of it is in the
+rest of jnmf. Arrays come and go as NumPy's. float64 is computed in float64 without JAX's switch, float32 in float32.
+"""
+
+try:
+    from sklearn.utils.validation import validate_data as _  # the youngest of what is used
+except ImportError as error:
+    raise ImportError(
+        "jnmf.estimator: expected scikit-learn 1.6 or later, got none or an older one; pip install 'jnmf[sklearn]'"
+    ) from error
+
+from jnmf.estimator.mini_batch import MiniBatchNMF
+from jnmf.estimator.nmf import NMF
+
+__all__ = ["NMF", "MiniBatchNMF"]
