@@ -7,11 +7,13 @@ rest of jnmf. Arrays come and go as NumPy's. float64 is computed in float64 with
 """
 
 try:
-    from sklearn.utils.validation import validate_data as _  # the youngest of what is used
+    import sklearn.utils.validation
 except ImportError as error:
+    raise ImportError("jnmf.estimator: expected scikit-learn, got none; pip install 'jnmf[sklearn]'") from error
+if not hasattr(sklearn.utils.validation, "validate_data"):
     raise ImportError(
-        "jnmf.estimator: expected scikit-learn 1.6 or later, got none or an older one; pip install 'jnmf[sklearn]'"
-    ) from error
+        f"jnmf.estimator: expected scikit-learn 1.6 or later, got {sklearn.__version__}; pip install 'jnmf[sklearn]'"
+    )
 
 from jnmf.estimator.mini_batch import MiniBatchNMF
 from jnmf.estimator.nmf import NMF

@@ -27,7 +27,8 @@ class MiniBatchNMF(BaseNMF):
     forget_factor: what the rows of one pass over X count when the next one ends, from 0 to 1: after each batch of b of
         the m rows given to `fit` or `partial_fit` the sums weigh forget_factor^(b/m).
     max_iter: passes over X, at most.
-    tol: `fit` ends when a batch changes H by at most `tol` relatively, ‖H⁺ − H‖ ≤ tol ‖H⁺‖. 0 never ends it.
+    tol: `fit` ends when each batch of a whole pass changes H by at most `tol` relatively, ‖H⁺ − H‖ ≤ tol ‖H⁺‖. 0 never
+        ends it.
     max_no_improvement: it ends, too, when the mean cost of a row, averaged over about one pass, has no new minimum for
         so many batches. To know it costs a solution for W a batch more; None saves that.
     fresh_restarts, fresh_restarts_max_iter, transform_max_iter: scripts may say them, and they change nothing, since W
@@ -83,26 +84,28 @@ class MiniBatchNMF(BaseNMF):
         """
         X = self._validated(X, reset=True)
         self._check_options()
-        m, n = X.shape
+        m = X.shape[0]
         size = min(self.batch_size, m)
         batches = [slice(i, min(i + size, m)) for i in range(0, m, size)]
-        watch, ended = _Improvement(self.max_no_improvement), False
+        watch, still = _Improvement(self.max_no_improvement, 100 * float(np.finfo(X.dtype).eps)), 0
         self._begin(X, W, H, num_iters=0)
         for k in range(self.max_iter * len(batches)):
             rows, before = X[batches[k % len(batches)]], self.components_
             self._step(rows, self.forget_factor ** (size / m))
+            moved = np.linalg.norm(self.components_ - before)
+            still = still + 1 if moved <= self.tol * np.linalg.norm(self.components_) else 0
+            ended = self.tol > 0 and still >= len(batches)
             if self.verbose or self.max_no_improvement is not None:
                 cost = self._cost(rows)
-                ended = watch.ends(cost, rows.shape[0] / (m + 1)) and k > 0
+                ended |= watch.ends(cost, rows.shape[0] / (m + 1))
                 if self.verbose:
                     print(f"batch {k + 1} of {self.max_iter * len(batches)}: mean cost of a row {cost:.6g}")
-            moved = np.linalg.norm(self.components_ - before)
-            ended |= k > 0 and self.tol > 0 and moved <= self.tol * np.linalg.norm(self.components_)
-            if ended:
+            if ended and k > 0:
                 break
+        else:
+            if self.tol > 0:
+                warn_of_convergence(self.max_iter)
         self.n_iter_ = -(-self.n_steps_ // len(batches))
-        if not ended and self.tol > 0:
-            warn_of_convergence(self.max_iter)
         found = self._loadings(X)
         self.reconstruction_err_ = float(np.sqrt(2 * self._divergence(X, found, None)))
         return found
@@ -122,12 +125,24 @@ class MiniBatchNMF(BaseNMF):
         return self
 
     def _begin(self, X, W, H, num_iters: int) -> None:
+        """A state before the first batch, with H as it is given, or from some iterations on X."""
         rank, start = self._start(X, W, H)
-        num_iters = 0 if isinstance(start, Factors) else num_iters
+        key = key_of(self.random_state)
         with jax.enable_x64(True):
             algorithm = self._algorithm(*X.shape)
-            state = minibatch.begin(X, rank, algorithm, init=start, key=key_of(self.random_state), num_iters=num_iters)
-        self._keep(state, algorithm)
+            if isinstance(start, Factors):
+                H = np.array(start.H)
+            else:
+                H = np.array(minibatch.begin(X, rank, algorithm, init=start, key=key, num_iters=num_iters).H)
+        if algorithm.loss.quadratic:
+            sums = np.zeros((rank, rank), H.dtype), np.zeros_like(H)
+        else:
+            # Multiplicative steps keep zeros, and what the first rows lack may come later: H has none then, and the
+            # sums A and B begin as if there had been rows that H suits, A/B = H^(u + v).
+            beta = algorithm.loss.beta
+            H = H if isinstance(start, Factors) else np.maximum(H, H.mean(axis=1, keepdims=True) / 100)
+            sums = H ** (max(beta - 1, 0) + max(2 - beta, 0)), np.ones_like(H)
+        self._keep(Batches(H, sums, np.zeros((), H.dtype)), algorithm)  # pyright: ignore[reportArgumentType]
         self.n_steps_ = 0
 
     def _step(self, rows, kept: float) -> None:
@@ -174,12 +189,13 @@ class MiniBatchNMF(BaseNMF):
 class _Improvement:
     """Whether an average that forgets has found no new minimum for some time."""
 
-    def __init__(self, patience: int | None):
-        self.patience, self.average, self.least, self.waited = patience, None, math.inf, 0
+    def __init__(self, patience: int | None, rounding: float):
+        self.patience, self.rounding = patience, rounding
+        self.average, self.least, self.waited = None, math.inf, 0
 
     def ends(self, cost: float, weight: float) -> bool:
         weight = 1 if self.average is None else min(weight, 1)
         self.average = weight * cost + (1 - weight) * (self.average or 0)
-        self.waited = 0 if self.average < self.least else self.waited + 1
+        self.waited = 0 if self.average < self.least * (1 - self.rounding) else self.waited + 1
         self.least = min(self.least, self.average)
         return self.patience is not None and self.waited >= self.patience
