@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo page bench proofs test test-slow mutants figures constraints clean
+.PHONY: help setup demo page bench proofs test test-slow sklearn mutants figures constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ test: setup  ## ruff, pyright and the tests
 
 test-slow: setup  ## the studies that take minutes
 	$(BIN)/python -m pytest -m slow
+
+sklearn: setup  ## scikit-learn's own tests of NMF, on the estimators
+	$(BIN)/python -m tests.sklearn_suite
 
 constraints: setup  ## pin what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

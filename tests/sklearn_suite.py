@@ -37,7 +37,7 @@ EXCEPTIONS = {
     "test_nmf_negative_beta_loss": "zeros of X for beta ≤ 0 are refused in the words of jnmf, with their places",
     "test_minibatch_nmf_negative_beta_loss": "the same",
     "test_nmf_minibatchnmf_equivalence": "W of a batch is solved to the end, where NMF makes one update",
-    "test_minibatch_nmf_partial_fit": "the two are given other rows; there they share the memory of H, which they write",
+    "test_minibatch_nmf_partial_fit": "the two are given other rows; there, both write into one H",
 }
 
 

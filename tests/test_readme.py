@@ -14,7 +14,8 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_example_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # files are left in the current folder
-    example, own, term, study, named, sparse, long = re.findall(r"```python\n(.*?)```", README, re.S)
+    example, own, term, study, named, sparse, long, sklearn = re.findall(r"```python
+(.*?)```", README, re.S)
     names = {}
     exec(example, names)
     assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)
@@ -54,6 +55,8 @@ def test_the_example_runs(capsys, tmp_path, monkeypatch):
     whole = jnmf.fit(X, 4, tol=1e-8, max_iters=1000)
     assert names["more"].num_iters == whole.num_iters
     assert (names["more"].W == whole.W).all()
+    exec(sklearn, names)
+    assert names["loadings"].shape == (60, 4)
     assert {path.name for path in tmp_path.iterdir()} >= {"fit.npz", "study"}
 
 
