@@ -257,7 +257,7 @@ WRONG = {  # what is wrong: (estimator, what is done, error, what it says)
     "NaN": (NMF(2), lambda e, X: e.fit(np.where(X > 1, np.nan, X)), ValueError, "NaN"),
     "unfitted": (NMF(2), lambda e, X: e.transform(X), NotFittedError, "not fitted"),
     "features": (NMF(2, max_iter=1, tol=0), lambda e, X: e.fit(X).transform(X[:, 1:]), ValueError, "8 features"),
-    "components": (NMF(20, init="nndsvd"), lambda e, X: e.fit(X), ValueError, r"rank ≤ min\(m, n\)"),
+    "components": (NMF(20, init="nndsvd"), lambda e, X: e.fit(X), ValueError, "can only be used when"),
     "rank": (NMF(0), lambda e, X: e.fit(X), ValueError, "rank"),
     "alpha": (NMF(2, alpha_W=-1), lambda e, X: e.fit(X), ValueError, "alpha_W: expected"),
     "alpha_H": (NMF(2, alpha_H="other"), lambda e, X: e.fit(X), ValueError, "alpha_H"),

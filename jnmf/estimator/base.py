@@ -3,6 +3,7 @@
 import math
 import numbers
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
@@ -54,16 +55,16 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What a fitted estimator can do, and how its parameters are read. See `NMF`."""
 
     # A subclass has these and more as its parameters; once fitted, `components_` and `algorithm_`.
-    n_components: object
-    init: object
-    beta_loss: object
-    alpha_W: object
-    alpha_H: object
-    l1_ratio: object
-    missing = None
-    positive_only = True
-    components_: np.ndarray
-    algorithm_: object
+    n_components: Any
+    init: Any
+    beta_loss: Any
+    alpha_W: Any
+    alpha_H: Any
+    l1_ratio: Any
+    missing: Any = None
+    positive_only: Any = True
+    components_: Any
+    algorithm_: Any
 
     def fit(self, X, y=None, **params):
         """`fit_transform`, with its parameters, of which the estimator itself is returned."""
@@ -84,7 +85,7 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def inverse_transform(self, X):
         """W H (m, n_features) of loadings W = X (m, n_components). Raises ValueError for another number of these."""
         check_is_fitted(self, "components_")
-        W = check_array(X, accept_sparse="csr", dtype=DTYPES)
+        W = check_array(X, accept_sparse="csr", dtype=DTYPES)  # pyright: ignore[reportArgumentType]
         if W.shape[1] != len(self.components_):
             raise ValueError(f"inverse_transform: expected {len(self.components_)} columns, got shape {W.shape}")
         return W @ self.components_
@@ -117,12 +118,13 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _validated(self, X, *, reset: bool):
+    def _validated(self, X: Any, *, reset: bool) -> Any:
         """X in float64 or float32, an array or of compressed rows, that suits the parameters and the fit."""
         if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
-            X = X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan)
+            X = np.ma.filled(X.astype(np.result_type(X.dtype, np.float32)), np.nan)
         allowed = "allow-nan" if is_name(self.missing, "mask") else True
-        X = validate_data(self, X, reset=reset, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=allowed)
+        options: Any = {"accept_sparse": "csr", "dtype": DTYPES, "ensure_all_finite": allowed}
+        X = validate_data(self, X, reset=reset, **options)  # pyright: ignore[reportArgumentType]
         if self.positive_only:
             holes = allowed is not True and not scipy.sparse.issparse(X)
             check_non_negative(np.nan_to_num(X) if holes else X, type(self).__name__)
@@ -152,7 +154,7 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         weights = np.broadcast_to(weight[:, None], X.shape)
         return weights if there is None else weights * there
 
-    def _penalties(self, num_rows, num_columns: int) -> dict[str, float]:
+    def _penalties(self, num_rows, num_columns: int) -> dict[str, Any]:
         """l1_W, l1_H, l2_W and l2_H of alpha_W, alpha_H and l1_ratio."""
         of_H = self.alpha_W if is_name(self.alpha_H, "same") else self.alpha_H
         checks.number(self.alpha_W, "alpha_W")
@@ -164,7 +166,7 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         l1, l2 = self.l1_ratio, 1 - self.l1_ratio
         return {"l1_W": l1 * of_W, "l1_H": l1 * of_H, "l2_W": l2 * of_W, "l2_H": l2 * of_H}
 
-    def _start(self, X, W, H):
+    def _start(self, X, W: Any, H: Any) -> tuple[int, Any]:
         """The rank, and the `init` of `jnmf.fit`: a name, a function, or Factors."""
         m, n = X.shape
         rank = None if is_name(self.n_components, "auto") else n if self.n_components is None else self.n_components
@@ -189,9 +191,14 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             return rank, "nndsvda" if rank <= min(m, n) else "random"
         if not callable(self.init):
             checks.choice(self.init, "init (or None, or a function)", INITS)
+            if self.init != "random" and rank > min(m, n):
+                raise ValueError(
+                    f"init = {self.init!r} can only be used when n_components <= min(n_samples, n_features) = "
+                    f'{min(m, n)}, got {rank}; use "random"'
+                )
         return rank, self.init
 
-    def _given(self, A, letter: str, dtype):
+    def _given(self, A, letter: str, dtype) -> Any:
         """W or H as they are given with init="custom"."""
         if A is None:
             raise ValueError(f'init="custom": expected {letter} beside it, got none; pass W= and H= to fit_transform')

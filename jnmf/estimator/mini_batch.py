@@ -1,6 +1,7 @@
 """`MiniBatchNMF`: `jnmf.minibatch` with the habits of scikit-learn."""
 
 import math
+from typing import Any
 
 import jax
 import numpy as np
@@ -142,7 +143,7 @@ class MiniBatchNMF(BaseNMF):
             beta = algorithm.loss.beta
             H = H if isinstance(start, Factors) else np.maximum(H, H.mean(axis=1, keepdims=True) / 100)
             sums = H ** (max(beta - 1, 0) + max(2 - beta, 0)), np.ones_like(H)
-        self._keep(Batches(H, sums, np.zeros((), H.dtype)), algorithm)  # pyright: ignore[reportArgumentType]
+        self._keep(algorithm, H, sums, np.zeros((), H.dtype))
         self.n_steps_ = 0
 
     def _step(self, rows, kept: float) -> None:
@@ -154,14 +155,12 @@ class MiniBatchNMF(BaseNMF):
         with jax.enable_x64(True):
             algorithm = self._algorithm(kept * before + b, n)
             state = minibatch.step(self.fit_, rows, algorithm, forget=forget)
-        self._keep(state._replace(num_rows=kept * before + b), algorithm)
+        self._keep(algorithm, state.H, state.sums, kept * before + b)
         self.n_steps_ += 1
 
-    def _keep(self, state: Batches, algorithm) -> None:
-        """In NumPy: outside of `jax.enable_x64` JAX would round it."""
-        H, sums, num_rows = state
-        G, C = sums
-        self.fit_, self.algorithm_ = Batches(np.array(H), (np.array(G), np.array(C)), np.asarray(num_rows)), algorithm
+    def _keep(self, algorithm, *state: Any) -> None:
+        """H, the sums and the number of rows in NumPy: outside of `jax.enable_x64` JAX would round them."""
+        self.fit_, self.algorithm_ = Batches(*jax.tree.map(np.array, state)), algorithm
         self.components_, self.n_components_ = self.fit_.H, len(self.fit_.H)
 
     def _cost(self, rows) -> float:

@@ -1,6 +1,7 @@
 """`NMF`: `jnmf.fit` with the habits of scikit-learn."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -186,7 +187,7 @@ class NMF(BaseNMF):
         return Momentum(updates) if self.solver == "auto" and 1 <= beta < 2 else updates
 
 
-def with_penalties(algorithm, penalties: dict[str, float]):
+def with_penalties(algorithm, penalties: dict[str, Any]):
     """The same algorithm, or what a combinator is made of, with these penalties."""
     if isinstance(algorithm, Combinator):
         return dataclasses.replace(algorithm, algorithm=with_penalties(algorithm.algorithm, penalties))
@@ -195,6 +196,6 @@ def with_penalties(algorithm, penalties: dict[str, float]):
     return dataclasses.replace(algorithm, **penalties)
 
 
-def _on_host(found: Fit) -> Fit:
+def _on_host(found: Fit) -> Any:
     """In NumPy: outside of `jax.enable_x64` JAX would round it."""
     return found._replace(W=np.array(found.W), H=np.array(found.H), loss=np.asarray(found.loss)[()])
