@@ -33,7 +33,7 @@ PRIVATE = (  # of private functions and attributes of scikit-learn, which are no
 )
 
 EXCEPTIONS = {
-    "test_nmf_true_reconstruction": "zeros have to be 0 in W H, too; multiplicative updates approach them, to 1e-25 here",
+    "test_nmf_true_reconstruction": "W H has to be 0 where X is; multiplicative updates get to 1e-25 here",
     "test_nmf_negative_beta_loss": "zeros of X for beta ≤ 0 are refused in the words of jnmf, with their places",
     "test_minibatch_nmf_negative_beta_loss": "the same",
     "test_nmf_minibatchnmf_equivalence": "W of a batch is solved to the end, where NMF makes one update",
