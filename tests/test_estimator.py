@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from joblib import Parallel, delayed
-from sklearn import decomposition
+from sklearn import config_context, decomposition
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -151,7 +151,9 @@ def test_a_weight_is_how_often_a_row_counts():
     np.testing.assert_allclose(model.score(X, sample_weight=weight), -0.5 * weight @ of_rows / (9 * 15), rtol=1e-9)
     repeated = X.repeat(weight, axis=0)
     np.testing.assert_allclose(model.score(X, sample_weight=weight), model.score(repeated), rtol=1e-9)
-    assert "sample_weight" in clone(model).set_fit_request(sample_weight=True).get_metadata_routing().fit.requests
+    with config_context(enable_metadata_routing=True):
+        asks = clone(model).set_fit_request(sample_weight=True).get_metadata_routing()
+    assert asks.fit.requests["sample_weight"] is True
 
 
 def test_restarts_keep_the_best():
