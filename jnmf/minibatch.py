@@ -19,9 +19,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jnmf import checks, door, loops, matrix, nonnegative_least_squares
+from jnmf import checks, door, loops, matrix, multiplicative, nonnegative_least_squares
 from jnmf.accelerated import Accelerated
 from jnmf.algorithms import HALS
+from jnmf.factors import Factors
 from jnmf.losses import BetaDivergence
 from jnmf.numerics import divide, in_dtype, power
 from jnmf.results import saved
@@ -54,12 +55,14 @@ def begin(rows, rank: int, algorithm=None, *, init: Any = "random", key: Any = 0
         the penalties and the half-step for H. init, key: as in `fit`.
 
     Raises TypeError or ValueError for another algorithm (Extrapolated and Momentum look back on X), for an l2_H with
-    β ≠ 2, and as `fit` does.
+    β ≠ 2, for rows that are all zero, and as `fit` does.
     """
     algorithm = _checked(algorithm)
     entered = _entered(rows, algorithm)
     how = {"init": init, "key": key, "max_iters": num_iters, "tol": 0, "resumable": False}
     H = loops.fit(entered.X, rank, algorithm, **how).H
+    if not checks.is_traced(H) and not H.any():
+        raise ValueError("rows: expected an entry that is not 0 in those with which a state begins, got none")
     other = (rank, rank) if algorithm.loss.quadratic else H.shape
     return Batches(H, (jnp.zeros(other, H.dtype), jnp.zeros(H.shape, H.dtype)), jnp.zeros((), H.dtype))
 
@@ -98,7 +101,12 @@ def _least_squares(X, H, before, algorithm):
 
 
 def _divergence(X, H, before, algorithm):
-    """H and the sums A, B after a batch."""
+    """H and the sums A, B after a batch.
+
+    A column that was empty so far is 0 in H, which no multiplicative step leaves: it is raised once it has an entry.
+    For β ≤ 1 the sum B knows that the rows before had none; for β > 1 their part of it is 0, and they are forgotten.
+    """
+    H = multiplicative.lifted(X, Factors(jnp.ones((X.shape[0], len(H)), H.dtype), H)).H  # whatever W will be
     loss, W = algorithm.loss, updated(X, H, algorithm, SETTLED, UPDATES)
     negative, positive, unit, _, _ = matrix.parts_H(X, loss, W, H)
     return majorised(H, before, unit * negative, unit * positive, loss.beta, algorithm.l1_H)
@@ -110,11 +118,12 @@ def majorised(H, before, negative, positive, beta: float, l1=0.0):
     The majoriser of D(X_s, W_s H) that touches it at H_s has in each entry of H the derivative
     P (H/H_s)^u − N (H/H_s)^−v, N and P the parts, u = [β − 1]₊ and v = [2 − β]₊ (`proofs.beta_divergence_descent`).
     The sum over batches is B H^u − A H^−v with A = Σ N H_s^v and B = Σ P H_s^−u, and is 0 at (A/B)^{1/(u + v)}.
-    An l1 penalty counts once, with the part P of the last batch. `proofs.mini_batches`.
+    An l1 penalty counts once, with the part P of the last batch. Where B = 0 no row so far has said anything of the
+    entry of H, and it stays as it is for rows that will. `proofs.mini_batches`.
     """
     u, v = max(beta - 1, 0.0), max(2 - beta, 0.0)
     A, B = before[0] + negative * power(H, v), before[1] + positive * power(H, -u)
-    return power(divide(A, B + l1 * power(H, -u)), 1 / (u + v)), (A, B)
+    return jnp.where(B == 0, H, power(divide(A, B + l1 * power(H, -u)), 1 / (u + v))), (A, B)
 
 
 def fit(

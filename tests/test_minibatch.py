@@ -115,6 +115,33 @@ def test_batches_of_other_kinds_and_sizes(dtype):
     assert np.isfinite(fewer.H).all()
 
 
+@pytest.mark.parametrize("beta", [0.5, 1.0, 1.5])
+def test_columns_that_are_empty_in_the_first_batch_are_learnt_later(beta):
+    algorithm, levels = MU(beta=beta), np.arange(1.0, 5).repeat(5)[:, None]
+    halves = np.split(np.kron(np.eye(2), np.ones((10, 4))) * levels, 2)  # exactly of rank 2
+    state = minibatch.fit(halves * 10, 2, algorithm)
+    whole, factors = np.concatenate(halves), Factors(transform(np.concatenate(halves), state.H, algorithm), state.H)
+    assert float(objective(whole, factors, algorithm)) < 1e-3 * whole.sum()
+
+
+def test_that_a_column_was_empty_is_remembered():
+    """KL, nothing forgotten: B is ΣW over the rows of both batches, and H their counts by that."""
+    first, later = X[:20].copy(), X[20:40]
+    first[:, 4] = 0
+    before = minibatch.step(minibatch.begin(first, RANK, KL), first, KL, forget=0)
+    assert (before.H[:, 4] == 0).all()
+    after = minibatch.step(before, later, KL, forget=0)
+    np.testing.assert_allclose(after.sums[1][:, 4], after.sums[1][:, 0], rtol=1e-9)
+    np.testing.assert_allclose(np.sum(after.sums[0][:, 4]), later[:, 4].sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("algorithm", [HALS(), KL, MU(beta=1.5)], ids=repr)
+def test_rows_without_entries_say_nothing(algorithm):
+    state = minibatch.begin(X[:20], RANK, algorithm)
+    after = minibatch.step(state, np.zeros((4, 15)), algorithm)
+    np.testing.assert_array_equal(after.H, state.H)
+
+
 def test_a_component_without_rows_stays_finite():
     state = minibatch.begin(X[:20], RANK, KL)
     state = state._replace(H=state.H.at[1].set(0))
@@ -134,6 +161,7 @@ def test_a_component_without_rows_stays_finite():
         (lambda: minibatch.begin(X, RANK, MU(loss=losses.NegativeBinomial())), ValueError, "a β-divergence"),
         (lambda: minibatch.begin(X, RANK, MU(beta=1.0, l2_H=1.0)), ValueError, "no l2_H"),
         (lambda: minibatch.begin(-X, RANK, KL), ValueError, "rows: MU expects nonnegative entries"),
+        (lambda: minibatch.begin(np.zeros((3, 3)), 1), ValueError, "an entry that is not 0"),
         (lambda: minibatch.begin(np.full((3, 3), np.nan), 1), ValueError, "rows: expected finite entries"),
         (lambda: minibatch.begin(np.ma.masked_less(X, 0.1), RANK), ValueError, "rows: expected all entries"),
         (lambda: minibatch.step(minibatch.begin(X, RANK), X[:, 1:]), ValueError, "rows: expected 15 columns"),

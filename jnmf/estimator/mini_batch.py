@@ -131,19 +131,10 @@ class MiniBatchNMF(BaseNMF):
         key = key_of(self.random_state)
         with jax.enable_x64(True):
             algorithm = self._algorithm(*X.shape)
-            if isinstance(start, Factors):
-                H = np.array(start.H)
-            else:
-                H = np.array(minibatch.begin(X, rank, algorithm, init=start, key=key, num_iters=num_iters).H)
-        if algorithm.loss.quadratic:
-            sums = np.zeros((rank, rank), H.dtype), np.zeros_like(H)
-        else:
-            # Multiplicative steps keep zeros, and what the first rows lack may come later: H has none then, and the
-            # sums A and B begin as if there had been rows that H suits, A/B = H^(u + v).
-            beta = algorithm.loss.beta
-            H = H if isinstance(start, Factors) else np.maximum(H, H.mean(axis=1, keepdims=True) / 100)
-            sums = H ** (max(beta - 1, 0) + max(2 - beta, 0)), np.ones_like(H)
-        self._keep(algorithm, H, sums, np.zeros((), H.dtype))
+            if isinstance(start, Factors):  # of which W has no part in what follows
+                start, num_iters = Factors(np.ones_like(start.W), start.H), 0
+            state = minibatch.begin(X, rank, algorithm, init=start, key=key, num_iters=num_iters)
+        self._keep(algorithm, *state)
         self.n_steps_ = 0
 
     def _step(self, rows, kept: float) -> None:
