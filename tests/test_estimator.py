@@ -55,7 +55,8 @@ def test_it_is_the_fit_of_jnmf_to_the_bit_without_the_switch(kind):
         W = model.fit_transform(X)
     there = jnmf.fit(X, 3, init="nndsvda", max_iters=20, tol=0)
     assert W.dtype == model.components_.dtype == X.dtype
-    np.testing.assert_array_equal(W, there.W)
+    np.testing.assert_array_equal(model.fit_.W, there.W)
+    np.testing.assert_array_equal(W, model.transform(X))
     np.testing.assert_array_equal(model.components_, there.H)
     np.testing.assert_array_equal(model.trace_.loss, there.trace.loss)
     assert model.status_ == there.status == Status.MAX_ITERS
@@ -111,6 +112,64 @@ def test_a_solver_is_any_algorithm():
         NMF(3).fit(negative)
 
 
+KNOWN = {
+    "auto": {},
+    "mu": {"solver": "mu", "beta_loss": "kullback-leibler"},
+    "ANLS": {"solver": ANLS(on_W=jnmf.terms.Ridge(0.1)), "alpha_H": 0.01},
+}
+
+
+@pytest.mark.parametrize("name", ["auto", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mu", "ANLS"))])
+def test_known_components_stay(name):
+    X, known = data(), np.random.default_rng(1).random((2, 9))
+    model = NMF(3, known_components=known, random_state=0, max_iter=20, tol=0, **KNOWN[name])
+    W = model.fit_transform(X)
+    np.testing.assert_array_equal(model.components_[:2], known)
+    np.testing.assert_array_equal(W, clone(model).fit(X).transform(X))
+    np.testing.assert_array_equal(W, jnmf.transform(X, model.components_, model.algorithm_))
+    # Of a third component found without them the objective is larger.
+    free = decomposition.NMF(1, init="random", max_iter=1, tol=0).fit(X)
+    worse = jnmf.transform(X, np.vstack([known, free.components_]), model.algorithm_)
+    value = lambda W, H: float(jnmf.objective(X, jnmf.Factors(W, H), model.algorithm_))
+    assert value(W, model.components_) < value(worse, np.vstack([known, free.components_]))
+
+
+def test_what_known_components_cannot_be():
+    for known, message in (
+        (np.ones((3, 9)), "at most 2"),
+        (np.ones((1, 8)), "length 9"),
+        (-np.ones((1, 9)), "Negative"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            NMF(2, known_components=known).fit(data())
+
+
+def test_terms_of_a_solver():
+    """Those on H have made it; those on W that are of the rows of the fit are refused for others."""
+    X = data()
+    smooth = NMF(3, solver=HALS(on_H=jnmf.terms.Smooth(1.0)), max_iter=20, tol=0)
+    rough = clone(smooth).set_params(solver=HALS())
+    steps = [np.sum(np.diff(model.fit(X).components_) ** 2) for model in (smooth, rough)]
+    assert steps[0] < steps[1]
+    np.testing.assert_array_equal(smooth.fit_transform(X), jnmf.transform(X, smooth.components_))
+    of_rows = NMF(3, solver=HALS(on_W=jnmf.terms.Known(np.ones((12, 1)))), max_iter=5, tol=0).fit(X)
+    np.testing.assert_array_equal(of_rows.fit_.W[:, 0], 1)
+    with pytest.raises(ValueError, match="its rows are those of the fit"):
+        of_rows.transform(X)
+
+
+OF_KL = pytest.param({"beta_loss": 1.0, "alpha_W": 0.01}, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("options", [{"solver": "mu"}, OF_KL], ids=str)
+def test_fit_transform_is_fit_and_transform(options):
+    """However far the iterations came."""
+    model = NMF(3, random_state=0, max_iter=4, tol=0, **options)
+    W = model.fit_transform(data())
+    np.testing.assert_array_equal(W, clone(model).fit(data()).transform(data()))
+    assert not np.allclose(W, model.fit_.W, rtol=1e-3)
+
+
 def test_nan_is_missing():
     X = data()
     X[2, 3], X[4, 0] = np.nan, np.nan
@@ -143,8 +202,7 @@ def test_a_weight_is_how_often_a_row_counts():
     rng = np.random.default_rng(1)
     W, H = rng.random((12, 3)), rng.random((3, 9))
     model = NMF(3, **options)
-    loadings = model.fit_transform(X, W=W, H=H, sample_weight=weight)
-    assert (loadings[2] == 0).all()
+    model.fit(X, W=W, H=H, sample_weight=weight)
     there = jnmf.fit(X, 3, ANLS(), init=(W, H), mask=np.tile(weight[:, None], 9), max_iters=3, tol=0)
     np.testing.assert_array_equal(model.components_, there.H)
     of_rows = np.sum((X - model.transform(X) @ model.components_) ** 2, axis=1)
@@ -184,6 +242,18 @@ def test_it_can_be_cloned_kept_and_shared():
         np.testing.assert_array_equal(W, expected)
 
 
+@pytest.mark.slow
+def test_processes_share_it():
+    X = data()
+    models = [NMF(3, random_state=seed, init="random", max_iter=10, tol=0) for seed in range(2)]
+    models.append(NMF(3, solver=ANLS(on_H=jnmf.terms.Known(X[:1])), max_iter=5, tol=0))
+    there = Parallel(2, backend="loky")(delayed(NMF.fit)(model, X) for model in models)
+    for model, other in zip(models, there, strict=True):
+        np.testing.assert_array_equal(other.transform(X), model.fit_transform(X))
+        assert other.fit_.status == model.fit_.status
+
+
+@pytest.mark.slow
 def test_frames_in_and_out():
     import pandas
 
@@ -199,10 +269,14 @@ def test_frames_in_and_out():
 TEXTS = ["red apple tree", "green apple tree", "red car road", "fast car road", "green tree", "fast road"] * 3
 
 
-def test_in_a_pipeline_with_words_and_a_grid():
+def test_in_a_pipeline_with_words():
     topics = Pipeline([("words", TfidfVectorizer()), ("nmf", NMF(2, random_state=0))])
     W = topics.fit_transform(TEXTS)
     assert set(W.argmax(axis=1)[[0, 1, 4]]).isdisjoint(W.argmax(axis=1)[[2, 3, 5]])
+
+
+@pytest.mark.slow
+def test_a_grid():
     X = data()
     search = GridSearchCV(NMF(random_state=0, max_iter=20, tol=0), {"n_components": [1, 3]}, cv=2).fit(X)
     assert search.best_params_ == {"n_components": 3}
@@ -224,6 +298,7 @@ def test_a_second_fit_of_the_same_shape_compiles_nothing():
     assert count == []
 
 
+@pytest.mark.slow
 def test_mini_batches():
     X = data(shape=(40, 9))
     model = MiniBatchNMF(3, random_state=0, max_iter=60, tol=0, forget_factor=0.0)  # all rows, nothing kept of before
@@ -246,12 +321,20 @@ def test_mini_batches():
     np.testing.assert_allclose(again.components_, there.H, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_mini_batches_of_counts_learn_words_that_come_late():
     X = np.kron(np.eye(2), np.ones((10, 4))) * np.arange(1, 5).repeat(5)[:, None]
     model = MiniBatchNMF(
-        2, beta_loss="kullback-leibler", batch_size=10, random_state=0, init="random", max_iter=50, tol=0
+        2,
+        beta_loss="kullback-leibler",
+        batch_size=10,
+        random_state=0,
+        init="random",
+        max_iter=50,
+        tol=0,
+        max_no_improvement=None,
     )
-    assert model.fit(X).reconstruction_err_ < 0.5
+    assert model.fit(X).reconstruction_err_ < 0.01
     for _ in range(20):
         model.partial_fit(X[:10]).partial_fit(X[10:])
     assert np.isfinite(model.score(X))

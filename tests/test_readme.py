@@ -14,8 +14,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_example_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # files are left in the current folder
-    example, own, term, study, named, sparse, long, sklearn = re.findall(r"```python
-(.*?)```", README, re.S)
+    example, own, term, study, named, sparse, long, sklearn = re.findall(r"```python\n(.*?)```", README, re.S)
     names = {}
     exec(example, names)
     assert re.fullmatch(r"(CONVERGED|MAX_ITERS) \d+ loss \S+\n", capsys.readouterr().out)

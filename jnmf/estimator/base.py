@@ -74,9 +74,9 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def transform(self, X):
         """W (m, r) ≥ 0 that minimises the objective for the rows of X, with H = `components_`: `jnmf.transform`.
 
-        X (m, n_features), dense or sparse, float64, float32 or integers. It is solved to the end, so that W of
-        `fit_transform`, with which the iterations stopped, differs from it as far as `tol` left them from the minimum.
-        Raises NotFittedError before `fit`, ValueError for another number of features and for negative entries.
+        X (m, n_features), dense or sparse, float64, float32 or integers. It is solved to the end, and for
+        the rows of the fit it is what `fit_transform` gives. Raises NotFittedError before `fit`, ValueError for another
+        number of features and for negative entries.
         """
         check_is_fitted(self, "components_")
         X = self._validated(X, reset=False)

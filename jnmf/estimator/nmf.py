@@ -5,6 +5,8 @@ from typing import Any
 
 import jax
 import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_non_negative
 
 from jnmf import checks
 from jnmf import init as inits
@@ -16,6 +18,8 @@ from jnmf.extrapolated import Extrapolated
 from jnmf.loops import fit
 from jnmf.momentum import Momentum
 from jnmf.results import Fit, Status
+from jnmf.terms import Known
+from jnmf.terms.together import listed
 
 SOLVERS = ("auto", "cd", "mu")
 
@@ -63,14 +67,16 @@ class NMF(BaseNMF):
     n_init: the fit of the least objective from so many starts, of "random", "nndsvdar" or a function.
     missing: what NaN is: None, an error; "mask", a missing entry, which has no part in the loss; "stored", for a sparse
         X, says that what is not stored is missing, where it is else 0. What a `np.ma.MaskedArray` masks is as NaN.
+    known_components: (k, n_features), k ≤ r, or None: the first k rows of `components_`, which are these and stay so.
+        It is `jnmf.terms.Known`; other terms come with a solver, as HALS(on_H=terms.Smooth(0.1)).
 
     What "auto", "cd" and "mu" take is nonnegative, as in scikit-learn. Other solvers refuse what they cannot take: most
     of those for the Frobenius loss take negative entries.
 
     Once fitted: `components_` (r, n_features), `n_components_`, `n_iter_`, `n_features_in_`, `feature_names_in_`;
-    `reconstruction_err_`, √(2 D(X, WH)) over the entries that count, which is ‖X − WH‖ for the Frobenius loss; and
-    what only jnmf tells: `fit_`, the `jnmf.Fit` in NumPy (without its state: `jnmf.fit(X, init=it)` starts from its
-    factors), its `trace_` and `status_`, and `algorithm_`, the algorithm with its penalties.
+    `reconstruction_err_`, √(2 D(X, WH)) over the entries that count, which is ‖X − WH‖ for the Frobenius loss, with the
+    W of the last iteration, `fit_.W`; and what only jnmf tells: `fit_`, the `jnmf.Fit` in NumPy (without its state:
+    `jnmf.fit(X, init=it)` starts from its factors), its `trace_` and `status_`, and `algorithm_`, with its penalties.
 
     X may be float64, float32, or what is converted to float64; a DataFrame; sparse, in any format of SciPy. W and
     `components_` have its dtype, and `set_output(transform="pandas")` makes frames of W. Threads and processes of
@@ -97,6 +103,7 @@ class NMF(BaseNMF):
         stop="delta",
         n_init=1,
         missing=None,
+        known_components=None,
     ):
         self.n_components = n_components
         self.init = init
@@ -113,21 +120,32 @@ class NMF(BaseNMF):
         self.stop = stop
         self.n_init = n_init
         self.missing = missing
+        self.known_components = known_components
 
     @property
     def positive_only(self):  # pyright: ignore[reportIncompatibleVariableOverride]
         return isinstance(self.solver, str)
 
+    def fit(self, X, y=None, **params):
+        """Factorise X, with the parameters of `fit_transform`; returns the estimator."""
+        self._fit(X, **params)
+        return self
+
     def fit_transform(self, X, y=None, W=None, H=None, sample_weight=None):
-        """Factorise X (m, n) and return W (m, r), in the dtype of X.
+        """Factorise X (m, n); returns what `fit(X).transform(X)` does, W (m, r), in the dtype of X.
 
         y: ignored. W (m, r), H (r, n): where init="custom" starts, in the dtype of X. sample_weight (m,): the loss of a
         row counts as often, as if the row was there so often (n_samples in the penalty of H is their sum, the penalty
-        of W counts each row once). A row of weight 0 has no part in H, and a zero row of W. X is dense with weights.
+        of W counts each row once). A row of weight 0 has no part in H. X is dense with weights.
         """
+        return self._loadings(self._fit(X, W, H, sample_weight))
+
+    def _fit(self, X, W=None, H=None, sample_weight=None) -> Any:
+        """Factorise X, and return it as it was read."""
         X = self._validated(X, reset=True)
         mask = self._mask(X, sample_weight)
         algorithm = self._algorithm(X.shape[0] if sample_weight is None else float(np.sum(sample_weight)), X.shape[1])
+        algorithm = self._knowing(algorithm, X.dtype)
         self._check_options()
         rank, start = self._start(X, W, H)
         options = {"init": start, "stop": self.stop, "tol": self.tol, "max_iters": self.max_iter, "mask": mask}
@@ -142,7 +160,7 @@ class NMF(BaseNMF):
         self.reconstruction_err_ = float(np.sqrt(2 * self._divergence(X, best.W, mask)))
         if best.status == Status.MAX_ITERS and self.tol > 0:
             warn_of_convergence(self.max_iter)
-        return best.W.copy()
+        return X
 
     def _start(self, X, W, H):
         rank, start = super()._start(X, W, H)
@@ -162,6 +180,16 @@ class NMF(BaseNMF):
     def _keys(self) -> list:
         key = key_of(self.random_state)
         return [key] if self.n_init == 1 else list(jax.random.split(inits.as_key(key), self.n_init))
+
+    def _knowing(self, algorithm, dtype):
+        """The same algorithm, or what a combinator is made of, with the components that are known."""
+        if self.known_components is None:
+            return algorithm
+        if isinstance(algorithm, Combinator):
+            return dataclasses.replace(algorithm, algorithm=self._knowing(algorithm.algorithm, dtype))
+        known = check_array(self.known_components, dtype=dtype, input_name="known_components")
+        check_non_negative(known, f"{type(self).__name__} (known_components)")
+        return dataclasses.replace(algorithm, on_H=(*listed(algorithm.on_H), Known(known)))
 
     def _algorithm(self, num_rows, num_columns: int):
         """The algorithm of jnmf that `solver`, `beta_loss` and the penalties say."""
