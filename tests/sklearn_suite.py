@@ -45,8 +45,8 @@ def non_negative_factorization(X, W=None, H=None, n_components="auto", *, update
     """The function of this name, by the estimator."""
     model = NMF(n_components, **options)
     if update_H:
-        model.fit(X, W=W, H=H)
-        return model.fit_.W, model.components_, model.n_iter_  # the function ends with the iterations
+        W = model.fit_transform(X, W=W, H=H)
+        return W, model.components_, model.n_iter_
     if W is not None:
         warnings.warn("When update_H=False, the provided initial W is not used.", RuntimeWarning, stacklevel=2)
     H = np.asarray(H)
