@@ -132,7 +132,7 @@ class MiniBatchNMF(BaseNMF):
         with jax.enable_x64(True):
             algorithm = self._algorithm(*X.shape)
             if isinstance(start, Factors):  # of which W has no part in what follows
-                start, num_iters = Factors(np.ones_like(start.W), start.H), 0
+                start, num_iters = start._replace(W=np.ones_like(start.W)), 0
             state = minibatch.begin(X, rank, algorithm, init=start, key=key, num_iters=num_iters)
         self._keep(algorithm, *state)
         self.n_steps_ = 0
