@@ -89,7 +89,7 @@ class MU(Frobenius):
 class HALS(Frobenius):
     """Hierarchical alternating least squares: each row of H, then each column of W, to its exact minimiser.
 
-    `inner` sweeps over the rows share one product with X (accelerated HALS, Gillis and Glineur 2012). The objective
+    `inner` sweeps over the rows share one product with X (accelerated HALS, Gillis and Glineur 2012a). The objective
     never rises. Cichocki, Zdunek and Amari 2007. A component whose row of H becomes zero keeps its column of W and can
     come back; when both are zero it is dead and stays so, and `fit` warns about it.
     """
@@ -177,7 +177,7 @@ class ANLS(Frobenius):
     `solver` "pivoting" (block principal pivoting, exact) or "projected_gradient" (accelerated, jaxopt, to rounding
     level). Pivoting is the default since it was the faster on every shape measured (7 to 43 times, see
     docs/speed.md). What either leaves unsolved, as where components are nearly the same, an active set finishes. The
-    objective never rises, and every limit point is stationary. Kim and Park 2008, 2011.
+    objective never rises, and every limit point is stationary. J. Kim and Park 2008; J. Kim and Park 2011.
     """
 
     solver: str = static("pivoting")

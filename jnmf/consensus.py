@@ -45,7 +45,7 @@ def consensus(sweep, *, scaled: bool = True) -> Consensus:
         i and j; 1 if C is 0 or 1 everywhere. Where all distances are equal (0/0) the dendrogram gives them exactly,
         and it is 1: at r = 1, and for fewer than three columns. Brunet et al. choose the rank where it begins to fall.
     dispersion (R,): the mean of 4 (C_ij − ½)² over all i and j, between 0 and 1; 1 if and only if C is 0 or 1
-        everywhere. Kim and Park 2007, "Sparse non-negative matrix factorizations via alternating
+        everywhere. H. Kim and Park 2007, "Sparse non-negative matrix factorizations via alternating
         non-negativity-constrained least squares".
     silhouette (R,): the mean silhouette width (Rousseeuw 1987) of `labels` under the distances 1 − C_ij; a cluster of
         one column counts 0, and it is 0 where there is one cluster only (undefined), as at r = 1.

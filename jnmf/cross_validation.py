@@ -137,7 +137,7 @@ def _warn_of_infinite(ranks, test) -> None:
 
 
 def choose(ranks, test) -> tuple[int, int]:
-    """The rank of least mean test score, and the least rank within one standard error of it (Hastie 2009, 7.10).
+    """The rank of least mean test score, and the least rank within one standard error of it (Hastie et al. 2009, 7.10).
 
     test (R, S), NaN where a restart does not count. Raises ValueError where no rank has a finite mean.
     """

@@ -13,12 +13,12 @@ def nnls(A, B):
     """argmin_{Z ≥ 0} ½‖A Z − B‖², for every column of B at once.
 
     A (m, r), B (m, k) -> Z (r, k), in the dtype of the two together. A may have any rank; where there are many
-    minimisers, one of them is returned. Block principal pivoting on the normal equations (Kim and Park 2011), and, for
-    the columns where these are not proved to be enough, an active set on a QR factor of A (Lawson and Hanson 1974). So
-    ½‖A z − b‖² is above its minimum, at z*, by at most some (r eps)·½‖b‖² + ‖b‖ δ + ½δ² with δ = r eps Σ_k ‖a_k‖ z*_k:
-    slopes are known to a rounding of ‖a_k‖ ‖b‖. A column that could not be solved is NaN, and an eager call warns. jit
-    and vmap apply, and the derivative in A and B (forward and reverse) is that of the implicit function theorem on the
-    active set.
+    minimisers, one of them is returned. Block principal pivoting on the normal equations (J. Kim and Park 2011), and,
+    for the columns where these are not proved to be enough, an active set on a QR factor of A (Lawson and Hanson
+    1974). So ½‖A z − b‖² is above its minimum, at z*, by at most some (r eps)·½‖b‖² + ‖b‖ δ + ½δ² with
+    δ = r eps Σ_k ‖a_k‖ z*_k: slopes are known to a rounding of ‖a_k‖ ‖b‖. A column that could not be solved is NaN, and
+    an eager call warns. jit and vmap apply, and the derivative in A and B (forward and reverse) is that of the implicit
+    function theorem on the active set.
 
     Raises TypeError or ValueError for arguments that are not finite matrices of matching heights.
     """

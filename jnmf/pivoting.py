@@ -3,7 +3,7 @@
 For one column of min_{h ≥ 0} ½⟨h, G h⟩ − ⟨c, h⟩ and a passive set F, let h_F = G_FF⁻¹ c_F and h = 0 elsewhere. It is
 the solution when h ≥ 0 and y = G h − c ≥ 0 (KKT). Block principal pivoting moves all indices that break this to the
 other side at once; when that stops helping, the last of them alone (Murty's rule, which cannot cycle).
-Kim and Park 2011, section 4; Portugal, Júdice and Vicente 1994.
+J. Kim and Park 2011, section 4; Portugal, Júdice and Vicente 1994.
 
 Most columns have the right passive set after one or two exchanges, a few take many. So each round works on the columns
 that are not done, in blocks, and under `vmap` on those of all members together. Up to rank 16 the systems of a block
@@ -21,7 +21,7 @@ from jax.scipy.linalg import cho_solve
 from jnmf import solvers
 from jnmf.numerics import project_nonnegative
 
-FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (Kim and Park 2011, algorithm 1)
+FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (J. Kim and Park 2011, algorithm 1)
 ELIMINATE_UP_TO = 16  # the rank up to which a loop over all columns of a block is faster than LAPACK for each
 SWEEPS = 8  # of HALS before the search, where a system is dear
 

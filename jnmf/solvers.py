@@ -52,7 +52,7 @@ def difference(old, new, G, C):
 def hals(H, G, C, project=lambda row, k: project_nonnegative(row)):
     """One sweep over the rows, each set to the exact minimiser of q in that row: [(C_k − Σ_{j≠k} G_kj H_j) / G_kk]₊.
 
-    Cichocki, Zdunek and Amari 2007; Gillis and Glineur 2012, eq. 2.5. A row with G_kk = 0 (its column of W is zero)
+    Cichocki, Zdunek and Amari 2007; Gillis and Glineur 2012a, eq. 2.5. A row with G_kk = 0 (its column of W is zero)
     has no effect on the fit and is left as it is, so that it can come back; an l1 penalty makes it 0.
     project(row, k): onto another interval in each entry of the k-th row, in which the minimum then is.
     """

@@ -63,8 +63,8 @@ def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, ini
     component, more of them tell little about W. Then H = [(WᵀW)⁺ WᵀX]₊, and some sweeps of HALS over it. With m > n the
     sample is of rows, and W follows from H. Default size: 16 for each component; never more than there are.
     Any Frobenius method or combinator on one, by default that of `fit`; not MU. They start from init(key, X_S, rank).
-    A sample is a cheap coarse level, as in the multilevel methods of Gillis and Glineur 2012 (J. Comput. Appl. Math.),
-    who average neighbouring pixels.
+    A sample is a cheap coarse level, as in the multilevel methods of Gillis and Glineur 2012b, who average
+    neighbouring pixels.
     """
     algorithm = _least_squares_method(algorithm, "sampled")
     if size is not None:

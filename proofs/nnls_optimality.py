@@ -1,6 +1,6 @@
 r"""Nonnegative least squares: a point is a minimiser exactly when it satisfies the KKT conditions.
 
-Source: lecture, nonnegative least squares; Kim and Park 2011.
+Source: lecture, nonnegative least squares; J. Kim and Park 2011.
 
 Statement.  Let q(h) = ½‖A h − b‖² and y = ∇q(h) = AᵀA h − Aᵀb. Then h minimises q over the vectors h ≥ 0 if and only
 if

@@ -1,6 +1,6 @@
 r"""The derivative of nonnegative least squares is that of the linear equations on the active set.
 
-Source: implicit function theorem; Kim and Park 2011 for the solution.
+Source: implicit function theorem; J. Kim and Park 2011 for the solution.
 
 Statement.  Let h minimise ½⟨h, G h⟩ − ⟨c, h⟩ over h ≥ 0, with G symmetric positive definite and y = G h − c. Let
 F = {k : h_k > 0}, and y_k > 0 for every k outside F (strict complementarity). Then h is differentiable in (G, c), and

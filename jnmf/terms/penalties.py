@@ -102,7 +102,7 @@ class SumToOne(Term):
 class ColumnL1(Term):
     """½ λ Σ_j (Σ_k H_kj)²: sparse columns, of H ≥ 0 each with few components. ΔG = λ 11ᵀ.
 
-    Kim and Park 2007, eq. 3 (SNMF/R), who write β for it.
+    H. Kim and Park 2007, eq. 3 (SNMF/R), who write β for it.
     """
 
     weight: Any = positional()
