@@ -29,6 +29,8 @@ from jnmf.stacking import stacked, unstacked
 from jnmf.sweep import Sweep, sweep
 from jnmf.transform import transform
 
+__version__ = "0.1.0"
+
 __all__ = [
     "ALS",
     "ANLS",
