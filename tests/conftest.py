@@ -18,7 +18,8 @@ pytest.register_assert_rewrite("every_study")
 
 gc.set_threshold(100_000, 20, 20)  # what tracing makes is seldom garbage, and to look through it takes a tenth of all
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_num_cpu_devices", 2)  # sweeps are spread over them
+if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    jax.config.update("jax_num_cpu_devices", 2)  # sweeps are spread over them
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # The tests compile hundreds of tiny programs, and most of their time is the optimiser's. Real data: see `optimized`.
 jax.config.update("jax_disable_most_optimizations", True)
