@@ -1,0 +1,90 @@
+"""What stands around the code: the references, the pages of the site, the version."""
+
+import re
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import pytest
+
+import jnmf
+from docs import bibliography, docstrings, pages
+
+ROOT = Path(__file__).parent.parent
+WORKS = bibliography.works((ROOT / "docs" / "references.bib").read_text(encoding="utf-8"))
+WAYS = {citation: work.key for work in WORKS for citation in work.citations}
+CITING = [
+    ROOT / "README.md",
+    *(path for folder in ("jnmf", "proofs", "docs") for path in (ROOT / folder).rglob("*.py")),
+]
+CITING += [path for folder in ("proofs", "docs") for path in (ROOT / folder).glob("*.md")]
+
+
+def test_every_work_that_is_cited_has_an_entry():
+    cited = {(path.name, work) for path in CITING for work in bibliography.cited(path.read_text(encoding="utf-8"))}
+    assert len(cited) > 80
+    assert [(file, work) for file, work in sorted(cited) if work not in WAYS] == []
+
+
+def test_no_two_works_are_cited_alike():
+    assert len({work.key for work in WORKS}) == len(WORKS)
+    assert len(WAYS) == sum(len(work.citations) for work in WORKS)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("as Lee and\n    Seung 2001 (eq. 5) do", {"Lee and Seung 2001"}),
+        ("Berry et al. 2007; J. Kim and Park 2011, section 4", {"Berry et al. 2007", "J. Kim and Park 2011"}),
+        ("accelerated HALS, Gillis and Glineur 2012a", {"Gillis and Glineur 2012a"}),
+        ("of X. Ho and Van Dooren 2008", {"Ho and Van Dooren 2008"}),
+        ("Fu, Huang and others 2016", {"Fu, Huang and others 2016"}),
+        ("2000 images, 1999 of them", set()),
+    ],
+)
+def test_citations_are_found(text, found):
+    assert bibliography.cited(text) == found
+
+
+def test_the_version_stands_in_one_place():
+    told = re.search(r"^version: (\S+)", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
+    assert told[1] == jnmf.__version__
+    assert f"## {jnmf.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+SMALLER = (
+    ("check_algorithm(Relaxed())", "check_algorithm(Relaxed(), num_examples=2)"),
+    ("range(1, 8)", "(3, 4)"),
+    ("num_restarts=10", "num_restarts=2"),
+    ("num_replicates=20", "num_replicates=3"),
+)
+
+
+@pytest.mark.parametrize("name", ["your-own", "choosing-the-rank"])
+def test_a_page_runs(name):
+    """The checkers and studies at a size that is quick; what they find has tests of its own."""
+    text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    for whole, part in SMALLER:
+        code = code.replace(whole, part)
+    names = {}
+    exec(code, names)
+    plt.close("all")
+    assert isinstance(names["X"], jax.Array)
+    if name == "choosing-the-rank":
+        assert names["held_out"].rank == 4
+        assert (names["low"].H <= names["high"].H).all()
+
+
+def test_links_lead_to_pages():
+    assert pages.linked("[a](docs/speed.md#results) [b](jnmf/nnls.py)", "README.md") == "[a](speed.md#results) b"
+    assert pages.linked("[a](../proofs/k_means.py)", "docs/sources.md") == "[a](proofs/k_means.md)"
+    assert pages.linked("![a](docs/scree.png)", "README.md") == "![a](docs/scree.png)"
+
+
+def test_docstrings_keep_their_shapes_and_formulas():
+    text = "Of `fit`.\n\nX: (m, n), real\n    and finite.\nrank: r.\n\n    q(H) = |H_k|*2\n"
+    assert docstrings.rst(text) == (
+        "Of \\ :py:obj:`fit <jnmf.fit>`\\ .\n\n* **X**: (m, n), real and finite.\n\n* **rank**: r.\n\n"
+        "::\n\n    q(H) = |H_k|*2"
+    )
