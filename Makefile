@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo page bench proofs test test-slow sklearn mutants figures constraints clean
+.PHONY: help setup demo page bench proofs test test-slow sklearn mutants dist versions docs figures constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,8 +47,22 @@ test-slow: setup  ## the studies that take minutes
 sklearn: setup  ## scikit-learn's own tests of NMF, on the estimators
 	$(BIN)/python -m tests.sklearn_suite
 
+dist:  ## wheel and sdist in dist/; some tests on the installed wheel
+	$(PYTHON) -m tools.clean_room dist
+
+versions:  ## some tests with the oldest packages that pyproject.toml allows, and with the newest
+	$(PYTHON) -m tools.clean_room versions
+
+docs: setup .venv/docs  ## the site, docs/_build/html/index.html; a warning is an error
+	$(BIN)/python -m docs.pages docs/_build/source
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -c docs docs/_build/source docs/_build/html
+
+.venv/docs: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 constraints: setup  ## pin what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 
 clean:  ## remove what the other targets made
-	rm -rf .venv results .cache
+	rm -rf .venv results .cache dist docs/_build

@@ -60,6 +60,7 @@ SMALLER = (
 )
 
 
+@pytest.mark.slow  # twenty seconds of compilation
 @pytest.mark.parametrize("name", ["your-own", "choosing-the-rank"])
 def test_a_page_runs(name):
     """The checkers and studies at a size that is quick; what they find has tests of its own."""
