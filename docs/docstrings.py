@@ -1,6 +1,6 @@
 """The docstrings of jnmf, plain text with formulas in Unicode, as reStructuredText.
 
-Four things are told apart: paragraphs; arguments and results, `name: text` with what follows indented; formulas and
+Four things are told apart: paragraphs; arguments and results, `name: text`; formulas and
 code, indented after an empty line; and names in backticks, which lead to their page where they have one.
 """
 
@@ -30,9 +30,6 @@ def _block(block: str) -> str:
         if entry:
             parts.append(current)
             current = [f"* **{_escaped(entry[1])}**{_escaped(entry[2])}: ", entry[3]]
-        elif current and current[0].startswith("* **") and not line.startswith("    "):
-            parts.append(current)
-            current = [line]
         else:
             current.append(line.strip())
     parts.append(current)
