@@ -18,7 +18,7 @@ class Accelerated(Combinator):
         at most 1 + effort·ρ of them, for every X of that shape. They end when one moves the factor by at most `tol`
         times what the first did.
 
-    Gillis and Glineur 2012a, algorithm 4, with counts of operations in the place of times, so that the result does not
+    Gillis and Glineur 2012a, algorithm 4, with counts of operations in place of times, so that the result does not
     depend on the clock. r is the number of components whose column of W or row of H is not zero. The objective descends
     as with `algorithm`. No derivative in reverse passes through it.
 

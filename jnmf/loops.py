@@ -48,7 +48,7 @@ def run(
     record: a function (old, new, info) -> any tree of arrays, of the factors before and after an iteration and its
         `jnmf.algorithm.Info` (loss, kkt); they come back with one entry a record, stacked. What of the info it does not
         use is not computed. A function of module level: each new one is a new program. None records nothing.
-    every: record every so-manieth iteration, num_iters // every times. The iterations after the last record are made.
+    every: record every `every`-th iteration, num_iters // every times. The iterations after the last record are made.
 
     Reverse derivatives (`jax.grad`) pass through every algorithm but `Accelerated` and what is made of it, the default
     of `fit` too: its repeats are a loop of unknown length. Forward ones (`jax.jvp`, `jax.jacfwd`) pass through all.

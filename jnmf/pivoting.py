@@ -23,7 +23,7 @@ from jnmf.numerics import project_nonnegative
 
 FULL_EXCHANGES = 3  # how often the whole set may be exchanged without progress (J. Kim and Park 2011, algorithm 1)
 ELIMINATE_UP_TO = 16  # the rank up to which a loop over all columns of a block is faster than LAPACK for each
-SWEEPS = 8  # of HALS before the search, where a system is dear
+SWEEPS = 8  # of HALS before the search, where a system is expensive to solve
 
 
 def search(start, G, C):

@@ -19,7 +19,7 @@ from jnmf.units import Unit
 
 @saved
 class FitState(Pytree):
-    """Where a fit is, on X in its unit, and all that it was told, so that nothing has to be said again."""
+    """Where a fit is, on X in its unit, and all that it was told, so that nothing need be specified again."""
 
     progress: Progress  # the state of the algorithm in it is a tuple of its leaves
     algorithm: Any

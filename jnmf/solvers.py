@@ -107,7 +107,7 @@ def side_by_side() -> bool:
 def one_by_one(call):
     """A call of LAPACK which under `vmap` is made for one member after the other where devices run `side_by_side`.
 
-    Two batches of such calls, on two devices of a CPU, have been seen to wait for each other for ever: both ask for
+    Two batches of such calls, on two devices of a CPU, have been seen to deadlock: both ask for
     threads of the one pool in which they run.
     """
     return sequential_vmap(call) if side_by_side() else call

@@ -90,7 +90,7 @@ def sweep(
     for small X `Extrapolated(HALS(inner=8))` takes 0.6 of the time to the same error (docs/speed.md).
 
     Ranks share programs: they are padded with zero components, which every algorithm keeps at zero, to the largest
-    rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little is computed for nothing, and twenty
+    rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little work is wasted, and twenty
     ranks compile half a dozen programs. Raises as `fit` does, for ranks that are empty, below 1 or repeated, and for
     options that would have no effect. Warns of members that are not finite.
     """

@@ -13,7 +13,7 @@ from jnmf.numerics import unit_of
 
 
 class LowRank(NamedTuple):
-    """A B in the place of X, A (m, l), B (l, n). A product with it costs (m + n) l r, not m n r."""
+    """A B in place of X, A (m, l), B (l, n). A product with it costs (m + n) l r, not m n r."""
 
     A: Array
     B: Array

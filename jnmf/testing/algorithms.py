@@ -157,14 +157,14 @@ class Case:
 def is_traced(case):
     """`init` and `step` run under `jit`, and a step returns (state, Info).
 
-    Write them in jax.numpy, with jnp.where, lax.cond and lax.while_loop in the place of `if` and `while` on values; no
+    Write them in jax.numpy, with jnp.where, lax.cond and lax.while_loop in place of `if` and `while` on values; no
     float(…), no NumPy.
     """
     try:
         _, (_, info) = _shapes(case)
     except Exception as error:  # whatever the method raises
         return raised(error)
-    return None if isinstance(info, Info) else f"{type(info).__name__} in the place of Info"
+    return None if isinstance(info, Info) else f"{type(info).__name__} in place of Info"
 
 
 def _shapes(case):
@@ -202,7 +202,7 @@ def state_has_factors(case):
 
     for factors in jax.eval_shape(both, case.algorithm, case.X, case.start):
         if not isinstance(factors, Factors):
-            return f"{type(factors).__name__} in the place of Factors"
+            return f"{type(factors).__name__} in place of Factors"
         if [(A.shape, A.dtype) for A in factors] != [(A.shape, A.dtype) for A in case.start]:
             return f"W {factors.W.dtype} {factors.W.shape} and H {factors.H.dtype} {factors.H.shape}"
     for name, found, given in zip("WH", case.seen.init, case.start, strict=True):

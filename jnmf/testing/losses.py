@@ -77,7 +77,7 @@ def at_worst(pairs, bad, **values) -> str | None:
 def is_traced(case):
     """`divergence`, `negative`, `positive` and `derivative` run under `jit`, entry by entry, in the dtype of x and z.
 
-    Write them in jax.numpy, with jnp.where in the place of `if`, and keep numbers Python's or of that dtype.
+    Write them in jax.numpy, with jnp.where in place of `if`, and keep numbers Python's or of that dtype.
     """
     for name in ("divergence", "negative", "positive", "derivative"):
         try:

@@ -145,7 +145,7 @@ def is_completed_as_declared(case):
     """
     told = matrix.is_completed(case.X)
     if not isinstance(told, bool):
-        return f"{told!r} in the place of True or False"
+        return f"{told!r} in place of True or False"
     if matrix.has_own_half_steps(case.X) and not told:
         return "False with half-steps for weights"
     return "False with weights other than 1" if not told and (case.m != 1).any() else None
@@ -186,7 +186,7 @@ def is_cast(case):
     for dtype in ("float32", jnp.result_type(float)):
         found = matrix.cast(case.X, dtype)
         if np.dtype(found.dtype) != dtype or matrix.entries(found)[0].dtype != dtype:
-            return f"{found.dtype} in the place of {dtype}"
+            return f"{found.dtype} in place of {dtype}"
         rounding = 1e4 * max(case.eps, float(np.finfo(dtype).eps))
         for name, A, B in zip(("x", "m"), _entries(found), (case.x, case.m), strict=True):
             apart = far_apart(A, B, 0.0, rounding * np.max(np.abs(B), initial=0))

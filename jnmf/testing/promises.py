@@ -84,11 +84,11 @@ def far_apart(found, wanted, rtol, atol=0.0) -> str | None:
     """None where the arrays are close, an inf or NaN beside the same; else where they are the farthest apart."""
     found, wanted = (np.asarray(A, float) for A in (found, wanted))
     if found.shape != wanted.shape:
-        return f"the shape {found.shape} in the place of {wanted.shape}"
+        return f"the shape {found.shape} in place of {wanted.shape}"
     close = np.isclose(found, wanted, rtol=rtol, atol=atol, equal_nan=True)
     if close.all():
         return None
     with np.errstate(invalid="ignore"):
         distance = np.where(close, -1, np.nan_to_num(np.abs(found - wanted), nan=np.inf))
     at = np.unravel_index(np.argmax(distance), found.shape)
-    return f"{found[at]:.17g} in the place of {wanted[at]:.17g}" + (f" at {tuple(map(int, at))}" if at else "")
+    return f"{found[at]:.17g} in place of {wanted[at]:.17g}" + (f" at {tuple(map(int, at))}" if at else "")
