@@ -89,3 +89,18 @@ def test_docstrings_keep_their_shapes_and_formulas():
         "Of \\ :py:obj:`fit <jnmf.fit>`\\ .\n\n* **X**: (m, n), real and finite.\n\n* **rank**: r.\n\n"
         "::\n\n    q(H) = |H_k|*2"
     )
+
+
+MARKDOWN = sorted({*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), ROOT / "proofs" / "README.md"})
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.stem)
+def test_links_of_a_page_lead_to_files(path):
+    targets = re.findall(r"\]\(([^()#\s]+)(?:#[\w-]*)?\)", path.read_text(encoding="utf-8"))
+    assert [target for target in targets if "://" not in target and not (path.parent / target).exists()] == []
+
+
+def test_every_page_is_in_the_contents():
+    contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").split("```{toctree}")[1:]
+    listed = {re.sub(r".*<(.*)>", r"\1", line) for block in contents for line in block.split("```")[0].splitlines()}
+    assert {page for page in pages.PAGES.values() if "/" not in page and page != "index"} <= listed

@@ -53,7 +53,8 @@ def check(python: Path, sdist: Path, folder: Path, names) -> None:
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     (room,) = folder.glob("jnmf-*")
-    shutil.rmtree(room / "jnmf")
+    for package in ("jnmf", "jnmf_cli"):
+        shutil.rmtree(room / package)
     asked = "import jax, jnmf; print('JAX', jax.__version__, jnmf.__file__); assert 'site-packages' in jnmf.__file__"
     subprocess.run([python, "-c", asked], check=True, cwd=room)
     tests = [f"tests/{name}.py" for name in names]
