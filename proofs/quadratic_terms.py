@@ -1,6 +1,6 @@
 r"""Ridge, lasso, a target, sums to one and column-l1²: each shifts G and C, as rows beneath W and X would.
 
-Source: Hoyer 2002 (lasso), Heinz and Chang 2001 (sums to one), Kim and Park 2007 (column-l1² and ridge).
+Source: Hoyer 2002 (lasso), Heinz and Chang 2001 (sums to one), H. Kim and Park 2007 (column-l1² and ridge).
 
 Statement 39.  Let λ ≥ 0 stand for a number, Λ for a diagonal matrix of such. The terms
 
@@ -171,7 +171,7 @@ STATEMENTS = (
     Statement(
         39,
         "Ridge, lasso, targets, sums to one and column-l1² are pairs (ΔG, ΔC): rows beneath W and X",
-        "Hoyer 2002; Heinz and Chang 2001; Kim and Park 2007",
+        "Hoyer 2002; Heinz and Chang 2001; H. Kim and Park 2007",
         (
             exact_chain(INPUTS, (of_each, in_stacked_rows, by_the_pairs), controls(by_the_pairs)),
             chain(INPUTS, (autodiff, by_normal_equations, library), controls(by_normal_equations)),
