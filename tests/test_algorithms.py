@@ -48,7 +48,7 @@ ALIKE = ("MU 0.5", "MU -1", "MU 3", "Momentum MU", "HALS", "PGD backtracking", "
 ALL = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ALGORITHMS]
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("name", ALL)
 def test_every_algorithm_keeps_what_it_promises(name):
     check_algorithm(ALGORITHMS[name], dtype="float64")
@@ -57,6 +57,7 @@ def test_every_algorithm_keeps_what_it_promises(name):
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("MU", "HALS inner", "ANLS pivoting")]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", [*SLOW, "MU KL", "PGD"])
 def test_algorithms_keep_it_in_float32(name):
     check_algorithm(ALGORITHMS[name], dtype="float32")

@@ -82,6 +82,7 @@ def test_what_diverged_or_is_dead_does_not_count():
     assert np.isfinite(found.factors.H).all()
 
 
+@pytest.mark.slow
 def test_of_a_real_sweep_by_its_loss_and_of_a_sparse_x(tmp_path):
     counts = scipy.sparse.csr_array(np.round(50 * X))
     algorithm = MU(beta=1.0)

@@ -73,7 +73,7 @@ def check(name, dtype, stop, X):
     return status
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("name", "dtype", "stop"), COVER)
 def test_after_convergence_ten_times_the_iterations_gain_little(name, dtype, stop):
     status = check(name, dtype, stop, data())
@@ -137,6 +137,7 @@ COMPOSED = {
 }
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", COMPOSED)
 def test_every_composition_keeps_the_factors_nonnegative(name):
     """More components than the data have, where extrapolation overshoots; with and without a mask."""

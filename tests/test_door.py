@@ -116,6 +116,7 @@ def test_every_kind_of_X_is_the_float64_call(name, mask, tmp_path):
         np.testing.assert_allclose(np.asarray(a, float), b, rtol=rounding(compute) + eps, atol=rounding(compute))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", ["float64", "float32", "int64", ">f8"])
 def test_the_mask_of_a_masked_array_is_honoured(kind):
     data = whole(GOOD).astype(kind)
@@ -161,6 +162,7 @@ def test_masked_arrays_without_values_or_of_no_numbers_are_refused():
             call()
 
 
+@pytest.mark.slow
 def test_half_precision_with_a_mask_is_the_float32_call():
     """The sums leave the range of float16, 65504."""
     A = (np.random.default_rng(1).random((40, 3)) @ np.random.default_rng(2).random((3, 30)) * 90).astype("float16")
@@ -366,6 +368,7 @@ def test_nothing_raises_inside_jit():
     np.testing.assert_allclose(fitted.W, START.W)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
 def test_X_is_looked_at_once(monkeypatch, mask):
     """Also for an algorithm with a domain, a start of the caller's, and dead components to report."""

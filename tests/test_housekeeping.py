@@ -114,6 +114,7 @@ def test_an_eager_fit_stops_early_while_jax_looks_for_nan(name):
     assert np.isfinite(found.trace.loss[: found.num_iters]).all()
 
 
+@pytest.mark.slow
 def test_an_eager_fit_works_without_jit():
     X, _ = problem("float32")
     with jax.disable_jit():

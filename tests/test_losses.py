@@ -100,12 +100,13 @@ def slow(*places):
     return [pytest.param(LOSSES[i], marks=pytest.mark.slow) for i in places]
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("loss", [*LOSSES[:7], LOSSES[8], *slow(7, 9)], ids=repr)
 def test_every_loss_keeps_what_it_promises(loss):
     check_loss(loss, dtype="float64")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("loss", [LOSSES[1], LOSSES[9], *slow(3, 4, 6)], ids=repr)
 def test_losses_keep_it_in_float32(loss):
     check_loss(loss, dtype="float32")

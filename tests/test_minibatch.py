@@ -42,6 +42,7 @@ def loss_of(H, algorithm=None):
     return float(objective(X, Factors(transform(X, H, algorithm), H), algorithm))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("algorithm", [None, KL], ids=["Frobenius", "KL"])
 def test_one_pass_is_no_worse_than_that_of_scikit_learn_and_more_come_near_the_fit(algorithm):
     state = minibatch.fit(BATCHES, RANK, algorithm, key=1)
@@ -93,6 +94,7 @@ def test_one_batch_of_all_is_a_multiplicative_update(beta):
     np.testing.assert_allclose(H, wanted, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_penalties_stay_those_of_the_objective():
     """With all in one batch, again and again, the alternation ends where the fit with these penalties does."""
     algorithm = ANLS(l1_H=0.3, l2_H=0.2, l1_W=0.1, l2_W=0.4)

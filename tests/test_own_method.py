@@ -49,6 +49,7 @@ class Exponentiated(Algorithm):
 OWN = [Relaxed(weight=0.7), Relaxed(weight=0.7, sweeps=2), Descending(), Exponentiated(step_size=0.01)]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("own", [pytest.param(OWN[1], marks=pytest.mark.slow), *OWN[2:]], ids=repr)
 def test_it_keeps_what_it_promises(own):
     check_algorithm(own, num_examples=10)  # the built-in ones are asked of more

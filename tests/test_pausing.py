@@ -206,6 +206,7 @@ def test_a_handler_of_ones_own_stays_and_threads_have_none(often):
     same(heard[-1], found)
 
 
+@pytest.mark.slow
 def test_a_signal_from_outside_in_the_middle_of_a_program():
     script = Path(__file__).parent / "interrupted_fit.py"
     environment = os.environ | {"PYTHONPATH": str(script.parent.parent)}

@@ -324,6 +324,7 @@ def test_an_iteration_is_compared_with_the_fastest_setting_of_the_reference_and_
     assert "never, bar ≥ 12×: NOT reached" in words.verdict_text(verdict)
 
 
+@pytest.mark.slow
 def test_a_sparse_matrix_stays_one_but_for_those_that_need_an_array(monkeypatch, race):
     """The numbers are those of the race on its array, and the page says who had what."""
     X, given = draw()[0], []
@@ -370,6 +371,7 @@ def test_a_busy_machine_is_said(monkeypatch):
 # The other kinds of case
 
 
+@pytest.mark.slow
 def test_the_sweep_at_a_tiny_setting(monkeypatch, race):
     monkeypatch.setattr(Sweep, "batched", (HALS,))
     bars = {"equal iterations": 6, "equal error": 15, "exact": 30}

@@ -98,6 +98,7 @@ def test_a_close_pair_is_told_apart_in_float32():
         assert set(init.spa_columns(X, 3, normalize=False).tolist()) == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_kinds_blocks_and_jit(monkeypatch):
     X = separable(5)[0]
     X = np.where(X < 0.1, 0, X)

@@ -60,7 +60,7 @@ def shapes(function, *arguments):
     return jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(function, *arguments))
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", [*ALGORITHMS, "PGD 0.1"])
 def test_every_algorithm(name, masked):
@@ -98,6 +98,7 @@ def test_every_start():
         assert shapes(lambda X, start=start: fit(X, R, init=start, key=KEY, max_iters=1).W, PLAIN) == (M, R)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)], ids=repr)
 def test_studies(algorithm):
     start = Factors(real(1, M, R), real(1, R, N))

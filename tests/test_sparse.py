@@ -205,6 +205,7 @@ def test_inside_of_jit():
         jax.jit(lambda A: fit(A, 2).W)(BCOO.fromdense(DENSE))
 
 
+@pytest.mark.slow
 def test_without_the_float64_switch_it_is_told_of_rounding():
     code = """
 import numpy as np, scipy.sparse as ss, warnings, jnmf
@@ -262,7 +263,7 @@ EVERY = [
 ]
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(4)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(("name", "view"), EVERY)
 def test_every_algorithm(name, view):
@@ -308,7 +309,7 @@ CELLS = [
 ]
 
 
-@pytest.mark.quick(10)
+@pytest.mark.quick(6)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(("name", "view"), CELLS)
 def test_every_function(name, view):
@@ -396,6 +397,7 @@ def test_ratings_are_fitted_where_imputation_would_crawl():
 # What is held out
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("view", VIEWS)
 def test_hold_outs_are_lists_of_the_right_entries(view):
     """As many as a fraction of the nonzeros, or of what is stored; every row and column keeps a nonzero."""
@@ -486,7 +488,7 @@ def shapes(text: str) -> list[tuple[int, ...]]:
     return [tuple(map(int, shape.split(","))) for shape in re.findall(r"\w\d+\[([\d,]+)\]", text)]
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", ["default", "KL", "1.5", "exact", "transform", "transform, KL", "nndsvd", "objective"])
 def test_no_array_has_the_shape_of_x(name, view):

@@ -88,6 +88,7 @@ def test_the_other_functions(weights):
         near([jnmf.svd_rmse(X, [1, 2])], [jnmf.svd_rmse(DENSE, [1, 2])])
 
 
+@pytest.mark.slow
 def test_a_common_h_and_a_weight_of_zero():
     X = jnmf.stacked([FIRST, SECOND], weights=(1.0, 0.0)).T
     W = jnmf.fit(X, init=(START.H.T, START.W.T), algorithm=MU(beta=1.0), max_iters=2)

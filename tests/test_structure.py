@@ -7,6 +7,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / "jnmf").rglob("*.py")}
 MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}
@@ -70,6 +72,7 @@ def test_what_only_some_calls_need_is_imported_by_those():
     assert found.split() == []
 
 
+@pytest.mark.slow
 def test_all_defaults_work_without_jaxopt():
     run_python(
         """

@@ -93,6 +93,7 @@ def test_the_measures_are_those_of_scikit_learn_and_of_their_definitions():
     near(perplexity.perplexity((i, j, X[i, j]), (W, H)), np.exp(-np.sum(X * np.log(P)) / X.sum()), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_no_array_of_documents_by_terms_is_made(monkeypatch):
     """Neither by SciPy nor by the library, whose blocks of a sparse X are for other losses."""
     found = data.planted_topics(num_documents=90, num_terms=60)

@@ -116,7 +116,7 @@ def check_members(monkeypatch, method, penalties, mask, devices, beside):
             np.testing.assert_allclose(H, single.H, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(5)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize("row", COVER, ids=", ".join)
 def test_a_member_is_its_single_fit(monkeypatch, row):

@@ -79,7 +79,7 @@ def same_bits(found, wanted, k):
     np.testing.assert_array_equal(shift(W, V) + shift(H, G), [k])
 
 
-@pytest.mark.quick(7)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(("name", "dtype"), in_one_precision(*ALGORITHMS))
 def test_a_fit_has_the_same_bits_in_every_unit(name, dtype):
     X, _ = problem(dtype)
@@ -193,6 +193,7 @@ def test_a_masked_x_is_completed_in_every_unit(dtype):
     same_bits(found, wanted, k)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("algorithm", "dtype"), in_one_precision(HALS(), MU(beta=1.0), MU(beta=0.0)))
 def test_a_masked_x_in_every_unit(algorithm, dtype):
     X, _ = problem(dtype)
@@ -218,6 +219,7 @@ def test_a_traced_x_has_its_unit_too(algorithm, dtype):
     assert compiled(algorithm)._cache_size() <= 2
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("algorithm", "dtype"), in_one_precision(HALS()))
 def test_studies_in_every_unit(algorithm, dtype):
     X, _ = problem(dtype)
@@ -251,6 +253,7 @@ def test_nnls_in_every_unit(dtype):
         np.testing.assert_allclose(found * of_A / of_B, wanted, rtol=1e-3 if dtype == "float32" else 1e-9, atol=1e-6)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("factor", [1e-30, 1e-22, 1e18])
 @pytest.mark.parametrize("base", [HALS(), MU(beta=1.0), Extrapolated(HALS()), ANLS()], ids=repr)
 def test_penalties_are_converted(base, factor):
@@ -309,6 +312,7 @@ def test_a_given_step_size_is_converted(dtype):
             fit(X.astype("float32"), 3, PGD(step_size=step_size))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("alpha", "dtype"), in_one_precision(1e-6, 2.0, None))
 def test_the_negative_binomial_up_to_the_ends_of_its_range(alpha, dtype):
     """Held against float64 and X of about 1, where c X and c α have c times the loss; None: α is as large as X."""

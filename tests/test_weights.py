@@ -64,6 +64,7 @@ def by_scipy(M, W, l1, l2):
     return np.stack(columns, axis=1)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("l1", "l2", "atol"), [(0.0, 0.0, 1e-9), (0.0, 0.3, 1e-9), (0.1, 0.3, 1e-5)])
 def test_the_exact_half_step_is_that_of_scipy_column_by_column(l1, l2, atol):
     A = Weighted(jnp.asarray(X), jnp.asarray(WIDE))
@@ -73,6 +74,7 @@ def test_the_exact_half_step_is_that_of_scipy_column_by_column(l1, l2, atol):
     np.testing.assert_allclose(transform(X.T, START.W.T, HALS(l1_W=l1, l2_W=l2), mask=WIDE.T).T, wanted, atol=atol)
 
 
+@pytest.mark.slow
 def test_with_weights_of_one_it_is_the_half_step_without():
     ones = Weighted(jnp.asarray(X), jnp.ones(X.shape))
     for algorithm in (HALS(inner=2, l1_H=0.1, l2_W=0.2), ANLS(l2_H=0.1)):
@@ -187,6 +189,7 @@ def test_weights_from_1_up_are_weights():
     np.testing.assert_allclose(objective(X, START, mask=np.full(X.shape, 3.0)), 3 * objective(X, START))
 
 
+@pytest.mark.slow
 def test_studies_weigh_what_they_score():
     study = sweep(X, [2, R], num_restarts=2, mask=WIDE, num_iters=4)
     for W, H, rmse in zip(*study.members[1], study.rmse[1], strict=True):
