@@ -32,9 +32,12 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 # The files of half a minute or more, the longest first: one that starts last keeps a single worker busy at the end.
 LONGEST = (
-    *("test_convergence", "test_algorithms", "test_proofs", "test_loops", "test_warm_start", "test_sweep"),
-    *("test_kinds", "test_testing", "test_losses", "test_robust", "test_combinators", "test_pausing"),
-    *("test_nnls", "test_masks", "test_transform", "test_cross_validation", "test_exact", "test_housekeeping"),
+    *("test_sparse", "test_proofs", "test_units", "test_terms", "test_weights", "test_loops", "test_algorithms"),
+    *("test_kinds", "test_convergence", "test_readme", "test_transform", "test_losses", "test_cross_validation"),
+    *("test_estimator", "test_sharded", "test_door", "test_housekeeping", "test_sizes", "test_streamed"),
+    *("test_minibatch", "test_combinators", "test_warm_start", "test_sweep", "test_robust", "test_testing"),
+    *("test_exact", "test_pausing", "test_cli", "test_nnls", "test_study", "test_study_lab_synthetic"),
+    *("test_study_problem_set", "test_study_faces", "test_bootstrap", "test_study_unmixing", "test_stacked"),
 )
 
 
