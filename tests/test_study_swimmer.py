@@ -44,7 +44,9 @@ FACTS = {
     "without a penalty the paths are the same": lambda a: near(
         a.path_by_limb[:, 0], np.broadcast_to(a.path_by_limb[0, 0], a.path_by_limb[:, 0].shape), rtol=1e-6
     ),
-    "sums to one alone find limbs": lambda a: a.volume_found[0] > 0,
+    "sums to one alone put more of the torso in a component of its own": lambda a: (
+        a.volume_own[0].mean() > a.start_own[RANKS.index(WIDTH)].mean() + 0.1
+    ),
     "zeros of nndsvd stay": lambda a: a.fill_dead[0] >= WIDTH - pictures.rank_of(a.singular_values),
     "and cost limbs": lambda a: a.fill_found[0] < TORSO,
     "some pixels are dark": lambda a: dark(a).any(),
@@ -215,3 +217,16 @@ def test_what_is_left_over_has_a_place_only_if_there_is_something(arrays):
     titles = lambda name: [ax.get_title() for ax in parts_figure(arrays, name).axes if ax.images]
     assert len(titles("best_16")) == TORSO
     assert titles("best_17")[TORSO] == "left over"
+
+
+def test_sums_to_one_charge_for_a_torso_on_the_limbs():
+    """What the page says: rows sum to one where it is alone, its own to four where it is on the limbs."""
+    swimmer = data.swimmer()
+    lit = swimmer.X.any(axis=1)
+    problem = study.Problem(swimmer.X[lit], swimmer.parts[lit])
+    sums = [W.sum(axis=1) for W, _ in identifiable.exact_answers(problem)]
+    torso = problem.parts[:, TORSO] > 0
+    np.testing.assert_allclose(sums[0], 1)
+    for of_limbs in sums[1:]:
+        np.testing.assert_allclose(of_limbs[torso], 4)
+        np.testing.assert_allclose(of_limbs[~torso], 1)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import optimize, sparse
-from support import N, R, problem, rounding
+from support import M, N, R, problem, rounding
 
 import jnmf
 from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, fit, sweep, terms, transform
@@ -178,6 +178,14 @@ def test_each_descends(name, make):
         with pytest.raises(ValueError, match="expected a ΔG without negative entries; use HALS"):
             fit(X, R, algorithm)
         return
+    for seed in range(6):  # one program; rank deficient, with zeros, at other scales
+        draw = np.random.default_rng(seed)
+        scale, rank = 10.0 ** draw.uniform(-1, 1), draw.integers(1, 5)
+        A = scale * draw.exponential(size=(M, rank)) @ draw.exponential(size=(rank, N))
+        A = A * (draw.random((M, N)) < 0.8) + 0.01 * scale * draw.random((M, N))
+        start = Factors(*(jnp.asarray(draw.exponential(size=shape)) for shape in ((M, R), (R, N))))
+        _, trace = run(A, start, algorithm, num_iters=25)
+        assert np.all(np.diff(trace.loss) <= rounding("float64") * np.abs(trace.loss[:-1])), seed
     descends(algorithm)
     if "graph" not in name and "target" not in name:
         descends(make(on_W=PAIRS[name]))
@@ -526,6 +534,12 @@ class Own(jnmf.Algorithm):
         ),
         (HALS(on_H=terms.Target(A * np.nan, 1.0)), ValueError, r"Target\(A=…\): expected finite numbers, got nan"),
         (HALS(on_H=terms.Known(-A)), ValueError, r"Known\(A=…\): expected finite numbers of at least 0"),
+        (HALS(on_H=terms.Free(), l1_H=0.1), ValueError, "expected no l1 penalty on a factor of any sign"),
+        (
+            HALS(on_W=(terms.Free(), terms.Lasso(0.1))),
+            ValueError,
+            "on_W: expected no l1 penalty on a factor",
+        ),
         (HALS(on_W=terms.MinimumVolume(1.0, delta=0.0)), ValueError, "expected a number above 0, got 0.0"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",

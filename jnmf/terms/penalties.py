@@ -8,14 +8,19 @@ from jnmf.pytree import positional
 from jnmf.terms.term import Term, check_numbers, check_rows, check_scalar, check_weight, per_row
 
 
-class Ridge(Term):
-    """½ Σ_k λ_k ‖H_k‖²: ΔG = diag(λ). `l2_H` is the short way to write it with one λ for all components."""
+class Quadratic(Term):
+    """What these have in common, but where they say otherwise."""
 
-    weight: Any = positional()
     nonnegative_gram: ClassVar[bool] = True
     separable: ClassVar[bool] = True
     quadratic: ClassVar[bool] = True
     degree: ClassVar[int | None] = 2
+
+
+class Ridge(Quadratic):
+    """½ Σ_k λ_k ‖H_k‖²: ΔG = diag(λ). `l2_H` is the short way to write it with one λ for all components."""
+
+    weight: Any = positional()
 
     def value(self, H):
         return 0.5 * jnp.sum(per_row(self.weight, H) * H * H)
@@ -24,13 +29,10 @@ class Ridge(Term):
         return per_row(self.weight, H)[:, 0], 0.0
 
 
-class Lasso(Term):
+class Lasso(Quadratic):
     """Σ_k λ_k Σ_j H_kj: ΔC = −λ. `l1_H` is the short way to write it with one λ for all components. Hoyer 2002."""
 
     weight: Any = positional()
-    nonnegative_gram: ClassVar[bool] = True
-    separable: ClassVar[bool] = True
-    quadratic: ClassVar[bool] = True
     degree: ClassVar[int | None] = 1
 
     def value(self, H):
@@ -40,7 +42,7 @@ class Lasso(Term):
         return jnp.zeros(len(H), H.dtype), -per_row(self.weight, H)
 
 
-class Target(Term):
+class Target(Quadratic):
     """½ Σ_k λ_k ‖H_k − A_k‖² over the rows of A (k ≤ r, n), which pull the first k components: ΔG = diag(λ), ΔC = λ A.
 
     On W, A (m, k) is given as columns. For components that should be near known ones, not equal to them (`Known`).
@@ -48,9 +50,7 @@ class Target(Term):
 
     A: Any = positional()
     weight: Any = positional()
-    nonnegative_gram: ClassVar[bool] = True
-    quadratic: ClassVar[bool] = True
-    degree: ClassVar[int | None] = 2
+    separable: ClassVar[bool] = False
     lengths: ClassVar[Any] = {"A": 1}
 
     @property
@@ -72,7 +72,7 @@ class Target(Term):
         check_weight(self, len(self.A))
 
 
-class SumToOne(Term):
+class SumToOne(Quadratic):
     """½ λ Σ_j (Σ_k H_kj − s)²: the sums over components, of columns of H or rows of W, are pulled to s, by default 1.
 
     ΔG = λ 11ᵀ, ΔC = λ s. Heinz and Chang 2001, who put a row of ones beneath δW and δX, which is λ = 1/δ². A penalty:
@@ -81,10 +81,6 @@ class SumToOne(Term):
 
     weight: Any = positional()
     total: Any = 1.0
-    nonnegative_gram: ClassVar[bool] = True
-    separable: ClassVar[bool] = True
-    quadratic: ClassVar[bool] = True
-    degree: ClassVar[int | None] = 2
     lengths: ClassVar[Any] = {"total": 1}
 
     def value(self, H):
@@ -99,17 +95,13 @@ class SumToOne(Term):
         check_scalar(self, "total")
 
 
-class ColumnL1(Term):
+class ColumnL1(Quadratic):
     """½ λ Σ_j (Σ_k H_kj)²: sparse columns, of H ≥ 0 each with few components. ΔG = λ 11ᵀ.
 
     H. Kim and Park 2007, eq. 3 (SNMF/R), who write β for it.
     """
 
     weight: Any = positional()
-    nonnegative_gram: ClassVar[bool] = True
-    separable: ClassVar[bool] = True
-    quadratic: ClassVar[bool] = True
-    degree: ClassVar[int | None] = 2
 
     def value(self, H):
         return 0.5 * self.weight * jnp.sum(jnp.sum(H, axis=0) ** 2)

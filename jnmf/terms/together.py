@@ -5,9 +5,12 @@ gives back what it was given, so that a program is the one that it was.
 """
 
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from jnmf.numerics import project_nonnegative
 from jnmf.terms.constraints import Constraint, Known, nonnegative_slope
+from jnmf.terms.penalties import Lasso
 from jnmf.terms.term import Term
 
 
@@ -135,6 +138,13 @@ def check_types(algorithm) -> None:
                 raise TypeError(f"{name}: expected terms such as terms.Ridge(0.1), got {term!r}; {hint}")
         if len(on) - len(penalties(on)) > 1:
             raise ValueError(f"{name}: expected at most one constraint, got {on!r}")
+        l1 = getattr(algorithm, f"l1_{name[-1]}")
+        summed = any(isinstance(term, Lasso) for term in on) or (not isinstance(l1, Tracer) and bool(np.any(l1)))
+        if signed(on) and summed:
+            raise ValueError(
+                f"{name}: expected no l1 penalty on a factor of any sign, whose sum has no minimum, got {algorithm!r}; "
+                "use terms.Ridge, or l2"
+            )
 
 
 def check_honoured(algorithm) -> None:
