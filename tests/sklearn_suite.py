@@ -1,7 +1,8 @@
 """scikit-learn's own tests of NMF, run on the estimators of jnmf. `python -m tests.sklearn_suite [pytest's options]`.
 
 They are read from the installed package; what they import by name is ours. A test that fails is named below with the
-reason, one that is named and passes is an error, and what tests a private function of scikit-learn does not count.
+reason, a name of which all tests pass is an error, and so is it if less than 95 % pass; what tests a private function of
+scikit-learn does not count.
 """
 
 import os
@@ -90,9 +91,13 @@ def run(options=()) -> int:
     for name, reason in EXCEPTIONS.items():
         print(f"{excused[name]:3} {name}: {reason}")
     wrong = [name for name, found in counted.items() if found != "passed" and not named(name, EXCEPTIONS)]
+    stale = [name for name in EXCEPTIONS if not excused[name] and any(named(test, [name]) for test in counted)]
     for name in wrong:
         print(f"expected to pass: {name}")
-    return len(wrong)
+    for name in stale:
+        print(f"expected to fail: {name}; take it out of the table")
+    too_few = not options and passed < 0.95 * len(counted)
+    return len(wrong) + len(stale) + too_few
 
 
 if __name__ == "__main__":
