@@ -1,8 +1,8 @@
 """scikit-learn's own tests of NMF, run on the estimators of jnmf. `python -m tests.sklearn_suite [pytest's options]`.
 
 They are read from the installed package; what they import by name is ours. A test that fails is named below with the
-reason, a name of which all tests pass is an error, and so is it if less than 95 % pass; what tests a private function of
-scikit-learn does not count.
+reason. A name of which all tests pass is an error, and so are fewer than 95 % that pass. What tests a private function
+of scikit-learn does not count.
 """
 
 import os
