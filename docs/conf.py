@@ -5,6 +5,7 @@ from docs import docstrings
 
 project = "jnmf"
 author = "The jnmf developers"
+copyright = author
 release = version = jnmf.__version__
 extensions = [
     "myst_parser",
