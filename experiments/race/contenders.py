@@ -1,4 +1,4 @@
-"""Who takes part: jnmf's algorithms, `jnmf.fit` as users call it, the peers; each ready at the same start."""
+"""Who takes part: jnmf as its users call it, its bare steps, the peers; each ready at the same start."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from experiments.race import clock, peers
 from experiments.race.warm import WARM, WARM_KL
 from jnmf.loops import last_factors
 
-ALGORITHMS = {
+ALGORITHMS = {  # `jnmf.fit` with this algorithm
     "HALS()": jnmf.HALS(),
     "HALS(inner=3)": jnmf.HALS(inner=3),
     "Extrapolated(HALS(inner=8))": jnmf.Extrapolated(jnmf.HALS(inner=8)),
@@ -25,8 +25,9 @@ ALGORITHMS = {
     "MU(beta=1.0)": jnmf.MU(beta=1.0),
     "Momentum(MU(beta=1.0))": jnmf.Momentum(jnmf.MU(beta=1.0)),
 }
-FIT, FIT_NUMPY, PRODUCTS = "jnmf.fit", "jnmf.fit, NumPy X", "JAX products"
-OTHERS = (FIT, FIT_NUMPY, PRODUCTS, *WARM, *WARM_KL)  # of jnmf, beside its algorithms
+FIT, FIT_NUMPY = "jnmf.fit", "jnmf.fit, NumPy X"  # the default algorithm
+STEPS, PRODUCTS = "jnmf HALS(), steps alone", "JAX products"  # no calls of a user: bare compiled loops
+OTHERS = (FIT, FIT_NUMPY, STEPS, PRODUCTS, *WARM, *WARM_KL)  # of jnmf, beside its algorithms
 
 
 class Ready(NamedTuple):
@@ -47,23 +48,15 @@ def needs_array(name: str) -> bool:
 
 
 def ready(name: str, X, W, H) -> Ready:
-    """A contender with X and the start at hand, compiled if it is jnmf's.
-
-    A sparse X goes to `jnmf.fit` as it came; to a program of jnmf's own as `jnmf.sparse` sorts it, before.
-    """
+    """A contender with X, as its user has it, and the start at hand, compiled if it is jnmf's."""
     if name in peers.PEERS:
         return Ready(lambda num_iters: peers.run(name, X, W, H, num_iters))
     start = jnmf.Factors(jnp.asarray(W), jnp.asarray(H))
-    sparse = issparse(X)
-    if is_jnmf(name) and name not in ALGORITHMS:
-        return _fit(name, X if sparse or name == FIT_NUMPY else jnp.asarray(X), start)
-    inputs = [jnmf.sparse(X) if sparse else jnp.asarray(X), start, jnp.asarray(1)]
-    program = _products
-    if name in ALGORITHMS:
-        program = _iterations
-        inputs.append(jax.tree.map(lambda leaf: jnp.asarray(leaf, X.dtype), ALGORITHMS[name]))
+    if name not in (STEPS, PRODUCTS):
+        return _fit(name, X, start)
+    inputs = [jnmf.sparse(X) if issparse(X) else jnp.asarray(X), start, jnp.asarray(1)]
     begin = time.perf_counter()
-    compiled = program.lower(*inputs).compile()
+    compiled = (_steps if name == STEPS else _products).lower(*inputs).compile()
     seconds = time.perf_counter() - begin
 
     def call(num_iters):
@@ -74,9 +67,9 @@ def ready(name: str, X, W, H) -> Ready:
 
 
 @jax.jit
-def _iterations(X, factors, num_iters, algorithm):
-    """The factors after `num_iters` steps. That number is an argument, so that one program serves all."""
-    return last_factors(X, factors, algorithm, num_iters)
+def _steps(X, factors, num_iters):
+    """The factors after `num_iters` steps of HALS. That number is an argument, so that one program serves all."""
+    return last_factors(X, factors, jnmf.HALS(), num_iters)
 
 
 @jax.jit
@@ -93,13 +86,13 @@ def _products(X, factors, num_iters):
 
 
 def _fit(name: str, X, start) -> Ready:
-    """`jnmf.fit` as a user calls it, with its default algorithm or the one for KL, but for the stopping rule."""
-    algorithm = ALGORITHMS["Momentum(MU(beta=1.0))"] if name in WARM_KL else None
+    """`jnmf.fit` as a user calls it: all is left at its default but for the start, and when to stop."""
+    kl = "Momentum(MU(beta=1.0))" if name in WARM_KL else name
     warm = (WARM | WARM_KL).get(name, lambda start, num_iters: (start, num_iters))
 
     def call(num_iters):
         init, last = warm(start, num_iters)
-        fit = jnmf.fit(X, len(start.H), algorithm, init=init, tol=0, max_iters=last, check_every=max(last, 1))
+        fit = jnmf.fit(X, len(start.H), ALGORITHMS.get(kl), init=init, tol=0, max_iters=last)
         return jax.block_until_ready(fit).factors
 
     first, second = clock.elapsed(partial(call, 1)), clock.elapsed(partial(call, 1))

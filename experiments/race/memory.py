@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.race import machine, peers
@@ -64,7 +65,8 @@ class Memory(Case):
 def print_rise(name: str, shape: tuple[int, int], rank: int, dtype: str, num_iters: int) -> None:
     """In a process of its own: by how many bytes the peak rises in a second run, less the factors that it returns."""
     jax.config.update("jax_enable_x64", True)
-    call = ready(name, *problem(shape, rank, dtype)).call
+    X, W, H = problem(shape, rank, dtype)
+    call = ready(name, X if name in (FIT_NUMPY, *peers.PEERS) else jnp.asarray(X), W, H).call
     call(num_iters)
     gc.collect()
     time.sleep(1)  # until other threads have given back what they held

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -50,6 +50,14 @@ JUDGES = {
 }
 
 
+class Bar(NamedTuple):
+    """How many times as fast as the reference the best of `who` is to be; with "floor" at most as slow."""
+
+    who: tuple[str, ...]
+    float64: float
+    float32: float
+
+
 @dataclass(frozen=True)
 class Race(Case):
     """`data` names one of `problem.DATA`, or is the shape (m, n) of a generated matrix.
@@ -57,8 +65,6 @@ class Race(Case):
     judge: "target", the time to the loss that the reference reaches after `num_iters` iterations; "iteration", the time
         of one iteration, against the fastest of the contenders whose names begin with the reference's: the same package
         in other settings; "floor", the same, against a reference that is less work.
-    bars: for each dtype, how many times as fast as the reference the best of jnmf is to be; with "floor" how many times
-        as long it may take.
     """
 
     data: str | tuple[int, int]
@@ -68,7 +74,7 @@ class Race(Case):
     num_iters: int
     judge: Literal["target", "iteration", "floor"] = "target"
     loss: Literal["frobenius", "kl"] = "frobenius"
-    bars: dict[str, float] = field(default_factory=dict)
+    bars: tuple[Bar, ...] = ()
 
     length = "seconds_per_iteration", "seconds per iteration"
 
@@ -167,15 +173,16 @@ class Race(Case):
                 row["ratio"] = 1 / faster if self.judge == "floor" else faster
 
     def verdicts(self, rows: list[dict], dtype: str) -> list[dict]:
-        if dtype not in self.bars:
-            return []
+        return [self._verdict(rows, bar, getattr(bar, dtype)) for bar in self.bars]
+
+    def _verdict(self, rows: list[dict], bar: Bar, reach: float) -> dict:
         at_most = self.judge == "floor"
-        best = best_of_jnmf(rows, "ratio", lowest=at_most)
+        best = best_of_jnmf([row for row in rows if row["contender"] in bar.who], "ratio", lowest=at_most)
         what = JUDGES[self.judge].verdict.format(who=label(best), **asdict(self))
-        verdict = judged(best, "ratio", what, self.bars[dtype], "×", at_most)
+        verdict = judged(best, "ratio", what, reach, "×", at_most)
         if any(row["contender"] == self.reference and row["missing"] for row in rows):
             verdict["reached"] = None  # nobody knows
-        return [verdict]
+        return verdict
 
     @classmethod
     def question(cls, settings):
