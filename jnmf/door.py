@@ -193,15 +193,16 @@ def _enter_kind(X, mask, name: str) -> Entered:
         B, mask = _of_sparse(B, mask), None
     if isinstance(B, Stored):
         B = of_entries(B)
-    M = _weights(X, X, mask, compute_dtype(dtype), name)
+    names = labels.names(X)
+    M = _weights(X, X, mask, compute_dtype(dtype), name, names)
     B = B if M is None else _weighted(B, M)
     if is_traced(B):
-        return Entered(B, dtype, None, None)
+        return Entered(B, dtype, None, None, names)
     kinds.expect_reading(B)
     least, most = kinds.as_read(B, _range(B))
     if not (math.isfinite(least) and math.isfinite(most)):
         raise ValueError(f"{name}: expected finite entries, got NaN or inf in a {type(X).__name__}")
-    return Entered(B, dtype, least, most)
+    return Entered(B, dtype, least, most, names)
 
 
 def sparse(X) -> Sparse:

@@ -66,7 +66,10 @@ def is_anndata(X) -> bool:
 def names(X) -> Names | None:
     if is_anndata(X):
         return Names(X.obs_names, X.var_names)
-    return Names(X.index, X.columns) if is_frame(X) else None
+    if is_frame(X):
+        return Names(X.index, X.columns)
+    known = getattr(X, "names", None)  # of a kind of matrix that has them
+    return known if isinstance(known, Names) else None
 
 
 def difference(ours: Names, theirs: Names) -> str | None:

@@ -81,6 +81,14 @@ def test_an_anndata_is_its_matrix_and_gets_the_factors(A):
         jnmf.fit(bad, 2, MU())
 
 
+def test_an_anndata_that_is_read_in_blocks_has_its_names(fitted):
+    fit = jnmf.fit(jnmf.streamed(annotated(), block=5), **quick)
+    assert (list(fit.names.rows), list(fit.names.columns)) == (CELLS, GENES)
+    np.testing.assert_allclose(fit.W, fitted.W, rtol=1e-12)
+    assert jnmf.streamed(annotated()).T.names == Names(GENES, CELLS)
+    assert jnmf.fit(jnmf.streamed(np.asarray(X)), **quick).names is None
+
+
 def test_an_anndata_that_is_another_is_refused(fitted):
     with pytest.raises(ValueError, match="in their order, but row 0 is 'cell0' and 'cell11'"):
         jnmf.to_anndata(fitted, annotated(FRAME, cells=CELLS[::-1]))

@@ -285,7 +285,7 @@ def test_what_can_be_a_source(tmp_path):
         np.save(name, rows)
 
     class Backed:
-        obs_names, X = ["a"], scipy.sparse.csr_matrix(X)
+        obs_names, var_names, X = range(12), range(9), scipy.sparse.csr_matrix(X)
 
     sources = [X, jnp.asarray(X), scipy.sparse.csr_array(X), scipy.sparse.csr_matrix(X), names, [X[:5], names[1]]]
     for source in (*sources, Backed()):

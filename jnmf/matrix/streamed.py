@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnmf import checks, matrix
+from jnmf import checks, labels, matrix
 from jnmf.checks import is_traced
 from jnmf.matrix.blocks import blocks_of
 from jnmf.matrix.scaled import in_unit
@@ -40,8 +40,9 @@ class Reader:
     Nothing is raised where JAX calls it: what went wrong is kept until `raise_failure`, and the block is NaN.
     """
 
-    def __init__(self, source):
+    def __init__(self, source, names: labels.Names | None = None):
         self.source, self.shape, self.dtype = source, tuple(map(int, source.shape)), np.dtype(source.dtype)
+        self.names = names
         self.failure: tuple[int, int, BaseException] | None = None
         self.ahead: tuple[tuple, Future] | None = None
         self.thread = ThreadPoolExecutor(1, "jnmf.streamed")  # all reading is there: a source need not be thread-safe
@@ -133,6 +134,12 @@ class Streamed(Pytree):
     @property
     def T(self) -> "Streamed":
         return replace(self, transposed=not self.transposed)
+
+    @property
+    def names(self) -> labels.Names | None:
+        """Of rows and columns, where the source is an AnnData."""
+        known = self.reader.names
+        return labels.Names(known.columns, known.rows) if known and self.transposed else known
 
     @property
     def axis(self) -> int:
@@ -384,9 +391,9 @@ class Mapped:
 def streamed(source, block: int | None = None) -> Streamed:
     """X (m, n) larger than memory: wherever jnmf takes a matrix, read in blocks of rows as often as it is needed.
 
-    source: what has `shape`, `dtype`, and rows [i:j], dense or sparse: a `np.memmap`, an HDF5 or zarr data set, the X
-        of an AnnData object in backed mode, a SciPy CSR matrix. Or the name of a .npy file. Or a list of such, the rows
-        of each below those of the one before.
+    source: what has `shape`, `dtype`, and rows [i:j], dense or sparse: a `np.memmap`, an HDF5 or zarr data set, a SciPy
+        CSR matrix, an AnnData in backed mode, whose names the fit has. Or the name of a .npy file. Or a list of such,
+        the rows of each below those of the one before.
     block: how many rows are read at a time; left out, those of 64 MiB in the dtype of the computation. Of HDF5 or zarr
         a multiple of the rows of a chunk is read fastest.
 
@@ -399,12 +406,12 @@ def streamed(source, block: int | None = None) -> Streamed:
     """
     if block is not None:
         checks.count(block, "streamed(block=…)", 1)
-    source = _source(source)
+    names, source = labels.names(source), _source(source)
     m, n = source.shape
     kept = source.dtype.kind == "f" and source.dtype.itemsize <= 8
     dtype = jax.dtypes.canonicalize_dtype(source.dtype.newbyteorder("=")) if kept else jnp.dtype(jnp.result_type(float))
     block = block or max(1, BYTES // (n * compute_dtype(dtype).itemsize))
-    return Streamed(reader=Reader(source), block=-(-m // -(-m // block)), dtype=dtype)
+    return Streamed(reader=Reader(source, names), block=-(-m // -(-m // block)), dtype=dtype)
 
 
 def _source(source) -> Any:
@@ -416,7 +423,7 @@ def _source(source) -> Any:
         if len(columns) != 1:
             raise ValueError(f"streamed: expected sources with the same columns, got {columns or 'no source'}")
         return Stack(sources)
-    if hasattr(source, "obs_names") and hasattr(source, "X"):  # AnnData
+    if labels.is_anndata(source):
         source = source.X
     if isinstance(source, jax.Array):
         source = np.asarray(source)
