@@ -157,7 +157,8 @@ class NMF(BaseNMF):
             best = min(found, key=lambda one: (one.status == Status.NONFINITE, float(one.loss)))
         self.fit_, self.trace_, self.status_, self.algorithm_ = best, best.trace, best.status, algorithm
         self.components_, self.n_components_, self.n_iter_ = best.H, rank, best.num_iters
-        self.reconstruction_err_ = float(np.sqrt(2 * self._divergence(X, best.W, mask)))
+        loss = self._divergence(X, best.W, mask) if _has_penalties(algorithm) else max(float(best.loss), 0.0)
+        self.reconstruction_err_ = float(np.sqrt(2 * loss))
         if best.status == Status.MAX_ITERS and self.tol > 0:
             warn_of_convergence(self.max_iter)
         return X
@@ -222,6 +223,11 @@ def with_penalties(algorithm, penalties: dict[str, Any]):
     if any(np.any(getattr(algorithm, name)) for name in penalties):
         raise ValueError(f"alpha_W, alpha_H: expected 0 beside the penalties of the solver, {algorithm!r}; give one")
     return dataclasses.replace(algorithm, **penalties)
+
+
+def _has_penalties(algorithm) -> bool:
+    weights = (getattr(algorithm, name) for name in ("l1_W", "l1_H", "l2_W", "l2_H"))
+    return bool(algorithm.on_W or algorithm.on_H or any(map(np.any, weights)))
 
 
 def _on_host(found: Fit) -> Any:
