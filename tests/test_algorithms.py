@@ -48,7 +48,7 @@ ALIKE = ("MU 0.5", "MU -1", "MU 3", "Momentum MU", "HALS", "PGD backtracking", "
 ALL = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ALGORITHMS]
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ALL)
 def test_every_algorithm_keeps_what_it_promises(name):
     check_algorithm(ALGORITHMS[name], dtype="float64")
@@ -68,6 +68,7 @@ def on_positive_problem(name):
     return Case(ALGORITHMS[name], positive_problem(), "float64")
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("name", [one for name, one in zip(ALGORITHMS, ALL, strict=True) if "HALS" not in name])
 def test_components_have_no_order(name):
     """A HALS sweep goes through the components in their order."""

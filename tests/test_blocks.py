@@ -14,7 +14,7 @@ from jnmf.objective import gradient
 X, (W, H) = problem()
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("numbers", [1, 20, 50])  # one row or column at a time; some, with a remainder; most
 @pytest.mark.parametrize("beta", [1.0, 0.5, 2.0])
 def test_half_steps_in_blocks(monkeypatch, numbers, beta):
@@ -29,6 +29,7 @@ def test_half_steps_in_blocks(monkeypatch, numbers, beta):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", [1.0, 0.5, 2.0])
 def test_the_step_of_W_is_that_of_H_transposed(beta):
     loss = losses.BetaDivergence(beta=beta)

@@ -375,6 +375,7 @@ def examples():
         yield [shlex.split(re.split(r"\s{2,}", line.strip())[0])[1:] for line in re.findall(r"^ +jnmf .*", text, re.M)]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("lines", list(examples()), ids=("fit", "rank", "transform", "show", "jnmf"))
 def test_every_example_of_the_help_runs(lines, call, monkeypatch):
     assert lines

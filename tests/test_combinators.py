@@ -141,7 +141,7 @@ def test_an_extrapolated_point_is_at_least_half_and_first_order_ahead(A, old, w)
     np.testing.assert_array_equal(ahead_of(0 * A, old, w), 0 * A)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "algorithm", [HALS(), ANLS(), Accelerated(HALS()), MU(beta=1.0)], ids=lambda a: type(a).__name__
 )
@@ -277,6 +277,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("refused", REFUSED)
 def test_what_a_refusal_says_to_write_works(refused):
     with pytest.raises((TypeError, ValueError)) as error:

@@ -73,7 +73,7 @@ def check(name, dtype, stop, X):
     return status
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "dtype", "stop"), COVER)
 def test_after_convergence_ten_times_the_iterations_gain_little(name, dtype, stop):
     status = check(name, dtype, stop, data())
@@ -102,7 +102,7 @@ def test_after_convergence_little_is_gained_by_any_of_them(name, dtype, stop, op
     check(name, dtype, stop, row)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("noise", [0.0, 0.002, 0.02, 0.1])
 def test_the_default_in_float32_ends_where_slow_sweeps_do(noise):
     """Twenty starts of `fit`'s defaults, beside ten times the iterations of HALS with three sweeps from the same start.
@@ -137,7 +137,7 @@ COMPOSED = {
 }
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", COMPOSED)
 def test_every_composition_keeps_the_factors_nonnegative(name):
     """More components than the data have, where extrapolation overshoots; with and without a mask."""

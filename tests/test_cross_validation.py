@@ -45,6 +45,7 @@ def counts_of(shape, seed=0, rate=0.3):
     return A
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("A", "holdout"),
     [(np.ones((200, 4)), 0.5), (np.ones((4, 200)), 0.74), (np.ones((3, 3)), 0.4), (counts_of((30, 20)), 0.6)],
@@ -110,7 +111,7 @@ def scored(held, A, Z, d):
     return np.sum(held * d(A, Z)) / np.sum(held)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("algorithm", "score", "d", "M"),
     [

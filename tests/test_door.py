@@ -100,6 +100,7 @@ NARROW = {
 DTYPES = {name: dtype for dtype, names in NARROW.items() for name in names}
 
 
+@pytest.mark.quick(16)
 @pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
 @pytest.mark.parametrize("name", [*MADE, "memmap"])
 def test_every_kind_of_X_is_the_float64_call(name, mask, tmp_path):
@@ -409,6 +410,7 @@ def test_the_look_makes_no_matrix_and_neither_nan_nor_inf_passes():
                 fit(place, 2)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("kind", list(jax.sharding.AxisType)[:2], ids=str)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_no_nan_passes_that_is_on_one_of_several_devices(bad, kind):

@@ -107,7 +107,7 @@ def half_step(A, B):
 CASES = [(nnls, kind) for kind in KINDS] + [(f, k) for f in (transposed_transform, half_step) for k in NONNEGATIVE]
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("solve", "kind"), CASES, ids=lambda x: getattr(x, "__name__", x))
 @pytest.mark.parametrize("shape", [(M, R), (R, M // 2)], ids=["wide", "tall"])
 def test_every_column_is_a_minimiser(solve, kind, shape):
@@ -150,6 +150,7 @@ def test_the_neighbours_change_nothing():
     assert (square(A, B, Z)[400:440] <= oracle(A, B[:, 400:440]) + 1e-12).all()
 
 
+@pytest.mark.quick(1)
 def test_a_residual_of_zero_is_found(dtype):
     A = [[-2, -1, -2, 1, 2, 2, -1], [2, -2, 1, 1, -1, 2, 0], [2, -1, -2, 0, -2, 1, 0], [-1, 0, -1, -2, 0, 2, 2]]
     A, b = np.array(A, dtype), np.array([[4], [-2], [1], [-1]], dtype)
@@ -157,6 +158,7 @@ def test_a_residual_of_zero_is_found(dtype):
     assert np.linalg.norm(A @ np.asarray(nnls(A, b)) - b) < 1e3 * np.finfo(dtype).eps * 98
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("solver", ["pivoting", "projected_gradient"])
 def test_a_step_of_anls_never_rises(solver):
     """Rank 12 on 20 × 6: WᵀW and HHᵀ of rank 6 at most."""
@@ -167,6 +169,7 @@ def test_a_step_of_anls_never_rises(solver):
         assert (np.diff(losses) <= 1e-14 * float(jnp.vdot(X, X))).all()
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("dtype", "scale"), [("float32", 1e-19), ("float32", 1e20), ("float64", 1e-150), ("float64", 1e150)]
 )

@@ -18,7 +18,7 @@ SHOWN = {  # of the numbers in the order in which they are printed
 }
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path, capsys):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 40

@@ -19,6 +19,7 @@ def aligned(shape, dtype="float32"):
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("masked", [False, True])
 def test_writing_into_X_after_a_call_changes_nothing(masked):
     """`run` returns before the work is done."""

@@ -29,7 +29,7 @@ def same(found, wanted, rtol=1e-9):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=1e-12)
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in KINDS]
 )
@@ -37,7 +37,7 @@ def test_every_function_is_that_of_the_entries(name):
     check_matrix(*KINDS[name])
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(
     "call",
@@ -90,6 +90,7 @@ def test_whole_numbers_among_the_leaves_stay_what_they_are():
         same(call(A), call(X))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("k", [0, 600, -600])
 @pytest.mark.parametrize("of_kind", [Weighted, Masked])
 def test_a_kind_with_weights_of_its_own_is_x_under_a_mask(of_kind, k):

@@ -25,6 +25,7 @@ def test_the_public_names():
         assert getattr(jnmf, name).__doc__, name
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["MU", "MU KL", "Extrapolated HALS", "Momentum MU KL", "ALS", "PGD", "ANLS pivoting"])
 def test_fit_is_run_with_a_stop(name):
     """One of each step, and of each kind of Info: with its loss, a loss that comes late, a step that was dropped."""
@@ -159,7 +160,7 @@ def test_jit_and_no_jit_agree():
     np.testing.assert_allclose(trace.loss, trace2.loss, rtol=1e-9)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["MU", "MU 0.5", "HALS inner", "ALS", "PGD backtracking", "ANLS pivoting"])
 def test_grad_through_run_is_the_finite_difference(name):
     X, start = problem()
@@ -262,6 +263,7 @@ def test_exact_data_in_float32_are_converged():
         assert found.status is Status.CONVERGED
 
 
+@pytest.mark.quick(1)
 @pytest.mark.filterwarnings("ignore:.*dead")
 @pytest.mark.parametrize("algorithm", [ALS(), Momentum(MU(beta=1.5)), Momentum(MU())], ids=repr)
 def test_a_rise_is_no_convergence(algorithm):
@@ -326,7 +328,7 @@ LATE = {
 SLOW = [pytest.param(name, False, marks=pytest.mark.slow) for name in ("3", "negative binomial")]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("name", "masked"),
     [("KL", False), ("Itakura-Saito", False), ("KL", True), ("negative binomial", True), *SLOW],
@@ -428,6 +430,7 @@ def test_a_fit_is_five_lines_with_words_for_what_to_do():
     assert repr(batch) == "Fit(W float32(2, 12, 3), H float32(2, 3, 9), of a batch or traced)"
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "masked"), [("KL", False), ("Itakura-Saito", True)])
 def test_kkt_that_comes_late_decides_for_the_iteration_it_is_of(name, masked, monkeypatch):
     """In several blocks, the last of which begins earlier: what two blocks share counts once."""

@@ -46,6 +46,7 @@ def divergence(x, z, beta):
     return losses.BetaDivergence(beta=beta).divergence(x, z)
 
 
+@pytest.mark.quick(14)
 @pytest.mark.parametrize("beta", ALL_BETAS)
 def test_divergence_is_the_textbooks_in_60_digits(beta, dtype):
     x, z = residuals(dtype)
@@ -81,6 +82,7 @@ def test_ratio_below_the_range_of_its_dtype_keeps_its_logarithm():
     np.testing.assert_allclose(divergence(z, x, 1.0), float(oracle(z, x, 1)), rtol=1e-6)
 
 
+@pytest.mark.quick(7)
 @pytest.mark.parametrize("beta", ALL_BETAS)
 def test_derivative_keeps_its_digits_and_is_autodiffs(beta):
     x, z = residuals("float64")
@@ -100,7 +102,7 @@ def slow(*places):
     return [pytest.param(LOSSES[i], marks=pytest.mark.slow) for i in places]
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("loss", [*LOSSES[:7], LOSSES[8], *slow(7, 9)], ids=repr)
 def test_every_loss_keeps_what_it_promises(loss):
     check_loss(loss, dtype="float64")
@@ -118,6 +120,7 @@ def values(X, W, H, loss):
     return loss(X, W, H), by_hand, jax.grad(loss, argnums=(1, 2))(X, W, H)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("beta", BETAS)
 @drawn
 @given(args=problems(X=positive, factors=positive))
@@ -178,6 +181,7 @@ def negative_binomial(x, z, alpha):
         return (x * mpmath.log(x / z) if x else 0) - (x + alpha) * mpmath.log((x + alpha) / (z + alpha))
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_negative_binomial_is_the_textbooks_in_60_digits(alpha, dtype):
     loss = losses.NegativeBinomial(alpha=jnp.asarray(alpha, dtype))

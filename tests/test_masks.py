@@ -18,6 +18,7 @@ HALF = RNG.random(X.shape) < 0.6
 WEIGHTS = RNG.random(X.shape) * HALF
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "name", ["MU", "MU KL", "MU 0.5", "Extrapolated HALS", "Momentum MU KL", "PGD", "ANLS pivoting"]
 )
@@ -55,6 +56,7 @@ def test_a_mask_of_ones_is_no_mask_exactly(name):
         np.testing.assert_array_equal(masked.trace.loss, plain.trace.loss)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", [2.0, 1.0, 0.5])
 def test_the_loss_counts_each_entry_with_its_weight(beta):
     D = losses.BetaDivergence(beta=beta)
@@ -78,6 +80,7 @@ def test_imputation_is_a_majoriser_that_touches():
     np.testing.assert_allclose(product(Masked(X, M), *bars), most * bars.W.T @ imputed)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("algorithm", [HALS(), MU(), MU(beta=1.0), ANLS()])
 def test_rows_and_columns_without_weight_become_zero(algorithm):
     M = HALF.copy()

@@ -83,7 +83,7 @@ def test_nothing_is_forgotten_with_0():
         np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", [0.0, 0.5, 1.5, 3.0])
 def test_one_batch_of_all_is_a_multiplicative_update(beta):
     algorithm = MU(beta=beta, l1_H=0.1, l1_W=0.1)
@@ -105,6 +105,7 @@ def test_penalties_stay_those_of_the_objective():
     np.testing.assert_allclose(state.H, wanted.H, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.quick(1)
 def test_batches_of_other_kinds_and_sizes(dtype):
     rows = (X[:20] * (X[:20] > 0.3)).astype(dtype)
     state = minibatch.begin(rows, RANK, KL)
@@ -117,6 +118,7 @@ def test_batches_of_other_kinds_and_sizes(dtype):
     assert np.isfinite(fewer.H).all()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", [0.5, 1.0, 1.5])
 def test_columns_that_are_empty_in_the_first_batch_are_learnt_later(beta):
     algorithm, levels = MU(beta=beta), np.arange(1.0, 5).repeat(5)[:, None]
@@ -137,6 +139,7 @@ def test_that_a_column_was_empty_is_remembered():
     np.testing.assert_allclose(np.sum(after.sums[0][:, 4]), later[:, 4].sum(), rtol=1e-9)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("algorithm", [HALS(), KL, MU(beta=1.5)], ids=repr)
 def test_rows_without_entries_say_nothing(algorithm):
     state = minibatch.begin(X[:20], RANK, algorithm)
@@ -154,6 +157,7 @@ def test_a_component_without_rows_stays_finite():
             assert all(np.isfinite(a).all() for a in found.sums)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -34,6 +34,7 @@ def over_decades(decades, seed=0):
     return [A.astype("float32") for A in (X, W, H)]
 
 
+@pytest.mark.quick(13)
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize(
     ("decades", "of_X", "of_W"),
@@ -52,6 +53,7 @@ def test_half_step_is_the_formula_over_the_range_of_float32(beta, decades, of_X,
         np.testing.assert_allclose(np.asarray(found, float)[inside], wanted[inside], rtol=2e-5)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("beta", BETAS)
 def test_penalties_stand_in_the_denominator_with_and_without_weights(beta, dtype):
     X, (W, H) = problem(dtype)
@@ -76,6 +78,7 @@ def test_weights_count_entries_as_often(beta):
     np.testing.assert_allclose(half_step(Masked(X, jnp.asarray(M)), W, H, beta, **PENALTIES), wanted, rtol=1e-12)
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("beta", BETAS)
 @pytest.mark.parametrize("of_X", [1e-15, 1e15])
 def test_penalties_are_taken_in_full_whatever_the_size_of_x(beta, of_X):
@@ -89,6 +92,7 @@ def test_penalties_are_taken_in_full_whatever_the_size_of_x(beta, of_X):
         np.testing.assert_array_less(found, np.where(inside, np.inf, 1e-8 * H))  # there the penalty wins
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("beta", [-1.0, 0.0, 0.5, 1.0, 3.0])
 def test_thirty_decades_in_float32_descend(beta):
     X, W, H = over_decades(30, seed=1)
@@ -160,6 +164,7 @@ def test_a_positive_start_is_not_touched():
         np.testing.assert_array_equal(A, B)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", [0.5, 1.0])
 def test_fits_from_starts_with_zeros_end_finite(beta):
     """Of blocks, nndsvd and a fit by HALS have zeros at positive entries, where these divergences are infinite."""
@@ -180,6 +185,7 @@ def test_zeros_that_are_given_are_kept_where_they_cost_a_finite_loss():
     assert (np.asarray(found.W)[np.asarray(start.W) == 0] == 0).all()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("loss", [losses.kl, losses.frobenius, losses.itakura_saito], ids=repr)
 def test_the_value_that_comes_with_a_half_step_is_the_divergence(loss):
     """Also with zeros in X, and where entries have weights, whose Σ d(0, z) the factors do not tell."""

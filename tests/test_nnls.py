@@ -47,6 +47,7 @@ def test_degenerate_problems_reach_the_same_residual(A, B, copies):
     )
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("eliminate_up_to", "scales"), [(16, (1e-6, 1, 1e6)), (0, (1,))])
 def test_rank_deficient_problems_at_every_scale(eliminate_up_to, scales, monkeypatch):
     """A column that repeats or combines others: the minimiser is not unique, its residual is."""
@@ -96,6 +97,7 @@ def test_the_ridge_of_the_cholesky_factor_is_taken_out_again(dtype):
     assert error < 4 * r * eps / smallest / 100
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("r", [4, 5])
 def test_the_smaller_side_serves_every_passive_set(r, dtype):
@@ -111,6 +113,7 @@ def test_the_smaller_side_serves_every_passive_set(r, dtype):
         np.testing.assert_allclose(h[F], solution, rtol=0, atol=50 * np.finfo(dtype).eps)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("dtype", "difference"), [("float64", 0), ("float64", 1e-7), ("float32", 0)])
 def test_a_singular_G_costs_no_digits_above_rank_16(dtype, difference):
     """Its inverse has none; the residual shows that, and Cholesky on the passive set takes its place."""

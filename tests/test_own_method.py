@@ -55,6 +55,7 @@ def test_it_keeps_what_it_promises(own):
     check_algorithm(own, num_examples=10)  # the built-in ones are asked of more
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("own", OWN[::3], ids=repr)
 def test_it_goes_into_fit_run_and_sweep(own):
     end, trace = run(X, START, own, num_iters=5)

@@ -76,6 +76,7 @@ def often(monkeypatch):
     monkeypatch.setattr(pausing, "PAUSE", 0.0)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", SOME)
 def test_a_resumed_fit_is_the_uninterrupted_one(name):
     part, whole = parts_and_whole(algorithm=ALGORITHMS[name], tol=0)
@@ -84,6 +85,7 @@ def test_a_resumed_fit_is_the_uninterrupted_one(name):
     same(fit(X, resume=part, max_iters=9), whole)  # it is not used up
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "options",
     [

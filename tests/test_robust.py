@@ -16,6 +16,7 @@ def with_entry(value, at=(2, 3)):
     return A
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("algorithm", [HALS(), ALS(), ANLS(), PGD()])
 def test_negative_entries_are_allowed_by_the_others(algorithm):
     fitted = fit(with_entry(-2.0), R, algorithm, max_iters=20)
@@ -31,7 +32,7 @@ def test_rank_above_both_sides():
         fit(GOOD, 15, init="nndsvd")
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize("name", [n for n in ALGORITHMS if n not in ("MU -1", "MU 3", "HALS inner", "Momentum MU")])
 @pytest.mark.parametrize("dtype", ["float32"])
@@ -61,6 +62,7 @@ def test_an_empty_row_becomes_zero_from_any_start(name):
     assert not np.isnan(trace.loss).any()
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["MU 0.5", "Extrapolated HALS", "Momentum MU KL", "ALS", "ANLS projected gradient"])
 @pytest.mark.parametrize("dtype", ["float32"])
 def test_a_dead_component_never_makes_nan(name, dtype):
@@ -90,6 +92,7 @@ def test_hals_brings_a_component_back_whose_row_became_zero():
     assert (factors.H[1] > 0).any()
 
 
+@pytest.mark.quick(2)
 @pytest.mark.filterwarnings("ignore:.*components are dead")  # ALS and ANLS lose one in twenty iterations
 @pytest.mark.parametrize("name", ["MU", "MU KL", "MU Itakura-Saito", "HALS", "ALS", "PGD", "ANLS pivoting"])
 @pytest.mark.parametrize("dtype", ["float32"])
@@ -109,7 +112,7 @@ def dtype_scale(dtype, exponent):
     return np.dtype(dtype).type(2.0**exponent)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["random", "nndsvd", "nndsvda", "nndsvdar", "spa"])
 def test_inits_by_name(name, dtype):
     A = GOOD.astype(dtype)

@@ -48,6 +48,7 @@ def test_it_takes_the_columns_that_numpy_takes_and_pivoted_qr(normalize):
         assert found == scipy.linalg.qr(scaled, pivoting=True)[-1][:6].tolist()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_separable_data_are_taken_apart(dtype):
     for seed in range(20):

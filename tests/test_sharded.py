@@ -86,6 +86,7 @@ QUICK = ("fit", "fit KL", "fit weighted", "fit by the weights")
 slow = lambda name, quick: pytest.param(name, marks=() if name in quick else pytest.mark.slow)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", [slow(name, QUICK) for name in CALLS])
 def test_what_one_device_gives(monkeypatch, name):
     """By rows, and what takes long or is alike also by columns."""

@@ -80,6 +80,7 @@ def best_assignment(C):
     return max(sum(C[k, p[k]] for k in range(len(C))) for p in permutations(range(C.shape[1]), len(C)))
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize(("r", "q"), [(2, 5), (5, 2), (1, 4), (4, 4)])
 def test_different_numbers_of_columns_are_paired_by_the_best_assignment(r, q, signed):
@@ -144,6 +145,7 @@ def test_columns_of_extreme_size_keep_the_dtype_and_the_score(dtype):
         assert score == pytest.approx(expected, abs=10 * float(np.finfo(dtype).eps))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_no_score_is_above_one(dtype):
     """Multiples of the same columns, whose cosines are 1 and a few roundings more or less."""

@@ -60,7 +60,7 @@ def shapes(function, *arguments):
     return jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(function, *arguments))
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", [*ALGORITHMS, "PGD 0.1"])
 def test_every_algorithm(name, masked):
@@ -77,6 +77,7 @@ PLAIN = real(M, N)
 MASKED = Masked(PLAIN, PLAIN)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("X", [PLAIN, MASKED], ids=["plain", "masked"])
 @pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)], ids=repr)
 def test_every_entrance(X, algorithm):

@@ -44,6 +44,7 @@ drawn_half_problems = st.builds(
 )
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", DESCENDING)
 @drawn
 @given(args=drawn_half_problems)
@@ -56,6 +57,7 @@ def test_the_quadratic_never_rises(name, args):
     assert quadratic(new, G, C) <= quadratic(H, G, C) + 1e-10 * scale
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", SOLVERS)
 def test_a_component_at_zero_stays_at_zero(name):
     rng = np.random.default_rng(0)
@@ -81,6 +83,7 @@ def test_the_exact_solution_is_a_fixed_point(name):
     np.testing.assert_allclose(JITTED[name](H, G, C), Z, atol=1e-12)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["multiplicative", "hals", "projected_gradient", "backtracking"])
 def test_repeated_steps_reach_the_exact_solution(name):
     rng = np.random.default_rng(2)

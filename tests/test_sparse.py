@@ -105,6 +105,7 @@ FORMATS = {
 }
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_its_array(name):
     given = FORMATS[name](X)
@@ -115,6 +116,7 @@ def test_every_format_is_its_array(name):
         assert type(kept) is type(given)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64", "float32", "float64"])
 def test_dtypes_are_those_of_the_array(dtype):
     dense = (100 * DENSE).astype(dtype)
@@ -263,7 +265,7 @@ EVERY = [
 ]
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(("name", "view"), EVERY)
 def test_every_algorithm(name, view):
@@ -309,7 +311,7 @@ CELLS = [
 ]
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(2)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(("name", "view"), CELLS)
 def test_every_function(name, view):
@@ -341,6 +343,7 @@ FEW[4], FEW[:, 5] = False, False
 FEW_STORED = ss.csr_array((DENSE[FEW], np.nonzero(FEW)), shape=(M, N))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_half_steps_by_the_stored_entries_are_those_of_scipy_column_by_column(dtype):
     """In blocks of columns the same; each entry once, with its weight."""
@@ -424,7 +427,7 @@ def test_hold_outs_are_lists_of_the_right_entries(view):
         assert held.sum(axis=0)[dense == 0].mean() == pytest.approx(12 * round(0.3 * of) / 1200, rel=0.1)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("algorithm", [None, MU(beta=1.0), MU(beta=1.5)], ids=repr)
 def test_scores_are_those_of_single_fits(view, algorithm):
@@ -488,7 +491,7 @@ def shapes(text: str) -> list[tuple[int, ...]]:
     return [tuple(map(int, shape.split(","))) for shape in re.findall(r"\w\d+\[([\d,]+)\]", text)]
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", ["default", "KL", "1.5", "exact", "transform", "transform, KL", "nndsvd", "objective"])
 def test_no_array_has_the_shape_of_x(name, view):
@@ -534,6 +537,7 @@ print(peak())
     assert float(done.stdout) < 0.8  # GB; 0.2 are those of Python and JAX
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_fit_goes_on_where_it_was_on_the_same_x_alone(view):
     A, mask, _, _ = VIEWS[view]

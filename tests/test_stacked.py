@@ -28,6 +28,7 @@ def plain(**kw):
     return jnmf.stacked([FIRST, ss.csr_array(SECOND)], **kw)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("loss", [losses.frobenius, losses.kl, losses.BetaDivergence(beta=1.5)], ids=repr)
 def test_the_loss_is_the_sum_of_the_weighted_divergences(loss):
     algorithm, cut = MU(loss=loss), (START.H[:, :5], START.H[:, 5:])
@@ -39,7 +40,7 @@ def test_the_loss_is_the_sum_of_the_weighted_divergences(loss):
     np.testing.assert_allclose(found, wanted)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("weights", [None, LAMBDA])
 @pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)], ids=repr)
 def test_a_fit_is_that_of_the_concatenated_matrix(algorithm, weights):

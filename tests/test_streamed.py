@@ -107,7 +107,7 @@ PER_ITERATION = [
 ]
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("algorithm", "readings"), PER_ITERATION, ids=[repr(a) for a, _ in PER_ITERATION])
 def test_an_iteration_reads_X_so_often_and_gives_the_same(algorithm, readings):
     """A fit: five times before the first iteration, and once for the loss at the end. (And once to be gone on with.)"""
@@ -137,7 +137,7 @@ CALLS = {  # function -> its call, and how often it reads X
 }
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", CALLS)
 def test_every_public_function_reads_X_so_often_and_gives_the_same(name):
     call, readings = CALLS[name]
@@ -211,6 +211,7 @@ def test_a_block_that_cannot_be_read_is_named_and_nothing_is_lost(message, spoil
     same(again.loss, call(X, 3).loss)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("algorithm", [MU(beta=1.0), MU(beta=0.5), ALS(), ANLS(), None], ids=repr)
 def test_no_method_takes_a_block_that_was_not_read_for_numbers(algorithm, spoilt):
     call = lambda A, k: fit(A, init=START, algorithm=algorithm, max_iters=k, tol=0)
@@ -228,6 +229,7 @@ def test_no_method_takes_a_block_that_was_not_read_for_numbers(algorithm, spoilt
 CALLED = {name: call for name, (call, _) in CALLS.items() if name not in ("resume", "fit, resumable")}
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", CALLED)
 def test_every_public_function_raises_it(name, spoilt):
     for reading in (0, 1):  # the look at the door, and what comes after it

@@ -267,6 +267,7 @@ def test_the_preliminary_answers_are_those_that_are_proved(sections):
         assert statements()[number].source == "lab, objective and gradients"
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["BCD (1/L)", "MU"])
 def test_a_rank_runs_as_if_it_were_alone(arrays, name):
     """The zero components that fill a rank up to the widest change nothing."""

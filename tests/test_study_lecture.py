@@ -78,6 +78,7 @@ def as_printed(X, W, H, method, tau, maxit):
     return W, H, deltas
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("method", [ANLS, ONE, TWO])
 @pytest.mark.parametrize("blank", [False, True], ids=["positive", "with a blank pixel"])
 def test_each_algorithm_is_the_one_that_is_printed(method, blank):

@@ -34,6 +34,7 @@ X, _ = problem()
 KEYS = jax.random.split(jax.random.key(0), 3)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["MU KL", "HALS", "Extrapolated HALS"])
 def test_padding_with_zero_components_changes_nothing(name):
     """That of a sweep; that zero components change nothing is asked of every algorithm by its check."""
@@ -116,7 +117,7 @@ def check_members(monkeypatch, method, penalties, mask, devices, beside):
             np.testing.assert_allclose(H, single.H, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(2)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize("row", COVER, ids=", ".join)
 def test_a_member_is_its_single_fit(monkeypatch, row):
@@ -139,6 +140,7 @@ def test_a_ridge_does_not_make_padding_count():
     np.testing.assert_allclose(study.loss[0, 0], single.loss, rtol=1e-9)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("algorithm", [HALS(inner=2), MU(beta=1.0)], ids=repr)
 def test_members_equal_single_fits(algorithm):
     study = sweep(X, [3, 2], num_restarts=3, algorithm=algorithm, tol=1e-3, max_iters=60)
@@ -246,6 +248,7 @@ def test_unknown_members():
         study.factors(2, 3)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("algorithm", [HALS(), ANLS()], ids=["HALS", "ANLS"])
 def test_a_batch_on_two_devices_is_that_on_one(algorithm, monkeypatch):
     """A number of members that the devices do not divide; ANLS by elimination on two, by Cholesky factors on one."""

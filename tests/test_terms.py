@@ -64,6 +64,7 @@ def whole(A):
 # Each by itself
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("name", PAIRS | CONSTRAINTS)
 def test_it_keeps_its_promises(name):
     check_term((PAIRS | CONSTRAINTS)[name], shape=(R, N), dtype="float64")
@@ -129,6 +130,7 @@ def logdet(self, H):
     return 0.5 * self.weight * jnp.linalg.slogdet(H @ H.T + self.delta * jnp.eye(len(H)))[1]
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("term", "promise"), WRONG, ids=lambda x: getattr(x, "__name__", ""))
 def test_a_wrong_one_is_rejected(term, promise):
     with pytest.raises(AssertionError) as raised:
@@ -161,7 +163,7 @@ TOGETHER = {
 }
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", TOGETHER)
 def test_all_together_descend(name):
     descends(TOGETHER[name])
@@ -218,6 +220,7 @@ def by_scipy(rows_of_W, rows_of_X):
     return np.stack([optimize.nnls(W, b)[0] for b in B.T], axis=1)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("term", "rows_of_W", "rows_of_X"),
     [
@@ -299,7 +302,7 @@ def test_known_components_leave_the_problem_of_the_rest():
     np.testing.assert_allclose(found[1:], wanted, atol=1e-12)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "make",
     [HALS, ANLS, MU, lambda **on: Extrapolated(Accelerated(HALS(**on))), partial(MU, beta=1.0)],
@@ -406,7 +409,7 @@ PADDED = {
 }
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", PADDED)
 def test_a_member_of_a_sweep_is_the_single_fit(name):
     """Padding is not woken."""
@@ -418,6 +421,7 @@ def test_a_member_of_a_sweep_is_the_single_fit(name):
         np.testing.assert_allclose(study.factors(rank, 0).H, single.H, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("power", [-500, 500])
 def test_in_units_whose_squares_leave_the_range(power):
     """With what has the unit of W or of the loss in theirs, the fit to 2ᵖX is that to X, to the bit."""
@@ -466,6 +470,7 @@ def test_transform_solves_the_same_half_problem():
     )
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", [1.0, 1.5])
 def test_transform_of_other_losses(beta):
     algorithm = MU(beta=beta, on_W=(terms.SumToOne(2.0), terms.Ridge(0.3)), l1_W=0.1)

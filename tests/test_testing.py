@@ -540,6 +540,7 @@ def rejected(check, promise, *arguments):
     return told
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize(("wrong", "promise"), WRONG_ALGORITHMS, ids=lambda x: getattr(x, "__name__", type(x).__name__))
 def test_a_wrong_algorithm_is_rejected(only, wrong, promise):
     only(algorithms, promise)
@@ -547,6 +548,7 @@ def test_a_wrong_algorithm_is_rejected(only, wrong, promise):
     assert ("\ninput: X = np.array(" in told) == (promise in OF_PROBLEMS)
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize(("wrong", "promise"), WRONG_LOSSES, ids=lambda x: getattr(x, "__name__", ""))
 def test_a_wrong_loss_is_rejected(only, wrong, promise):
     only(of_losses, promise)
@@ -554,6 +556,7 @@ def test_a_wrong_loss_is_rejected(only, wrong, promise):
     rejected(partial(check_loss, dtype="float32" if in_single else "float64"), promise, wrong)
 
 
+@pytest.mark.quick(9)
 @pytest.mark.parametrize(("wrong", "promise"), WRONG_KINDS, ids=lambda x: getattr(x, "__name__", ""))
 def test_a_wrong_kind_of_matrix_is_rejected(only, wrong, promise):
     only(matrices, promise)
@@ -564,6 +567,7 @@ def an_example(kind):
     return kind(jnp.asarray(DENSE)) if isinstance(kind, type) else kind
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("check", "cases"),
     [(check_algorithm, WRONG_ALGORITHMS), (check_loss, WRONG_LOSSES), (check_matrix, WRONG_KINDS)],

@@ -21,6 +21,7 @@ X, (W_START, H) = problem()
 X = X * jax.random.uniform(jax.random.key(1), X.shape, X.dtype, 0.1, 2.0)  # far from rank 3: some loadings end at zero
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=repr)
 def test_satisfies_the_optimality_condition(algorithm):
     W = transform(X, H, algorithm)
@@ -42,6 +43,7 @@ def test_returns_the_loadings_of_the_fit():
     np.testing.assert_allclose(again @ fitted.H, fitted.W @ fitted.H, rtol=1e-3)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("algorithm", [HALS(), ALS(l1_W=0.3, l2_W=0.2), MU(beta=1.0, l1_W=0.3, l2_W=0.2)], ids=repr)
 def test_derivative_forward_and_reverse_equal_finite_differences(algorithm):
     rng = np.random.default_rng(0)
@@ -62,6 +64,7 @@ def test_derivative_in_a_penalty():
     np.testing.assert_allclose(jax.jacfwd(of)(0.3), (of(0.3 + h) - of(0.3 - h)) / (2 * h), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.quick(1)
 def test_shapes_dtypes_and_empty_rows(dtype):
     A = np.array(X[:4], dtype)
     A[1] = 0
@@ -94,7 +97,7 @@ def least(x, H, weights, algorithm):
     return objective, min(one.fun for one in found)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("beta", "penalties", "masked"),
     [(1.0, {}, True), (1.0, {"l1_W": 0.3, "l2_W": 0.2}, False), (1.5, {}, False), (1.9, {"l2_W": 0.5}, True)],
@@ -113,6 +116,7 @@ def test_is_the_minimum_that_scipy_finds(beta, penalties, masked):
         assert objective(w)[0] <= lowest + 1e-9 * (1 + abs(lowest))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "loss",
     [
@@ -151,6 +155,7 @@ def test_the_second_derivative_of_the_negative_binomial_does_not_cancel(alpha, d
         np.testing.assert_allclose(found / scale, np.array(exact, float) / scale, rtol=0, atol=rounding(dtype))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("penalties", [{}, PENALISED, {"l2_W": 5.0}], ids=repr)
 @pytest.mark.parametrize("beta", [1.0, 1.5])
 def test_newton_alone_finds_the_minimiser_from_afar(beta, penalties):
@@ -164,7 +169,7 @@ def test_newton_alone_finds_the_minimiser_from_afar(beta, penalties):
         np.testing.assert_allclose(newton(jnp.full_like(W, start), X, l1, l2), W, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", [-1.0, 0.0, 0.5, 1.0, 1.5, 3.0])
 def test_the_scales_of_x_and_h_only_scale_the_result(beta):
     x, components = X[:2].astype("float32"), H.astype("float32")

@@ -79,7 +79,7 @@ def same_bits(found, wanted, k):
     np.testing.assert_array_equal(shift(W, V) + shift(H, G), [k])
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("name", "dtype"), in_one_precision(*ALGORITHMS))
 def test_a_fit_has_the_same_bits_in_every_unit(name, dtype):
     X, _ = problem(dtype)
@@ -109,7 +109,7 @@ STARTS = {
 }
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "dtype"), in_one_precision(*STARTS))
 def test_every_start_in_every_unit(name, dtype):
     X, _ = problem(dtype)
@@ -235,6 +235,7 @@ def test_studies_in_every_unit(algorithm, dtype):
         assert (held_out.rank, held_out.rank_1se) == (held.rank, held.rank_1se)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("algorithm", "dtype"), in_one_precision(HALS(), MU(beta=1.0), MU(beta=0.5)))
 def test_transform_in_every_unit(algorithm, dtype):
     X, (_, H) = problem(dtype)
@@ -244,6 +245,7 @@ def test_transform_in_every_unit(algorithm, dtype):
         np.testing.assert_allclose(found, wanted, rtol=1e-3 if dtype == "float32" else 1e-9, atol=1e-6)
 
 
+@pytest.mark.quick(1)
 def test_nnls_in_every_unit(dtype):
     rng = np.random.default_rng(0)
     A, B = rng.standard_normal((12, 4)).astype(dtype), rng.standard_normal((12, 30)).astype(dtype)
@@ -253,7 +255,7 @@ def test_nnls_in_every_unit(dtype):
         np.testing.assert_allclose(found * of_A / of_B, wanted, rtol=1e-3 if dtype == "float32" else 1e-9, atol=1e-6)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("factor", [1e-30, 1e-22, 1e18])
 @pytest.mark.parametrize("base", [HALS(), MU(beta=1.0), Extrapolated(HALS()), ANLS()], ids=repr)
 def test_penalties_are_converted(base, factor):
@@ -295,6 +297,7 @@ def test_what_has_a_unit_keeps_it():
     assert units.choose(door.enter(X), HALS()) is None
 
 
+@pytest.mark.quick(1)
 def test_a_given_step_size_is_converted(dtype):
     """Of a start that is not balanced, each block has its own."""
     X, start = problem(dtype)

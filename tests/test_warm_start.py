@@ -80,6 +80,7 @@ def test_without_compression_the_sketched_start_is_a_run(X, name):
         np.testing.assert_allclose(a, b, atol=1e-8)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("start", "near"),
     [(warm_start.sampled(size=30), 2), (warm_start.sketched(), 1.1), (warm_start.rounded(tol=1e-5), 1.1)],
@@ -141,6 +142,7 @@ def test_cheap_starts_jit(X, make):
     np.testing.assert_allclose(eager.W, jitted.W, rtol=1e-9)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("transposed", [False, True], ids=["columns", "rows"])
 def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transposed):
     """X is 60 × 40: rows of X, columns of Xᵀ, 16 for each component, and no more than there are."""
@@ -160,6 +162,7 @@ def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transpos
         assert rows == sorted(set(rows))
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("dtype", "transposed"), [("float32", False), ("float64", True)], ids=["columns", "rows"])
 def test_the_factor_of_the_sample_is_a_run_and_the_other_its_least_squares_answer(X, dtype, transposed):
     X, key = (X.T if transposed else X).astype(dtype), jax.random.key(3)
@@ -273,7 +276,7 @@ MEMBERS = {  # the init, X in a unit, the mask, the algorithm, how many devices,
 ALIKE = ("sampled, huge X", "rounded, named")  # a unit, a rounded start and a name have other rows
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] * (case in ALIKE)) for case in MEMBERS])
 def test_members_of_a_sweep_are_single_fits_from_the_same_start(monkeypatch, case):

@@ -86,6 +86,7 @@ def test_with_weights_of_one_it_is_the_half_step_without():
         np.testing.assert_allclose(info.kkt, of_gram.kkt, rtol=1e-6)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "algorithm", [HALS(), ANLS(), DEFAULT, PGD(), PGD(step_size=2e-3), ALS(), MU(), MU(beta=1.0)], ids=repr
 )
@@ -138,7 +139,7 @@ def test_what_imputation_crawls_to_weighted_half_steps_reach():
     assert objective(X, by_weights, mask=M) < 0.9 * objective(X, imputed, mask=M)
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("algorithm", [HALS(), ANLS(), DEFAULT, PGD()], ids=repr)
 @pytest.mark.parametrize(("least", "most"), [(1e-30, 1.0), (1.0, 1e30)])
 def test_extremes_of_float32_stay_in_range(algorithm, least, most):
