@@ -1,7 +1,7 @@
 """The docstrings of jnmf, plain text with formulas in Unicode, as reStructuredText.
 
-Four things are told apart: paragraphs; arguments and results, `name: text`; formulas and
-code, indented after an empty line; and names in backticks, which lead to their page where they have one.
+Five things are told apart: paragraphs; arguments and results, `name: text`; formulas and code, indented after an empty
+line; examples, from `>>>` to the next empty line; and names in backticks, which lead to their page where they have one.
 """
 
 import re
@@ -24,6 +24,8 @@ def _block(block: str) -> str:
     lines = block.splitlines()
     if all(line.startswith("    ") for line in lines):
         return "::\n\n" + "\n".join(lines)
+    if lines[0].startswith(">>> "):
+        return "\n".join(lines)
     parts, current = [], []
     for line in lines:
         entry = ENTRY.fullmatch(line)

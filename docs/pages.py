@@ -144,7 +144,7 @@ def reference() -> Iterator[tuple[str, str]]:
     functions = sorted(name for name in own if name not in classes)
     lines = ["# Functions and classes", "", "```{toctree}", ":hidden:", ""]
     lines += [f"{title} <{name}>" for name, title in MODULES.items()] + ["```", "", "```{eval-rst}"]
-    lines += [".. py:module:: jnmf", "", "Functions", "---------", ""]
+    lines += [".. automodule:: jnmf", "", "Functions", "---------", ""]
     lines += [f".. autofunction:: jnmf.{name}\n" for name in functions] + ["Classes", "-------", ""]
     lines += [f".. autoclass:: jnmf.{name}\n" for name in classes] + ["```", ""]
     yield "api/index", "\n".join(lines)

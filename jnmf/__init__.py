@@ -1,4 +1,11 @@
-"""jnmf: nonnegative matrix factorisation X ≈ W H as pure JAX functions."""
+"""jnmf: nonnegative matrix factorisation X ≈ W H as pure JAX functions.
+
+The examples on these pages begin with
+
+>>> import numpy as np
+>>> import jnmf
+>>> X = np.kron([[1, 0], [0, 2]], np.ones((3, 2)))  # (6, 4): two blocks, one of ones and one of twos
+"""
 
 from jnmf import init, losses, minibatch, plot, solvers, terms, warm_start
 from jnmf.accelerated import Accelerated

@@ -6,8 +6,21 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jnmf.algorithm import OWN, Combinator, Frobenius, advice, alternate, each_its_share, gram_state, wrapped
+from jnmf.algorithm import (
+    OWN,
+    Combinator,
+    Frobenius,
+    GramState,
+    Info,
+    advice,
+    alternate,
+    each_its_share,
+    gram_state,
+    wrapped,
+)
+from jnmf.factors import Factors
 from jnmf.pytree import positional, static
+from jnmf.types import HalfStep, Matrix
 
 
 class Accelerated(Combinator):
@@ -23,6 +36,9 @@ class Accelerated(Combinator):
     as with `algorithm`. No derivative in reverse passes through it.
 
     Raises ValueError for a method that does not declare that it descends, or declares that it is exact.
+
+    >>> jnmf.fit(X, 2, jnmf.Accelerated(jnmf.HALS())).status.name
+    'CONVERGED'
     """
 
     algorithm: Any = positional(kw_only=False)
@@ -52,13 +68,13 @@ class Accelerated(Combinator):
     separable = False  # the repeats end for all rows of W together
     weighted_half_step = property(lambda self: self.algorithm.weighted_half_step)  # which costs what is shared: once
 
-    def init(self, X, factors):
+    def init(self, X: Matrix, factors: Factors) -> GramState | Factors:
         return gram_state(X, factors)
 
-    def step(self, X, state):
+    def step(self, X: Matrix, state: Any) -> tuple[Any, Info]:
         return alternate(X, state, self)
 
-    def half_steps(self, X):
+    def half_steps(self, X: Matrix) -> tuple[HalfStep, HalfStep]:
         m, n = X.shape
         of_H, of_W = each_its_share(X, self.algorithm)
         return self.algorithm.with_terms(self._repeated(of_H, m, n), self._repeated(of_W, n, m))

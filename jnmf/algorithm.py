@@ -12,6 +12,7 @@ The penalties are those of the objective
 with no scaling by m, n or r, and with the terms `on_W` and `on_H` of `jnmf.terms` added.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,6 +26,7 @@ from jnmf.objective import Objective, gradient, objective, penalty, projected_gr
 from jnmf.pytree import Pytree
 from jnmf.solvers import ridge
 from jnmf.terms import together
+from jnmf.types import HalfStep, Matrix
 
 
 class Info(NamedTuple):
@@ -60,7 +62,7 @@ class GramState(NamedTuple):
         return Factors(self.Wt.T, self.H)
 
 
-def gram_state(X, factors: Factors) -> GramState | Factors:
+def gram_state(X: Matrix, factors: Factors) -> GramState | Factors:
     """The state at the start. Where X is completed, no product outlives the factors: they are the state."""
     if is_completed(X):
         return Factors(*factors)
@@ -88,11 +90,11 @@ class Algorithm(Objective):
     projects: ClassVar[bool] = False  # and for any other
     steps: ClassVar[Any] = None  # the step sizes of H and of W, where they are given: they have units
 
-    def init(self, X, factors: Factors) -> Any:
+    def init(self, X: Matrix, factors: Factors) -> Any:
         """The state at the start, with a property `factors`; Factors themselves are one."""
         raise NotImplementedError(f"{type(self).__name__} needs init(self, X, factors) -> state")
 
-    def step(self, X, state) -> tuple[Any, "Info"]:
+    def step(self, X: Matrix, state: Any) -> tuple[Any, "Info"]:
         """One iteration."""
         raise NotImplementedError(f"{type(self).__name__} needs step(self, X, state) -> (state, info)")
 
@@ -100,7 +102,7 @@ class Algorithm(Objective):
         super().check_terms()
         together.check_honoured(self)
 
-    def is_late(self, X) -> bool:
+    def is_late(self, X: Matrix) -> bool:
         """Whether a step knows `Info.start_loss` and `start_kkt`, and has to look for those of its end."""
         return False
 
@@ -122,19 +124,19 @@ class Frobenius(Algorithm):
 
     takes_terms: ClassVar[bool] = True
 
-    def solve(self, H, G, C):
+    def solve(self, H: Array, G: Array, C: Array) -> Array:
         """H (r, n) ≥ 0 that lowers ½⟨H, G H⟩ − ⟨C, H⟩, G (r, r), C (r, n): see `jnmf.solvers`."""
         raise NotImplementedError(f"{type(self).__name__} needs a solver, solve(self, H, G, C) -> H")
 
-    def half_step(self, H, G, C, l1, l2, **within):
+    def half_step(self, H: Array, G: Array, C: Array, l1: Array | float, l2: Array | float, **within: Any) -> Array:
         """`solve` with the penalties put into G = WᵀW and C = WᵀX; within the set that a `project` tells, if any."""
         return self.solve(H, ridge(G, l2), C - l1, **within)
 
-    def half_steps(self, X):
+    def half_steps(self, X: Matrix) -> tuple[HalfStep, HalfStep]:
         """The half-step for H and that for Wᵀ, with their terms."""
         return self.with_terms(*each_its_share(X, self))
 
-    def with_terms(self, of_H, of_W):
+    def with_terms(self, of_H: HalfStep, of_W: HalfStep) -> tuple[HalfStep, HalfStep]:
         on_W = together.transposed(self.on_W)
         by_projection = self.nonnegative_gram
         return together.in_half_step(of_H, self.on_H, by_projection), together.in_half_step(of_W, on_W, by_projection)
@@ -153,7 +155,7 @@ class Frobenius(Algorithm):
         return alternate(X, state, self)
 
 
-def each_its_share(X, algorithm):
+def each_its_share(X: Matrix, algorithm: Any) -> tuple[HalfStep, HalfStep]:
     """The half-step for H and that for Wᵀ, without terms: by shares of the columns, where each is taken by itself."""
     if not algorithm.separable:
         return algorithm.half_step, algorithm.half_step
@@ -177,11 +179,11 @@ class Combinator(Pytree):
     scales = property(lambda self: self.algorithm.scales)
     steps = property(lambda self: self.algorithm.steps)
 
-    def is_late(self, X) -> bool:
+    def is_late(self, X: Matrix) -> bool:
         return False
 
 
-def advice(*makers) -> str:
+def advice(*makers: Callable[[], Any]) -> str:
     """What to write instead: the first of these that can be made, so that it works; else it stays as it is."""
     for make in makers:
         try:
@@ -191,7 +193,7 @@ def advice(*makers) -> str:
     return "use it as it is"
 
 
-def wrapped(value, combinator) -> None:
+def wrapped(value: Any, combinator: type) -> None:
     """What a combinator is made of is an algorithm, or a TypeError says what to write."""
     if isinstance(value, type) and issubclass(value, Algorithm | Combinator):
         hint = advice(lambda: combinator(value()), value) if issubclass(value, Algorithm) else "pass one of it"
@@ -206,7 +208,7 @@ def wrapped(value, combinator) -> None:
 OWN = "a method of your own declares it by descends: ClassVar[bool] = True"
 
 
-def half_steps_of(X, algorithm):
+def half_steps_of(X: Matrix, algorithm: Any) -> tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]:
     """(W, H) -> H and (W, H) -> W, the half-steps on an X that `is_completed`."""
     own = algorithm.weighted_half_step if has_own_half_steps(X) else None
     of_H, of_W = (
@@ -219,7 +221,7 @@ def half_steps_of(X, algorithm):
     )
 
 
-def imputed(half_step, X, W, H, l1, l2):
+def imputed(half_step: HalfStep, X: Matrix, W: Array, H: Array, l1: Array | float, l2: Array | float) -> Array:
     """`half_step` on the normal equations of a majoriser of the weighted loss: c WᵀW and Wᵀ(M ⊙ X + (c − M) ⊙ WH).
 
     c is the largest weight. See `jnmf.matrix.masked`.
@@ -227,7 +229,7 @@ def imputed(half_step, X, W, H, l1, l2):
     return half_step(H, most_weight(X) * (W.T @ W), product(X, W, H), l1, l2)
 
 
-def alternate(X, state, algorithm, start: Factors | None = None):
+def alternate(X: Matrix, state: Any, algorithm: Any, start: Factors | None = None) -> tuple[Any, Info]:
     """One iteration: H, then W from the new H, each by the algorithm's half-step on its normal equations.
 
     `start`: where the half-steps begin, if not at the factors of the state.
@@ -251,7 +253,9 @@ def alternate(X, state, algorithm, start: Factors | None = None):
     return new, gram_info(factors, HXt, HHt, WtX, WtW, half_square, algorithm)
 
 
-def gram_info(factors: Factors, HXt, HHt, WtX, WtW, half_square, algorithm) -> Info:
+def gram_info(
+    factors: Factors, HXt: Array, HHt: Array, WtX: Array, WtW: Array, half_square: Array, algorithm: Any
+) -> Info:
     """`Info` from the products in hand: ½‖X‖² − ⟨H Xᵀ, Wᵀ⟩ + ½⟨WᵀW, HHᵀ⟩ and its gradients, with the penalties."""
     W, H = factors
     loss = jnp.maximum(half_square - inner(HXt, W.T) + 0.5 * inner(WtW, HHt), 0)
@@ -260,7 +264,7 @@ def gram_info(factors: Factors, HXt, HHt, WtX, WtW, half_square, algorithm) -> I
     return Info(loss + penalty(factors, algorithm), kkt, rounding=jnp.finfo(loss.dtype).eps * half_square)
 
 
-def residual_info(X, factors, algorithm) -> Info:
+def residual_info(X: Matrix, factors: Factors, algorithm: Any) -> Info:
     """`Info` from W H itself."""
     kkt = projected_gradient_norm(factors, gradient(X, factors, algorithm), algorithm)
     return Info(objective(X, factors, algorithm), kkt)

@@ -7,7 +7,7 @@ import numbers
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from jax import lax
+from jax import Array, lax
 
 from jnmf import checks, losses, multiplicative, nonnegative_least_squares, solvers, weighted
 from jnmf.algorithm import Frobenius, alternate, gram_state, residual_info
@@ -16,6 +16,7 @@ from jnmf.matrix import by_columns, is_completed
 from jnmf.objective import penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import static
 from jnmf.solvers import ridge
+from jnmf.types import Matrix
 
 
 class MU(Frobenius):
@@ -28,6 +29,11 @@ class MU(Frobenius):
     normal equations; else, and with a mask, `multiplicative.half_step`, which forms W H; the loss is an extra pass.
     Penalties stand in the denominator, so that entries fall towards zero and reach it only in the limit.
     X must be nonnegative; for β ≤ 0 its zeros must fill whole rows or columns, where the loss is finite.
+
+    >>> jnmf.fit(X, 2, jnmf.MU(beta=1.0), max_iters=50).H.shape
+    (2, 4)
+    >>> jnmf.MU(loss=jnmf.losses.NegativeBinomial(alpha=2.0))
+    MU(loss=NegativeBinomial(alpha=2.0))
     """
 
     beta: float | None = static(None)
@@ -54,7 +60,7 @@ class MU(Frobenius):
         object.__setattr__(self, "beta", beta)
 
     @property
-    def implied(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+    def implied(self) -> tuple[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return ("beta",) if self.beta is None else ("loss",)
 
     def solve(self, H, G, C):
@@ -66,7 +72,7 @@ class MU(Frobenius):
     def init(self, X, factors):
         return gram_state(X, factors) if self.uses_normal_equations(X) else factors
 
-    def uses_normal_equations(self, X):
+    def uses_normal_equations(self, X: Matrix) -> bool:
         return self.loss.quadratic and not is_completed(X)
 
     def is_late(self, X):
@@ -92,6 +98,9 @@ class HALS(Frobenius):
     `inner` sweeps over the rows share one product with X (accelerated HALS, Gillis and Glineur 2012a). The objective
     never rises. Cichocki, Zdunek and Amari 2007. A component whose row of H becomes zero keeps its column of W and can
     come back; when both are zero it is dead and stays so, and `fit` warns about it.
+
+    >>> jnmf.fit(X, 2, jnmf.HALS(inner=3, l1_H=0.01)).status.name
+    'CONVERGED'
     """
 
     inner: int = static(1)
@@ -104,10 +113,10 @@ class HALS(Frobenius):
         checks.count(self.inner, "HALS(inner=…)", 1)
         object.__setattr__(self, "inner", int(self.inner))
 
-    def solve(self, H, G, C, **within):
+    def solve(self, H, G, C, **within: Any):
         return lax.fori_loop(0, self.inner, lambda _, H: solvers.hals(H, G, C, **within), H)
 
-    def weighted_half_step(self, X, W, H, l1, l2):
+    def weighted_half_step(self, X: Matrix, W: Array, H: Array, l1: Array | float, l2: Array | float) -> Array:
         return weighted.hals(X, W, H, l1, l2, self.inner)
 
 
@@ -118,6 +127,9 @@ class ALS(Frobenius):
     penalty: for ½ l2 ‖W‖² it is linear in W and moves into the inverse; for l1 ΣW it is a matrix of ones. A
     rank-deficient Gram gets its pseudo-inverse. Fast per iteration, but the projection is not a minimiser: the
     objective can rise, and need not converge. Paatero and Tapper 1994; Berry et al. 2007.
+
+    >>> jnmf.fit(X, 2, jnmf.ALS(l2_W=0.01, l2_H=0.01)).H.shape
+    (2, 4)
     """
 
     separable: ClassVar[bool] = True
@@ -126,7 +138,7 @@ class ALS(Frobenius):
     entrywise: ClassVar[bool] = True
     projects: ClassVar[bool] = True
 
-    def solve(self, H, G, C, **within):
+    def solve(self, H, G, C, **within: Any):
         return solvers.least_squares(H, G, C, **within)
 
 
@@ -136,6 +148,9 @@ class PGD(Frobenius):
     `step_size` None: η = 1/‖Gram‖₂ for each block, and the objective never rises. A number: that η for both blocks,
     divergent when it is too large (above 2/‖Gram‖₂); a pair: the η of H and that of W. "backtracking": Armijo's rule
     from 1/max Gram_kk. Lin 2007.
+
+    >>> jnmf.fit(X, 2, jnmf.PGD(step_size="backtracking"), max_iters=50).H.shape
+    (2, 4)
     """
 
     step_size: Any = None
@@ -152,7 +167,7 @@ class PGD(Frobenius):
         return not isinstance(self.step_size, solvers.Backtracking)  # one step size for all, by all
 
     @property
-    def steps(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+    def steps(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         return None if self.descends else self.step_size if isinstance(self.step_size, tuple) else (self.step_size,) * 2
 
     def __post_init__(self):
@@ -161,7 +176,7 @@ class PGD(Frobenius):
                 raise ValueError(f'PGD(step_size=…): expected None, a number or "backtracking", got {self.step_size!r}')
             object.__setattr__(self, "step_size", solvers.BACKTRACKING)
 
-    def solve(self, H, G, C, **within):
+    def solve(self, H, G, C, **within: Any):
         return solvers.projected_gradient(H, G, C, self.step_size, **within)
 
     def half_steps(self, X):
@@ -178,6 +193,9 @@ class ANLS(Frobenius):
     level). Pivoting is the default since it was the faster on every shape measured (7 to 43 times, see
     docs/speed.md). What either leaves unsolved, as where components are nearly the same, an active set finishes. The
     objective never rises, and every limit point is stationary. J. Kim and Park 2008; J. Kim and Park 2011.
+
+    >>> jnmf.fit(X, 2, jnmf.ANLS()).status.name
+    'CONVERGED'
     """
 
     solver: str = static("pivoting")
@@ -195,5 +213,5 @@ class ANLS(Frobenius):
     def solve(self, H, G, C):
         return nonnegative_least_squares.exact(H, G, C, self.solver)
 
-    def weighted_half_step(self, X, W, H, l1, l2):
+    def weighted_half_step(self, X: Matrix, W: Array, H: Array, l1: Array | float, l2: Array | float) -> Array:
         return weighted.exact(X, W, H, l1, l2, self.solve)

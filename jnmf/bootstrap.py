@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial, singledispatch
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import numpy as np
 from jnmf import checks, door, loops
 from jnmf import init as inits
 from jnmf import matrix as kinds
+from jnmf.algorithm import Algorithm, Combinator
 from jnmf.batches import Study, Watch, checked, members, stopping, with_all
 from jnmf.exposures import exposures
 from jnmf.factors import Factors
@@ -24,6 +25,7 @@ from jnmf.pytree import Pytree
 from jnmf.results import Status, saved
 from jnmf.similarity import pairing
 from jnmf.terms import together
+from jnmf.types import FactorsLike, Integer, Key, Mask, MatrixLike, Number, Path
 
 RAISED = 0.1  # of the mean of a component: replicates start from the fit raised by it, so that none is stuck at a zero
 LARGEST_COUNT = 2**30
@@ -71,22 +73,22 @@ RESAMPLES = ("samples", "poisson")
 
 
 def bootstrap(
-    X,
-    rank: int | None = None,
-    algorithm=None,
+    X: MatrixLike,
+    rank: Integer | None = None,
+    algorithm: Algorithm | Combinator | None = None,
     *,
     num_replicates: int = 100,
-    resample: str = "samples",
-    axis: int = 0,
-    init: Any = None,
-    key: Any = 0,
-    tol: Any = None,
-    max_iters: int | None = None,
-    mask=None,
+    resample: Literal["samples", "poisson"] = "samples",
+    axis: Literal[0, 1] = 0,
+    init: FactorsLike | None = None,
+    key: Key = 0,
+    tol: Number | None = None,
+    max_iters: Integer | None = None,
+    mask: Mask = None,
     batch_size: int | None = None,
     progress: bool = False,
     callback: Callable[[Bootstrap], Any] | None = None,
-    checkpoint=None,
+    checkpoint: Path | None = None,
 ) -> Bootstrap:
     """Fit X ≈ W H again to `num_replicates` resamples of the data, and put their components beside those of the fit.
 
@@ -113,6 +115,10 @@ def bootstrap(
     Raises as `sweep` does; for an X that is read in blocks; where "poisson" gets what is no counts; and where
     "samples" meets a penalty on the exposures for which a sample of weight w is not one in another scale: l1 is for
     p = 1 (KL), l2 for p = 2 (Frobenius).
+
+    >>> found = jnmf.bootstrap(X, 2, num_replicates=3, max_iters=50)
+    >>> found.replicates.H.shape, found.interval(0.9).low.H.shape
+    ((3, 2, 4), (2, 4))
     """
     checks.choice(resample, "resample", RESAMPLES)
     checks.axis(axis)

@@ -9,6 +9,7 @@ import numpy as np
 from jnmf.ordering import strongest
 from jnmf.results import saved
 from jnmf.similarity import stack
+from jnmf.types import HasMembers
 
 INSTALL = "run pip install 'jnmf[experiments]'"
 
@@ -26,7 +27,7 @@ class Consensus(NamedTuple):
     labels: np.ndarray
 
 
-def consensus(sweep, *, scaled: bool = True) -> Consensus:
+def consensus(sweep: HasMembers, *, scaled: bool = True) -> Consensus:
     r"""Consensus matrices of a sweep and what they say of each rank (Brunet, Tamayo, Golub and Mesirov 2004).
 
     sweep: `ranks` (R,), `loss` (R, S), `status` (R, S) and `members`, one Factors a rank, W (S, m, r) and H (S, r, n),
@@ -60,6 +61,10 @@ def consensus(sweep, *, scaled: bool = True) -> Consensus:
 
     Raises ValueError for a sweep without ranks or restarts and where all restarts of a rank diverged, and ImportError
     where SciPy or scikit-learn are missing.
+
+    >>> found = jnmf.consensus(jnmf.sweep(X, [1, 2], num_restarts=3, max_iters=50))
+    >>> found.labels[1].tolist()
+    [0, 0, 1, 1]
     """
     ranks, finite, factors = stack(sweep)
     assigned = np.asarray((_strongest if scaled else _largest)(factors.H))

@@ -1,14 +1,16 @@
 """Components that many restarts agree on: outliers left out, the others clustered, the median of each cluster."""
 
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from jnmf import checks, door
+from jnmf.algorithm import Algorithm, Combinator
 from jnmf.algorithms import HALS
 from jnmf.exposures import exposures
 from jnmf.factors import Factors
 from jnmf.results import Status, saved
+from jnmf.types import HasMembers, Integer, Mask, MatrixLike, Number
 
 INSTALL = "run pip install 'jnmf[experiments]'"
 NUM_STARTS = 10  # of k-means
@@ -33,16 +35,16 @@ class ConsensusComponents(NamedTuple):
 
 
 def consensus_components(
-    X,
-    sweep: Any,
-    rank: int,
-    algorithm=None,
+    X: MatrixLike,
+    sweep: HasMembers,
+    rank: Integer,
+    algorithm: Algorithm | Combinator | None = None,
     *,
-    threshold: float = 0.5,
-    neighbours: float = 0.3,
-    axis: int = 0,
+    threshold: Number = 0.5,
+    neighbours: Number = 0.3,
+    axis: Literal[0, 1] = 0,
     key: int = 0,
-    mask=None,
+    mask: Mask = None,
 ) -> ConsensusComponents:
     r"""The consensus components ("programs") of the restarts of a rank (Kotliar et al. 2019, consensus NMF).
 
@@ -67,6 +69,10 @@ def consensus_components(
     Kotliar, Veres, Nagy, Tabrizi, Hodis, Melton and Sabeti 2019, "Identifying gene expression programs of cell-type
     identity and cellular activity with single-cell RNA-Seq", eLife 8, methods. Raises ValueError for a rank that was
     not swept, fewer than r components left, and as `transform` does; ImportError where scikit-learn is missing.
+
+    >>> sweep = jnmf.sweep(X, [1, 2], num_restarts=3, max_iters=50)
+    >>> jnmf.consensus_components(X, sweep, 2).factors.H.round(1).tolist()
+    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
     """
     checks.axis(axis)
     for name, value in (("threshold", threshold), ("neighbours", neighbours)):

@@ -2,17 +2,19 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 
 from jnmf import checks, sparse_holdout  # noqa: F401 (it registers what a sparse X holds out)
 from jnmf import init as inits
+from jnmf.algorithm import Algorithm, Combinator
 from jnmf.batches import Study, Watch, checked, mean_loss, members, rmse, stopping, with_all
 from jnmf.holdout import drawn, fraction, split
 from jnmf.matrix import in_memory
 from jnmf.results import SCORES, Status, means, saved
+from jnmf.types import Integer, Key, Mask, MatrixLike, Number, Path, Ranks
 
 
 @saved
@@ -35,21 +37,21 @@ class CrossValidation(NamedTuple):
 
 
 def cross_validate(
-    X,
-    ranks,
+    X: MatrixLike,
+    ranks: Ranks,
     *,
     num_restarts: int,
-    holdout: float = 0.1,
-    score: str | None = None,
-    algorithm=None,
-    key: Any = 0,
-    tol: Any = 1e-4,
-    max_iters: int = 500,
-    mask=None,
+    holdout: Number = 0.1,
+    score: Literal["rmse", "loss"] | None = None,
+    algorithm: Algorithm | Combinator | None = None,
+    key: Key = 0,
+    tol: Number = 1e-4,
+    max_iters: Integer = 500,
+    mask: Mask = None,
     batch_size: int | None = None,
     progress: bool = False,
     callback: Callable[[CrossValidation], Any] | None = None,
-    checkpoint=None,
+    checkpoint: Path | None = None,
 ) -> CrossValidation:
     """Fit every rank `num_restarts` times, each without a random fraction `holdout` of the entries, and predict them.
 
@@ -76,6 +78,10 @@ def cross_validate(
 
     A restart that diverged does not count. Raises as `sweep` does, for a hold-out that is not in (0, 1), is empty or
     too large, and where no rank has a finite mean test score.
+
+    >>> found = jnmf.cross_validate(X, [1, 2], num_restarts=3, max_iters=50)
+    >>> found.test.shape, found.score
+    ((2, 3), 'rmse')
     """
     entered, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
     if not in_memory(entered.X):

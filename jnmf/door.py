@@ -21,6 +21,7 @@ from jnmf.matrix.masked import Masked, Weighted, of_weights, weighted_by
 from jnmf.matrix.sparse import Sparse, from_csr
 from jnmf.matrix.stored import Stored, of_entries
 from jnmf.numerics import compute_dtype, in_dtype
+from jnmf.types import MatrixLike
 
 STORED = "stored"  # the mask of a sparse X of which only the stored entries count
 
@@ -205,7 +206,7 @@ def _enter_kind(X, mask, name: str) -> Entered:
     return Entered(B, dtype, least, most, names)
 
 
-def sparse(X) -> Sparse:
+def sparse(X: MatrixLike) -> Sparse:
     """A sparse X as it is computed with, for many calls or inside of `jit`: sorted, by rows and by columns.
 
     X: a `scipy.sparse` matrix or array of any format, an AnnData with one, a BCOO or BCSR of JAX, a DataFrame of sparse

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jnmf import solvers
-from jnmf.algorithm import OWN, Combinator, gram_info, half_steps_of, residual_info, wrapped
+from jnmf.algorithm import OWN, Combinator, Info, gram_info, half_steps_of, residual_info, wrapped
 from jnmf.factors import Factors
 from jnmf.matrix import is_completed, product, products, square
 from jnmf.objective import rise
 from jnmf.pytree import positional
 from jnmf.solvers import ridge
 from jnmf.terms import together
+from jnmf.types import Matrix
 
 
 class ExtrapolatedState(NamedTuple):
@@ -29,11 +30,11 @@ class ExtrapolatedState(NamedTuple):
     start_Wt: Array  # Wᵀ after it was extrapolated
     weight: Array
     cap: Array
-    WtW: Array | None = None
-    HXt: Array | None = None
-    WtX: Array | None = None
-    start_WtX: Array | None = None
-    half_square: Array | None = None
+    WtW: Any = None
+    HXt: Any = None
+    WtX: Any = None
+    start_WtX: Any = None
+    half_square: Any = None
 
     @property
     def factors(self) -> Factors:
@@ -56,6 +57,9 @@ class Extrapolated(Combinator):
 
     Raises ValueError for a method that does not declare that it descends (ALS, PGD with a given step size), and for one
     that needs a nonnegative Gram matrix (MU): that of W̄ can have negative entries.
+
+    >>> jnmf.fit(X, 2, jnmf.Extrapolated(jnmf.Accelerated(jnmf.HALS()))).status.name  # the default
+    'CONVERGED'
     """
 
     algorithm: Any = positional(kw_only=False)
@@ -84,7 +88,7 @@ class Extrapolated(Combinator):
                 f"not declare; use HALS(), PGD() or ANLS(); {OWN}"
             )
 
-    def init(self, X, factors):
+    def init(self, X: Matrix, factors: Factors) -> ExtrapolatedState:
         W, H = factors
         one = jnp.ones((), W.dtype)
         start = ExtrapolatedState(W.T, H, H, W.T, self.weight * one, one)
@@ -95,7 +99,7 @@ class Extrapolated(Combinator):
             WtW=W.T @ W, HXt=product(X.T, H.T, W.T), WtX=WtX, start_WtX=WtX, half_square=0.5 * square(X)
         )
 
-    def step(self, X, s):
+    def step(self, X: Matrix, s: ExtrapolatedState) -> tuple[ExtrapolatedState, Info]:
         if is_completed(X):
             return self._completed_step(X, s)
         half_step_H, half_step_W = self.algorithm.half_steps(X)

@@ -1,13 +1,15 @@
 """The factors of X ≈ W H: the value every function passes on, and the gauge that leaves W H alone."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jnmf.numerics import compute_dtype, divide
+from jnmf.types import FactorsLike, Norm
 
-NORMS = {
+NORMS: dict[Norm, Callable[[Array], Array]] = {
     "max": lambda W: jnp.max(jnp.abs(W), axis=0),
     "l1": lambda W: jnp.sum(jnp.abs(W), axis=0),
     "l2": lambda W: jnp.linalg.norm(W, axis=0),
@@ -35,13 +37,17 @@ def as_factors(value: Any) -> Factors:
     return Factors(*value)
 
 
-def normalize(factors, norm: str = "max") -> Factors:
+def normalize(factors: FactorsLike, norm: Norm = "max") -> Factors:
     """Scale each column of W to norm 1 and its row of H by the inverse, so that W H stays what it was.
 
     factors: Factors(W, H) or a `Fit`. With d_k = ‖W_:k‖ (maximum, sum or Euclidean length): W diag(d)⁻¹ and diag(d) H.
     A zero column keeps its scale. Shapes and dtypes are kept; half precision is computed in float32, and the columns in
     units of their largest entry, so that no sum or square leaves the range of the dtype. Where diag(d) H does, it is
     inf. Raises ValueError for an unknown `norm`.
+
+    >>> W, H = jnmf.normalize(([[1.0, 0.0], [2.0, 4.0]], [[1.0, 1.0], [1.0, 2.0]]))
+    >>> W.tolist(), H.tolist()
+    ([[0.5, 0.0], [1.0, 1.0]], [[2.0, 2.0], [4.0, 8.0]])
     """
     if norm not in NORMS:
         raise ValueError(f"norm: expected one of {', '.join(map(repr, NORMS))}, got {norm!r}")
@@ -59,7 +65,7 @@ def _wide(A):
     return A.astype(compute_dtype(dtype)), dtype
 
 
-def column_scale(W, norm: str = "max"):
+def column_scale(W, norm: Norm = "max"):
     """The norm of each column of W (m, r) -> (r,), and 1 for a zero column, which keeps its scale."""
     d = NORMS[norm](W)
     return jnp.where(d > 0, d, 1)
@@ -74,10 +80,14 @@ def unit_columns(A):
     return A * lax.rsqrt(jnp.where(square > 0, square, 1))
 
 
-def relative_change(old: Factors, new: Factors):
+def relative_change(old: Factors, new: Factors) -> Array:
     """δ = ‖W⁺ − W‖/‖W‖ + ‖H⁺ − H‖/‖H‖ of the factors scaled so that the columns of W have maximum 1, with 0/0 = 0.
 
     A scalar, 0 for equal factors. Without the scaling δ would also count moves along the gauge, which change nothing.
+
+    >>> old = jnmf.init.random(0, X, 2)
+    >>> float(jnmf.relative_change(old, old))
+    0.0
     """
     d, new_d, norm = column_scale(old.W), column_scale(new.W), jnp.linalg.norm
     scaled = Factors(old.W / d[None, :], old.H * d[:, None])
@@ -95,7 +105,7 @@ class Probabilities(NamedTuple):
     H: Array
 
 
-def probabilities(factors) -> Probabilities:
+def probabilities(factors: FactorsLike) -> Probabilities:
     """The form of probabilistic latent semantic analysis: W diag(sigma) H is the W H that was passed.
 
     Factors W (m, r), H (r, n), or a `Fit` -> W (m, r), sigma (r,), H (r, n), in their dtype; the sums of half precision
@@ -104,6 +114,10 @@ def probabilities(factors) -> Probabilities:
     Σ sigma = Σ WH. If that is 1, they are P(i | k), P(k) and P(j | k) in the mixture
     P(i, j) = Σ_k P(k) P(i | k) P(j | k). A zero column of W or row of H stays zero, with sigma_k = 0.
     Hofmann 1999; Gaussier and Goutte 2005.
+
+    >>> W, sigma, H = jnmf.probabilities(([[1.0, 0.0], [1.0, 2.0]], [[1.0, 1.0], [1.0, 3.0]]))
+    >>> W.tolist(), sigma.tolist(), H.tolist()
+    ([[0.5, 0.0], [0.5, 1.0]], [4.0, 8.0], [[0.5, 0.5], [0.25, 0.75]])
     """
     (W, W_dtype), (H, H_dtype) = (_wide(A) for A in as_factors(factors))
     columns, rows = jnp.sum(W, axis=0), jnp.sum(H, axis=1)

@@ -6,14 +6,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from jnmf import checks, door, separable
 from jnmf.factors import Factors
 from jnmf.matrix import as_read, filled, mean_size, svd
 from jnmf.numerics import divide, project_nonnegative
+from jnmf.types import Fill, Integer, Key, MatrixLike
 
 
-def as_key(key):
+def as_key(key: Key) -> Array:
     """A `jax.random.key` from an int seed of 64 bits, a key, or raw key data."""
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         if key.shape != ():
@@ -29,11 +31,15 @@ def as_key(key):
         return jax.random.key(seed)
 
 
-def random(key, X, rank: int) -> Factors:
+def random(key: Key, X: MatrixLike, rank: Integer) -> Factors:
     """W (m, r) uniform on [0, s), H (r, n) on [0, t), t = s or 2 s, in the dtype of X: W H has the mean of |X|.
 
     With s t = 4 mean |X| / r (`balanced` in two) E (WH)_ij = r s t/4 is that mean. Each component has a key of its own:
     the start of rank r is, up to s and t, the first r components of that of any larger rank with the same key.
+
+    >>> W, H = jnmf.init.random(0, X, 2)
+    >>> W.shape, H.shape
+    ((6, 2), (2, 4))
     """
     entered = door.enter(X)
     found = _random(as_key(key), filled(entered.X), checks.rank(rank, entered.X.shape))
@@ -48,7 +54,7 @@ def _random(key, X, rank: int) -> Factors:
     return Factors(2 * of_W * W, 2 * of_H * H)
 
 
-def balanced(x, numpy: Any = jnp, parts: int = 1):
+def balanced(x: Any, numpy: Any = jnp, parts: int = 1) -> tuple[Any, Any]:
     """Two numbers with the product y = x / parts, x ≥ 0: √y and √y, or where the exponent of y is odd √(y/2) and √(2y).
 
     So 2ᵏ x gives the same two times powers of two, for every k: another unit of X changes no bit of a start. y itself
@@ -62,7 +68,7 @@ def balanced(x, numpy: Any = jnp, parts: int = 1):
 
 
 @partial(jax.jit, static_argnames=("shape", "rank", "dtype"))
-def uniform(key, shape: tuple[int, int], rank: int, dtype) -> Factors:
+def uniform(key: Array, shape: tuple[int, int], rank: int, dtype: Any) -> Factors:
     """W (m, r) and H (r, n) uniform on [0, 1), component k from the key folded with k."""
     m, n = shape
     keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(rank))
@@ -70,10 +76,10 @@ def uniform(key, shape: tuple[int, int], rank: int, dtype) -> Factors:
     return Factors(both[:, n:].T, both[:, :n])
 
 
-FILLS = ("zero", "mean", "random")
+FILLS: tuple[Fill, ...] = ("zero", "mean", "random")
 
 
-def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
+def nndsvd(X: MatrixLike, rank: Integer, fill: Fill = "zero", *, key: Key = 0) -> Factors:
     """Nonnegative double singular value decomposition (Boutsidis and Gallopoulos 2008): a start without chance.
 
     The k-th singular triplet σ u vᵀ has positive parts u₊ v₊ᵀ and u₋ v₋ᵀ; the larger of the two, with its factors
@@ -83,6 +89,10 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
 
     X (m, n) -> W (m, r), H (r, n) in the dtype of X. Raises ValueError for rank > min(m, n), where there are no more
     singular vectors, and for an unknown fill.
+
+    >>> W, H = jnmf.init.nndsvd(X, 2)
+    >>> np.allclose(W @ H, X, atol=1e-5)
+    True
     """
     entered, rank = door.enter(X), checks.rank(rank)
     checks.choice(fill, "fill", FILLS)
@@ -90,7 +100,7 @@ def nndsvd(X, rank: int, fill: str = "zero", *, key=0) -> Factors:
     return Factors(*(A.astype(entered.dtype) for A in as_read(entered.X, found)))
 
 
-def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:
+def _nndsvd(X, rank: int, fill: str, key: Key = 0) -> Factors:
     if rank > min(X.shape):
         raise ValueError(
             f"nndsvd: expected rank ≤ min(m, n) = {min(X.shape)} for X {X.shape}, got {rank}; "
@@ -119,7 +129,7 @@ def _nndsvd(X, rank: int, fill: str, key=0) -> Factors:
     return Factors(W, H)
 
 
-def spa_columns(X, rank: int, *, normalize: bool = True):
+def spa_columns(X: MatrixLike, rank: Integer, *, normalize: bool = True) -> Array:
     """The numbers (r,) of the columns that the successive projection algorithm takes, in its order, all different.
 
     It takes the column of largest norm, u, and goes on with what is orthogonal to it, R ← (I − u uᵀ / ‖u‖²) R: a norm,
@@ -135,16 +145,23 @@ def spa_columns(X, rank: int, *, normalize: bool = True):
     algorithm 1, with f = ‖·‖².
 
     Raises ValueError for rank > n, TypeError for an X that is read in blocks.
+
+    >>> sorted((jnmf.init.spa_columns(X, 2) // 2).tolist())  # one column of each block
+    [0, 1]
     """
     entered = door.enter(X)
     return separable.columns(separable.able(filled(entered.X), checks.rank(rank)), rank, bool(normalize))[0]
 
 
-def spa(key, X, rank: int, *, normalize: bool = True) -> Factors:
+def spa(key: Any, X: MatrixLike, rank: Integer, *, normalize: bool = True) -> Factors:
     """An init (key, X, rank) -> Factors, without chance: W the columns that `spa_columns` takes, H their exact weights.
 
     H minimises ½‖X − W H‖² over H ≥ 0; a power of two makes W and H about equally large. A negative entry of those
     columns becomes 0. X (m, n) -> W (m, r), H (r, n), in the dtype of X. Raises as `spa_columns` does.
+
+    >>> W, H = jnmf.init.spa(0, X, 2)
+    >>> np.allclose(W @ H, X, atol=1e-5)
+    True
     """
     del key
     entered = door.enter(X)
@@ -165,7 +182,7 @@ NAMED = {
 """
 
 
-def is_traceable(init) -> bool:
+def is_traceable(init: Any) -> bool:
     """Whether many starts may be made as one program, a function then being called once for all of them.
 
     Those of the library may, and what `jax.jit` made, which is pure by contract. Another function may draw from NumPy,

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jax import lax
 from jnmf import checks, display, door, multiplicative, pausing, resuming, stopping, units
 from jnmf import init as inits
 from jnmf.accelerated import Accelerated
+from jnmf.algorithm import Algorithm, Combinator, Info
 from jnmf.algorithms import HALS
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
@@ -25,18 +26,26 @@ from jnmf.results import Fit, Status, Trace
 from jnmf.resuming import Running
 from jnmf.stopping import Progress, Rule
 from jnmf.terms import together
+from jnmf.types import FactorsLike, Init, Integer, Key, Mask, Matrix, MatrixLike, Number
 
 TOL, MAX_ITERS = 1e-4, 500
 DEFAULT = Extrapolated(Accelerated(HALS()))
 
 
-def trace(old: Factors, new: Factors, info) -> Trace:
+def trace(old: Factors, new: Factors, info: Info) -> Trace:
     """What `run` records of an iteration, if nothing else is asked for; no derivative passes through δ and kkt."""
     return Trace(info.loss, relative_change(*lax.stop_gradient((old, new))), lax.stop_gradient(info.kkt))
 
 
 def run(
-    X, factors: Factors, algorithm, *, num_iters: int, record: Callable | None = trace, every: int = 1, mask=None
+    X: MatrixLike,
+    factors: FactorsLike,
+    algorithm: Algorithm | Combinator,
+    *,
+    num_iters: Integer,
+    record: Callable[[Factors, Factors, Info], Any] | None = trace,
+    every: Integer = 1,
+    mask: Mask = None,
 ) -> tuple[Factors, Any]:
     """`num_iters` iterations of `algorithm` from `factors`: a `lax.scan`, for jit, vmap and grad.
 
@@ -52,6 +61,10 @@ def run(
 
     Reverse derivatives (`jax.grad`) pass through every algorithm but `Accelerated` and what is made of it, the default
     of `fit` too: its repeats are a loop of unknown length. Forward ones (`jax.jvp`, `jax.jacfwd`) pass through all.
+
+    >>> factors, trace = jnmf.run(X, jnmf.init.random(0, X, 2), jnmf.HALS(), num_iters=20)
+    >>> factors.H.shape, trace.loss.shape
+    ((2, 4), (20,))
     """
     entered = door.enter(X, mask)
     checks.algorithm(algorithm)
@@ -93,25 +106,25 @@ def _run(X, factors, algorithm, unit, *, num_iters, record, every):
     return state.factors, records
 
 
-def last_factors(X, factors: Factors, algorithm, num_iters) -> Factors:
+def last_factors(X: Matrix, factors: Factors, algorithm: Any, num_iters: Any) -> Factors:
     """The factors after `num_iters` steps (a traced number too): `run` without its costly trace."""
     step = lambda _, state: algorithm.step(X, state)[0]
     return lax.fori_loop(0, num_iters, step, algorithm.init(X, factors)).factors
 
 
 def fit(
-    X,
-    rank: int | None = None,
-    algorithm=None,
+    X: MatrixLike,
+    rank: Integer | None = None,
+    algorithm: Algorithm | Combinator | None = None,
     *,
-    init: str | Factors | Callable[..., Factors] = "random",
-    key: Any = 0,
-    tol: Any = None,
-    stop: str | None = None,
-    max_iters: int | None = None,
-    check_every: int | None = None,
+    init: Init = "random",
+    key: Key = 0,
+    tol: Number | None = None,
+    stop: Literal["delta", "loss", "kkt"] | None = None,
+    max_iters: Integer | None = None,
+    check_every: Integer | None = None,
     kkt: bool | None = None,
-    mask=None,
+    mask: Mask = None,
     progress: bool = False,
     callback: Callable[[Fit], Any] | None = None,
     time_limit: float | None = None,
@@ -178,6 +191,12 @@ def fit(
     the dtype of X. The status is that of the fit in its unit: CONVERGED beside a loss of inf or 0 is meant.
 
     Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
+
+    >>> fit = jnmf.fit(X, 2)
+    >>> fit.W.shape, fit.H.shape, fit.status.name
+    ((6, 2), (2, 4), 'CONVERGED')
+    >>> np.allclose(fit.W @ fit.H, X, atol=0.01)
+    True
     """
     begun = time.monotonic()
     entered = door.enter(X, mask)
@@ -195,10 +214,10 @@ def fit(
         checks.algorithm(algorithm)
         door.domain(entered, algorithm)
         rule = Rule(**options)
-        unit, X, start = initial_factors(entered, rank, init, key, algorithm)
-        (start,) = in_dtype(X.dtype, start)
+        unit, in_its_unit, start = initial_factors(entered, rank, init, key, algorithm)
+        (start,) = in_dtype(in_its_unit.dtype, start)
         tol, max_iters = TOL if tol is None else tol, MAX_ITERS if max_iters is None else max_iters
-        running = resuming.running(X, unit, algorithm, tol, max_iters, rule)
+        running = resuming.running(in_its_unit, unit, algorithm, tol, max_iters, rule)
         p: Any = feasible(start, running.in_unit)
     else:
         if init != "random" or not isinstance(key, int) or key != 0:
@@ -220,7 +239,7 @@ def fit(
     so_far = lambda p: _found(running, p, entered.dtype, keep, np)._replace(names=entered.names)
     deadline = math.inf if time_limit is None else begun + time_limit
     done = 0 if resume is None else int(p.num_iters)
-    pieces = Pieces(deadline, _seconds_at_most(X.shape, p.factors.H.shape[0]), done)
+    pieces = Pieces(deadline, _seconds_at_most(running.X.shape, p.factors.H.shape[0]), done)
     with pausing.noted_interrupts() as pressed:  # also while the end is computed
         found = so_far(_watched(running, p, progress, callback, pieces, so_far, pressed))
     try:

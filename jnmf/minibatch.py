@@ -21,6 +21,7 @@ from jax import Array
 
 from jnmf import checks, door, loops, matrix, multiplicative, nonnegative_least_squares
 from jnmf.accelerated import Accelerated
+from jnmf.algorithm import Algorithm, Combinator
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.losses import BetaDivergence
@@ -29,6 +30,7 @@ from jnmf.results import saved
 from jnmf.solvers import ridge
 from jnmf.terms import together
 from jnmf.transform import updated
+from jnmf.types import Init, Integer, Key, MatrixLike, Number
 
 DEFAULT = Accelerated(HALS())
 FORGET = 5.0
@@ -48,7 +50,15 @@ class Batches(NamedTuple):
     num_rows: Array
 
 
-def begin(rows, rank: int, algorithm=None, *, init: Any = "random", key: Any = 0, num_iters: int = 20) -> Batches:
+def begin(
+    rows: MatrixLike,
+    rank: Integer,
+    algorithm: Algorithm | Combinator | None = None,
+    *,
+    init: Init = "random",
+    key: Key = 0,
+    num_iters: Integer = 20,
+) -> Batches:
     """A state before the first batch: H from `num_iters` iterations on some rows (b, n), those of the first batch, say.
 
     algorithm: a Frobenius method with a half-step, by default Accelerated(HALS()), or MU with any β; it gives the loss,
@@ -56,6 +66,10 @@ def begin(rows, rank: int, algorithm=None, *, init: Any = "random", key: Any = 0
 
     Raises TypeError or ValueError for another algorithm (Extrapolated and Momentum look back on X), for an l2_H with
     β ≠ 2, for rows that are all zero, and as `fit` does.
+
+    >>> state = jnmf.minibatch.begin(X[::2], 2)
+    >>> state.H.shape, float(state.num_rows)
+    ((2, 4), 0.0)
     """
     algorithm = _checked(algorithm)
     entered = _entered(rows, algorithm)
@@ -67,12 +81,19 @@ def begin(rows, rank: int, algorithm=None, *, init: Any = "random", key: Any = 0
     return Batches(H, (jnp.zeros(other, H.dtype), jnp.zeros(H.shape, H.dtype)), jnp.zeros((), H.dtype))
 
 
-def step(state: Batches, rows, algorithm=None, *, forget: Any = FORGET) -> Batches:
+def step(
+    state: Batches, rows: MatrixLike, algorithm: Algorithm | Combinator | None = None, *, forget: Number = FORGET
+) -> Batches:
     """The state after one more batch, rows (b, n): W for its rows, to the end; its part of the sums; a half-step for H.
 
     W = argmin D(rows, W H) + penalties. The sums before weigh (1 − b/N)^forget, N the rows so far with these; 0 forgets
     nothing. With all rows in a single batch it is a half-step on the whole (`proofs.mini_batches`). Batches of one size
     share a program. rows: dense, a SciPy sparse block, or another kind of matrix, nonnegative for MU.
+
+    >>> state = jnmf.minibatch.begin(X[::2], 2)
+    >>> state = jnmf.minibatch.step(state, X[::2])
+    >>> float(jnmf.minibatch.step(state, X[1::2]).num_rows)
+    6.0
     """
     algorithm = _checked(algorithm)
     checks.number(forget, "forget")
@@ -112,7 +133,9 @@ def _divergence(X, H, before, algorithm):
     return majorised(H, before, unit * negative, unit * positive, loss.beta, algorithm.l1_H)
 
 
-def majorised(H, before, negative, positive, beta: float, l1=0.0):
+def majorised(
+    H: Array, before: tuple[Any, Any], negative: Array, positive: Array, beta: float, l1: Array | float = 0.0
+) -> tuple[Array, tuple[Array, Array]]:
     """The next H and the sums A, B, from those before and the two parts, Wᵀ(X ⊙ Z^{β−2}) and WᵀZ^{β−1}, of a batch.
 
     The majoriser of D(X_s, W_s H) that touches it at H_s has in each entry of H the derivative
@@ -127,19 +150,24 @@ def majorised(H, before, negative, positive, beta: float, l1=0.0):
 
 
 def fit(
-    stream: Iterable,
-    rank: int,
-    algorithm=None,
+    stream: Iterable[MatrixLike],
+    rank: Integer,
+    algorithm: Algorithm | Combinator | None = None,
     *,
-    forget: Any = FORGET,
-    init: Any = "random",
-    key: Any = 0,
-    num_iters: int = 20,
+    forget: Number = FORGET,
+    init: Init = "random",
+    key: Key = 0,
+    num_iters: Integer = 20,
 ) -> Batches:
     """One pass over a stream of rows: `begin` with the first batch, then a `step` with each, the first one too.
 
     stream: any iterable of batches (b, n) with the same columns, as a generator. To go on with another, or with the
     same again, call `step` with the state. Arguments, loss and errors are those of `begin` and `step`.
+
+    >>> state = jnmf.minibatch.fit([X[::2], X[1::2]], 2)
+    >>> W = jnmf.transform(X, state.H)
+    >>> np.allclose(W @ state.H, X, atol=0.01)
+    True
     """
     state = None
     for rows in stream:

@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from jnmf.algorithm import Combinator, advice, wrapped
+from jnmf.algorithm import Combinator, Info, advice, wrapped
 from jnmf.algorithms import MU
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors
 from jnmf.numerics import divide, unit_of
 from jnmf.pytree import positional
+from jnmf.types import Matrix
 
 
 class MomentumState(NamedTuple):
@@ -43,6 +44,9 @@ class Momentum(Combinator):
     without the ‖H‖ beside it. An iteration costs what one of MU does, for β = 2 two products with X.
 
     Raises ValueError for another algorithm, for another β, where the majoriser does not allow it, and for q ≤ 1.
+
+    >>> jnmf.fit(X, 2, jnmf.Momentum(jnmf.MU(beta=1.0)), max_iters=50).H.shape
+    (2, 4)
     """
 
     algorithm: Any = positional(kw_only=False)
@@ -63,11 +67,11 @@ class Momentum(Combinator):
         if isinstance(self.power, int | float) and not self.power > 1:
             raise ValueError(f"Momentum(power=…): expected a number above 1, got {self.power!r}; the default is 1.5")
 
-    def init(self, X, factors):
+    def init(self, X: Matrix, factors: Factors) -> MomentumState:
         one = jnp.ones((), factors.W.dtype)
         return MomentumState(self.algorithm.init(X, factors), factors, one, 0 * one)
 
-    def step(self, X, s):
+    def step(self, X: Matrix, s: MomentumState) -> tuple[MomentumState, Info]:
         t, k = 0.5 * (1 + jnp.sqrt(1 + 4 * s.t**2)), s.num_iters + 1
         w, most, now = (s.t - 1) / t, self.bound * k ** (-self.power / 2), s.factors
         ahead = Factors(*(ahead_of(A, B, bounded(w, A, B, most)) for A, B in zip(now, s.previous, strict=True)))

@@ -1,13 +1,15 @@
 """Factors with the names of what they speak of: as DataFrames, in an AnnData, and the top features of a component."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from jnmf import checks, labels
 from jnmf.factors import as_factors
 from jnmf.labels import Names
+from jnmf.results import Fit
+from jnmf.types import FactorsLike, Integer
 
 
 class Frames(NamedTuple):
@@ -17,7 +19,7 @@ class Frames(NamedTuple):
     H: Any
 
 
-def frames(fit, X=None) -> Frames:
+def frames(fit: FactorsLike, X: Any = None) -> Frames:
     """W, samples × components, and H, components × features, as DataFrames with the names of X.
 
     fit: a `Fit`, which has the names of the DataFrame or AnnData that was fitted, or Factors.
@@ -27,6 +29,10 @@ def frames(fit, X=None) -> Frames:
 
     Raises TypeError or ValueError for what is not one pair of matrices and for names of another shape, and ImportError
     where pandas is missing.
+
+    >>> W, H = jnmf.frames(jnmf.fit(X, 2))
+    >>> W.columns.tolist(), H.shape
+    (['component 1', 'component 2'], (2, 4))
     """
     try:
         import pandas as pd
@@ -39,7 +45,7 @@ def frames(fit, X=None) -> Frames:
     return Frames(pd.DataFrame(W, rows, components), pd.DataFrame(H, components, columns))  # pyright: ignore[reportArgumentType]
 
 
-def to_anndata(fit, adata, key: str = "nmf") -> None:
+def to_anndata(fit: FactorsLike, adata: Any, key: str = "nmf") -> None:
     """Put a fit of adata.X ≈ W H, cells × genes, into an AnnData, in place, where other tools look for it.
 
     `adata.obsm["X_" + key]` is W (m, r), `adata.varm[key]` is Hᵀ (n, r), NumPy arrays in their dtype (half precision in
@@ -58,12 +64,14 @@ def to_anndata(fit, adata, key: str = "nmf") -> None:
         raise ValueError(f"to_anndata: expected the AnnData that was fitted, or its names in their order, but {other}")
     adata.obsm[f"X_{key}"], adata.varm[key] = W, np.ascontiguousarray(H.T)
     known = {"num_components": len(H)}
-    if hasattr(fit, "status"):
+    if isinstance(fit, Fit):
         known |= {"loss": float(fit.loss), "num_iters": int(fit.num_iters), "status": fit.status.name}
     adata.uns[key] = known
 
 
-def top_features(fit, count: int = 10, *, names=None, axis: int = 0) -> list[list[tuple[Any, float]]]:
+def top_features(
+    fit: FactorsLike, count: Integer = 10, *, names: Any = None, axis: Literal[0, 1] = 0
+) -> list[list[tuple[Any, float]]]:
     """The features with the largest entries of each component: the words of a topic, the genes of a program.
 
     fit: a `Fit` or Factors of X ≈ W H, nonnegative.
@@ -77,6 +85,10 @@ def top_features(fit, count: int = 10, *, names=None, axis: int = 0) -> list[lis
     share_j = c_kj / Σ_j' c_kj', which does not depend on its scale.
 
     Raises TypeError or ValueError for other arguments, and for as many names as there are not features.
+
+    >>> W, H = np.ones((2, 2)), np.array([[3.0, 1.0, 0.0], [0.0, 1.0, 4.0]])
+    >>> jnmf.top_features((W, H), 1, names=["tea", "coffee", "milk"])
+    [[('tea', 0.75)], [('milk', 0.8)]]
     """
     checks.count(count, "count", 1)
     components = components_of(fit, axis)

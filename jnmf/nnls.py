@@ -2,14 +2,15 @@
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import Array, lax
 from jax.scipy.linalg import cho_solve
 
 from jnmf import active_set, checks, door, pivoting
 from jnmf.numerics import divide, in_dtype, project_nonnegative, unit_of
+from jnmf.types import MatrixLike
 
 
-def nnls(A, B):
+def nnls(A: MatrixLike, B: MatrixLike) -> Array:
     """argmin_{Z ≥ 0} ½‖A Z − B‖², for every column of B at once.
 
     A (m, r), B (m, k) -> Z (r, k), in the dtype of the two together. A may have any rank; where there are many
@@ -21,11 +22,14 @@ def nnls(A, B):
     function theorem on the active set.
 
     Raises TypeError or ValueError for arguments that are not finite matrices of matching heights.
+
+    >>> jnmf.nnls([[1.0, 0.0], [1.0, 1.0]], [[2.0], [1.0]]).round(3).tolist()
+    [[1.5], [0.0]]
     """
-    (A, of_A, *_), (B, of_B, *_) = door.matrix(A, "A"), door.matrix(B, "B")
-    if A.shape[0] != B.shape[0]:
-        raise ValueError(f"nnls(A, B): A and B need the same number of rows, got A {A.shape} and B {B.shape}")
-    Z = _nnls(*in_dtype(jnp.promote_types(A.dtype, B.dtype), A, B))
+    (left, of_A, *_), (right, of_B, *_) = door.matrix(A, "A"), door.matrix(B, "B")
+    if left.shape[0] != right.shape[0]:
+        raise ValueError(f"nnls(A, B): A and B need the same number of rows, got A {left.shape} and B {right.shape}")
+    Z = _nnls(*in_dtype(jnp.promote_types(left.dtype, right.dtype), left, right))
     checks.warn_of_unsolved(Z, "nnls", "column")
     return Z.astype(jnp.promote_types(of_A, of_B))
 

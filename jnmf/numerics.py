@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
 
 
 def divide(a, b):
@@ -24,8 +26,12 @@ def inner(A, B):
     return jnp.tensordot(A, B, 2)
 
 
-def project_nonnegative(A):
-    """[A]₊, the nearest nonnegative array to A in the Frobenius norm: every negative entry becomes 0."""
+def project_nonnegative(A: ArrayLike) -> Array:
+    """[A]₊, the nearest nonnegative array to A in the Frobenius norm: every negative entry becomes 0.
+
+    >>> jnmf.project_nonnegative(np.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
     return jnp.maximum(A, 0)
 
 

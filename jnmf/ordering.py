@@ -2,13 +2,15 @@
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from jnmf import door
 from jnmf.factors import Factors, unit_columns
 from jnmf.numerics import compute_dtype
+from jnmf.types import FactorsLike
 
 
-def clusters(factors):
+def clusters(factors: FactorsLike) -> tuple[Array, Array]:
     r"""The component with the largest loading, of each row and each column of X ≈ W H.
 
     Factors W (m, r), H (r, n), nonnegative, or a `Fit` -> row_labels (m,) and column_labels (n,), integers:
@@ -22,16 +24,24 @@ def clusters(factors):
     Brunet, Tamayo, Golub and Mesirov 2004, there without the scaling: the labels then also depend on the scale of the
     components, which the start decides. Raises TypeError or ValueError for factors that are not two finite,
     nonnegative matrices of one rank.
+
+    >>> rows, columns = jnmf.clusters(([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]], [[3.0, 1.0], [0.0, 1.0]]))
+    >>> rows.tolist(), columns.tolist()
+    ([0, 1, 2], [0, 1])
     """
     return _clusters(_checked(factors))
 
 
-def order(factors):
+def order(factors: FactorsLike) -> tuple[Array, Array]:
     """The permutations that sort the rows and the columns of X by cluster, and by decreasing loading within each.
 
     Factors W (m, r), H (r, n), nonnegative, or a `Fit` -> rows (m,) and columns (n,), integers: X[rows][:, columns] has
     the components as blocks. The loadings are the unit-norm ones of `clusters`; equal ones stay in their order. Rows
     and columns with no loading go last. jit and vmap apply. Raises as `clusters` does.
+
+    >>> rows, columns = jnmf.order(([[0.0, 1.0], [1.0, 0.0], [0.0, 2.0]], [[0.0, 1.0], [1.0, 0.0]]))
+    >>> rows.tolist(), columns.tolist()
+    ([1, 2, 0], [1, 0])
     """
     return _order(_checked(factors))
 

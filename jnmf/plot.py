@@ -8,16 +8,18 @@ in colour, and images go from dark to light, so that all of it can be read in gr
 matplotlib is imported at the first call.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jnmf import checks, door
 from jnmf.factors import as_factors
-from jnmf.results import SCORES, Status, Trace, means
+from jnmf.results import SCORES, Fit, Status, Trace, means
+from jnmf.types import FactorsLike, MatrixLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +36,9 @@ YLABELS = {"loss": "objective", "delta": "relative change δ of the factors", "k
 # Choosing the rank
 
 
-def scree(sweep, *, svd=None, baseline=None, ax: "Axes | None" = None, **keywords) -> "Axes":
+def scree(
+    sweep: Any, *, svd: ArrayLike | None = None, baseline: Any = None, ax: "Axes | None" = None, **keywords: Any
+) -> "Axes":
     """The RMSE of every restart against the rank, and a line through the fit of the least loss of each rank.
 
     sweep: has `ranks` (R,), in any order, and `rmse`, `loss`, `status` (R, S). Restarts that became non-finite are
@@ -43,18 +47,20 @@ def scree(sweep, *, svd=None, baseline=None, ax: "Axes | None" = None, **keyword
     baseline: another sweep, on shuffled data. The rank is too large where its curve falls as fast as that of the data.
 
     Raises TypeError or ValueError for arguments of other shapes.
+
+    >>> sweep = jnmf.sweep(X, [1, 2], num_restarts=3, max_iters=50)
+    >>> ax = jnmf.plot.scree(sweep, svd=jnmf.svd_rmse(X, sweep.ranks))
     """
     fits, shuffled = _errors(sweep), None if baseline is None else _errors(baseline)
-    if svd is not None:
-        svd = _by_rank(SimpleNamespace(ranks=sweep.ranks, svd=svd), svd="R")
+    bound = None if svd is None else _by_rank(SimpleNamespace(ranks=sweep.ranks, svd=svd), svd="R")
     ax, legend = _axes(ax)
     style = _line_style(keywords, color=BLUE, linestyle="-", linewidth=1.5, label="least loss of each rank")
     _draw_errors(ax, fits, style, {"marker": "o", "label": "each restart"})
     if shuffled is not None:
         style = {"color": ORANGE, "linestyle": "--", "linewidth": 1.5, "label": "shuffled data, least loss"}
         _draw_errors(ax, shuffled, style, {"marker": "s", "label": "shuffled data, each restart"})
-    if svd is not None:
-        ax.plot(*svd, color=GREY, linestyle=":", linewidth=1.5, label="truncated SVD")
+    if bound is not None:
+        ax.plot(*bound, color=GREY, linestyle=":", linewidth=1.5, label="truncated SVD")
     _label_ranks(ax, r"RMSE of $WH$, in the unit of $X$")
     legend()
     return ax
@@ -80,7 +86,7 @@ def _of_least_loss(values, loss):
     return np.where(np.isnan(loss).all(axis=1), np.nan, best)
 
 
-def similarity(similarities, *, names=("W", "H"), ax: Any = None, **keywords) -> Any:
+def similarity(similarities: Any, *, names: Sequence[str] = ("W", "H"), ax: Any = None, **keywords: Any) -> Any:
     """How alike the restarts of each rank are: every pair of two different ones and the mean, for W and for H.
 
     similarities: has `ranks` (R,), in any order, and `W_pairs`, `H_pairs` (R, S, S), symmetric, each at most 1; NaN is
@@ -89,6 +95,9 @@ def similarity(similarities, *, names=("W", "H"), ax: Any = None, **keywords) ->
     ax: one Axes for both, or two: the first for W, the second for H. What is drawn in is returned.
 
     Raises TypeError or ValueError for arguments of other shapes.
+
+    >>> sweep = jnmf.sweep(X, [1, 2], num_restarts=3, max_iters=50)
+    >>> ax = jnmf.plot.similarity(jnmf.sweep_similarity(sweep))
     """
     ranks, *scores = _by_rank(similarities, W_pairs="RSS", H_pairs="RSS")
     scores = [pairs[:, *np.triu_indices(pairs.shape[1], 1)] for pairs in scores]
@@ -112,7 +121,7 @@ def similarity(similarities, *, names=("W", "H"), ax: Any = None, **keywords) ->
     return ax
 
 
-def cross_validation(cv, *, ax: "Axes | None" = None, **keywords) -> "Axes":
+def cross_validation(cv: Any, *, ax: "Axes | None" = None, **keywords: Any) -> "Axes":
     """The score of the entries held out and of the others against the rank: every fold, means, one standard error.
 
     cv: has `ranks` (R,), in any order, `train`, `test` (R, S), `score`, "rmse" or "loss", which names the axis, `rank`,
@@ -120,6 +129,9 @@ def cross_validation(cv, *, ax: "Axes | None" = None, **keywords) -> "Axes":
         marked. NaN is left out; where a score is infinite, so is the mean, and neither is drawn.
 
     Raises TypeError or ValueError for arguments of other shapes.
+
+    >>> found = jnmf.cross_validate(X, [1, 2], num_restarts=3, max_iters=50)
+    >>> ax = jnmf.plot.cross_validation(found)
     """
     ranks, train, test = _by_rank(cv, train="RS", test="RS")
     score = str(_attribute(cv, "score"))
@@ -146,7 +158,7 @@ def cross_validation(cv, *, ax: "Axes | None" = None, **keywords) -> "Axes":
     return ax
 
 
-def consensus(consensus, *, ranks=None, **keywords) -> "Figure":
+def consensus(consensus: Any, *, ranks: ArrayLike | Sequence[int] | None = None, **keywords: Any) -> "Figure":
     """The consensus matrices in the order of their trees, and the measures of how stable the clusters are.
 
     consensus: has `ranks` (R,), in any order, `matrices` (R, n, n), the fraction of the runs in which two samples are
@@ -155,6 +167,9 @@ def consensus(consensus, *, ranks=None, **keywords) -> "Figure":
     ranks: those whose matrices are drawn (default: all). The curves show all.
 
     Raises TypeError or ValueError for arguments of other shapes, and for ranks that are not in `consensus`.
+
+    >>> found = jnmf.consensus(jnmf.sweep(X, [1, 2], num_restarts=3, max_iters=50))
+    >>> figure = jnmf.plot.consensus(found)
     """
     measures = ("cophenetic", "dispersion", "silhouette")
     every, matrices, order, *curves = _by_rank(consensus, matrices="Rnn", order="Rn", **dict.fromkeys(measures, "R"))
@@ -192,7 +207,13 @@ def consensus(consensus, *, ranks=None, **keywords) -> "Figure":
 # How it went
 
 
-def convergence(traces, *, field: str = "loss", ax: "Axes | None" = None, **keywords) -> "Axes":
+def convergence(
+    traces: Trace | Fit | Mapping[Any, Trace | Fit],
+    *,
+    field: Literal["loss", "delta", "kkt"] = "loss",
+    ax: "Axes | None" = None,
+    **keywords: Any,
+) -> "Axes":
     """A field of the trace against the iteration, a curve for each fit.
 
     traces: a Trace or a Fit, or a mapping from labels to them. NaN entries are skipped. Those of a batch (S, num_iters)
@@ -202,6 +223,8 @@ def convergence(traces, *, field: str = "loss", ax: "Axes | None" = None, **keyw
     An axis is logarithmic where its values span more than a decade.
 
     Raises TypeError or ValueError for an unknown field, one that was not recorded, and what is not a Trace or a Fit.
+
+    >>> ax = jnmf.plot.convergence({"default": jnmf.fit(X, 2), "HALS": jnmf.fit(X, 2, jnmf.HALS(inner=3, l1_H=0.01))})
     """
     checks.choice(field, "field", Trace._fields)
     named = dict(traces) if isinstance(traces, Mapping) else {None: traces}
@@ -255,7 +278,15 @@ def _scale(axis, values) -> bool:
 # The parts, and what they rebuild
 
 
-def components(W, shape, *, order: str = "C", num_columns: int | None = None, titles=None, **keywords) -> "Figure":
+def components(
+    W: MatrixLike,
+    shape: Sequence[int],
+    *,
+    order: str = "C",
+    num_columns: int | None = None,
+    titles: Sequence[str] | None = None,
+    **keywords: Any,
+) -> "Figure":
     """The columns of W as images, on one grey scale from 0 to the largest entry of W.
 
     W: (m, r). With columns of different scales the small ones are dark: see `normalize`.
@@ -265,6 +296,8 @@ def components(W, shape, *, order: str = "C", num_columns: int | None = None, ti
     titles: r texts, one above each image.
 
     Raises TypeError or ValueError for arguments of other shapes.
+
+    >>> figure = jnmf.plot.components(jnmf.fit(X, 2).W, shape=(3, 2))
     """
     W = _array(W, "W")
     images = _images(W, shape, order, "W")
@@ -285,13 +318,23 @@ def components(W, shape, *, order: str = "C", num_columns: int | None = None, ti
     return figure
 
 
-def tiles(W, shape, *, order: str = "C", num_columns: int | None = None, gap: int = 1) -> np.ndarray:
+def tiles(
+    W: MatrixLike,
+    shape: Sequence[int],
+    *,
+    order: str = "C",
+    num_columns: int | None = None,
+    gap: int = 1,
+) -> np.ndarray:
     """The columns of W as images on one sheet, for an `imshow` among other panels.
 
     W: (m, r). shape, order, num_columns: as in `components`.
     gap: pixels of NaN, which are not drawn, between two images; NaN, too, is what is left over of the last row.
 
     Raises TypeError or ValueError for arguments of other shapes.
+
+    >>> jnmf.plot.tiles(np.ones((6, 4)), shape=(3, 2), num_columns=2).shape
+    (7, 5)
     """
     images = _images(_array(W, "W"), shape, order, "W")
     num_columns, num_rows = _columns_and_rows(len(images), num_columns)
@@ -304,7 +347,14 @@ def tiles(W, shape, *, order: str = "C", num_columns: int | None = None, gap: in
     return sheet
 
 
-def heatmaps(X, factors, *, rows=None, columns=None, **keywords) -> "Figure":
+def heatmaps(
+    X: MatrixLike,
+    factors: FactorsLike,
+    *,
+    rows: ArrayLike | Sequence[int] | None = None,
+    columns: ArrayLike | Sequence[int] | None = None,
+    **keywords: Any,
+) -> "Figure":
     """X as it came, and with its rows and columns sorted by cluster, on one colour scale.
 
     X: (m, n).
@@ -312,14 +362,17 @@ def heatmaps(X, factors, *, rows=None, columns=None, **keywords) -> "Figure":
     rows, columns: permutations of the rows (m,) and of the columns (n,) (default: `order(factors)`).
 
     Raises TypeError or ValueError for arguments of other shapes and for what is no permutation.
+
+    >>> figure = jnmf.plot.heatmaps(X, jnmf.fit(X, 2))
     """
     from jnmf import ordering
 
-    X, factors = _array(X, "X"), _factors(factors, np.shape(X))
-    computed = ordering.order(factors)
+    X = _array(X, "X")
+    W, H = _factors(factors, X.shape)
+    computed = ordering.order((W, H))
     rows = _permutation(computed[0] if rows is None else rows, X.shape[0], "rows")
     columns = _permutation(computed[1] if columns is None else columns, X.shape[1], "columns")
-    row_labels, column_labels = (np.asarray(labels) for labels in ordering.clusters(factors))
+    row_labels, column_labels = (np.asarray(labels) for labels in ordering.clusters((W, H)))
 
     figure = _pyplot().figure(figsize=(7, 3.6), layout="constrained")
     pair = figure.subplots(1, 2)
@@ -341,7 +394,13 @@ def _boundaries(labels):
     return np.flatnonzero(np.diff(labels)) + 0.5
 
 
-def top_features(features, *, titles=None, num_columns: int | None = None, **keywords) -> "Figure":
+def top_features(
+    features: Sequence[Sequence[tuple[Any, float]]],
+    *,
+    titles: Sequence[str] | None = None,
+    num_columns: int | None = None,
+    **keywords: Any,
+) -> "Figure":
     """The top features of each component as bars, the largest on top, on one scale of shares.
 
     features: for each component a list of (name, share), as `jnmf.top_features` gives.
@@ -349,6 +408,8 @@ def top_features(features, *, titles=None, num_columns: int | None = None, **key
     num_columns: panels in a row (default: about as many as there are rows).
 
     Raises ValueError for no component and for another number of titles.
+
+    >>> figure = jnmf.plot.top_features(jnmf.top_features(jnmf.fit(X, 2), 3))
     """
     lists = [[(str(name), float(share)) for name, share in component] for component in features]
     figure, grid = _panels(len(lists), titles, num_columns, lines=max((len(one) for one in lists), default=0))
@@ -361,7 +422,16 @@ def top_features(features, *, titles=None, num_columns: int | None = None, **key
     return figure
 
 
-def bootstrap(found, *, level: float = 0.95, count: int = 10, names=None, titles=None, num_columns=None, **keywords):
+def bootstrap(
+    found: Any,
+    *,
+    level: float = 0.95,
+    count: int = 10,
+    names: Any = None,
+    titles: Sequence[str] | None = None,
+    num_columns: int | None = None,
+    **keywords: Any,
+) -> "Figure":
     """The largest entries of each component, that of the fit a point and the interval of the replicates a bar.
 
     found: a `Bootstrap`. Components sum to 1, so that an entry is a share.
@@ -370,6 +440,8 @@ def bootstrap(found, *, level: float = 0.95, count: int = 10, names=None, titles
     titles, num_columns: as in `top_features`.
 
     Returns the Figure. Raises as these functions do.
+
+    >>> figure = jnmf.plot.bootstrap(jnmf.bootstrap(X, 2, num_replicates=3, max_iters=50))
     """
     from jnmf import named
 
@@ -428,7 +500,9 @@ SUBSTITUTIONS = {  # in the colours of the Catalogue of Somatic Mutations in Can
 CHANNELS = [f"{left}[{change}]{right}" for change in SUBSTITUTIONS for left in "ACGT" for right in "ACGT"]
 
 
-def signatures(W, *, channels=None, titles=None, **keywords) -> "Figure":
+def signatures(
+    W: MatrixLike, *, channels: Sequence[str] | None = None, titles: Sequence[str] | None = None, **keywords: Any
+) -> "Figure":
     """Mutational signatures: the 96 channels of each column of W as bars, in the order and the colours of COSMIC.
 
     W: (96, r), nonnegative, a row for each single-base substitution between two neighbours, "A[C>A]A"; each column is
@@ -439,6 +513,8 @@ def signatures(W, *, channels=None, titles=None, **keywords) -> "Figure":
 
     Alexandrov et al. 2020, "The repertoire of mutational signatures in human cancer". Raises TypeError or ValueError
     for another number of rows, negative entries, and names that are not those of the 96 channels.
+
+    >>> figure = jnmf.plot.signatures(np.ones((96, 2)), titles=["flat", "flat too"])
     """
     from matplotlib.patches import Rectangle
 
@@ -482,7 +558,15 @@ def signatures(W, *, channels=None, titles=None, **keywords) -> "Figure":
     return figure
 
 
-def reconstruction(X, factors, indices, shape, *, order: str = "C", **keywords) -> "Figure":
+def reconstruction(
+    X: MatrixLike,
+    factors: FactorsLike,
+    indices: ArrayLike | Sequence[int],
+    shape: Sequence[int],
+    *,
+    order: str = "C",
+    **keywords: Any,
+) -> "Figure":
     """Chosen columns x of X as images, above what the factors make of them, W h, and the residual x − W h.
 
     X: (m, n), each column an image.
@@ -494,15 +578,18 @@ def reconstruction(X, factors, indices, shape, *, order: str = "C", **keywords) 
     x and W h share a scale, the residuals another. Above each: ‖x − W h‖ / ‖x‖.
 
     Raises TypeError or ValueError for arguments of other shapes.
+
+    >>> figure = jnmf.plot.reconstruction(X, jnmf.fit(X, 2), [0, 3], shape=(3, 2))
     """
-    X, factors = _array(X, "X"), _factors(factors, np.shape(X))
+    X = _array(X, "X")
+    W, H = _factors(factors, X.shape)
     indices = np.atleast_1d(indices)
     if indices.ndim != 1 or not indices.size or indices.dtype.kind not in "iu":
         raise TypeError(f"indices: expected integers, those of the columns of X to show, got {indices.tolist()}")
     if indices.min() < 0 or indices.max() >= X.shape[1]:
         raise ValueError(f"indices: expected columns of X, from 0 to {X.shape[1] - 1}, got {indices.tolist()}")
     x = X[:, indices]
-    Wh = factors[0] @ factors[1][:, indices]
+    Wh = W @ H[:, indices]
     residual = x - Wh
     rows = [_images(A, shape, order, "X") for A in (x, Wh, residual)]
     lengths = np.linalg.norm(x, axis=0)

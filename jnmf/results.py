@@ -63,6 +63,12 @@ class Fit(NamedTuple):
 
     state: what `fit(X, resume=…)` goes on from (`jnmf.resuming`), a few times W and H; None where it was not kept.
     names: what the rows and columns of X are called, where X was a DataFrame or an AnnData; structure under jit.
+
+    >>> fit = jnmf.fit(X, 2, max_iters=3, tol=0)
+    >>> fit.factors.W.shape, int(fit.num_iters), fit.status.name
+    ((6, 2), 3, 'MAX_ITERS')
+    >>> int(jnmf.fit(X, resume=fit, max_iters=5).num_iters)
+    5
     """
 
     W: Array

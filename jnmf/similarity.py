@@ -16,9 +16,10 @@ from jnmf import door
 from jnmf.factors import Factors, unit_columns
 from jnmf.numerics import compute_dtype, in_dtype
 from jnmf.results import Status, best_restart, rmses, saved
+from jnmf.types import HasMembers, MatrixLike
 
 
-def match(U, V):
+def match(U: MatrixLike, V: MatrixLike) -> Array:
     """The assignment p that pairs column p[k] of V with column k of U, so that the sum of the cosines is largest.
 
     U (m, r), V (m, q) -> p (r,), integers, all different. For q = r it is a permutation, and `V[:, p]` is V in the
@@ -27,6 +28,9 @@ def match(U, V):
     arbitrary. jit and vmap apply.
 
     Raises TypeError or ValueError for arguments that are not finite matrices with the same number of rows.
+
+    >>> jnmf.match(np.eye(3), np.eye(3)[:, [2, 0, 1]]).tolist()
+    [1, 2, 0]
     """
     U, V, _ = _matrices(U, V)
     return _match(_cosines(U, V))
@@ -40,7 +44,7 @@ class Pairing(NamedTuple):
     unmatched: Array
 
 
-def pairing(found, known) -> Pairing:
+def pairing(found: MatrixLike, known: MatrixLike) -> Pairing:
     """Which of the known components each of the found ones is, how near it is, and which known ones were not found.
 
     found (m, r), known (m, q): components in columns (of the rows of H, pass `H.T`) -> match (r,), the column of
@@ -49,6 +53,11 @@ def pairing(found, known) -> Pairing:
     can, however little alike: the cosine says whether a pair is one. jit and vmap apply.
 
     Raises as `match` does.
+
+    >>> known = np.array([[1, 0, 0], [1, 0, 2], [0, 3, 0]])
+    >>> found = jnmf.pairing(known[:, [2, 1]], known)
+    >>> found.match.tolist(), found.unmatched.tolist()
+    ([2, 1], [0])
     """
     U, V, dtype = _matrices(found, known)
     cosines = _cosines(U, V)
@@ -58,7 +67,7 @@ def pairing(found, known) -> Pairing:
     return Pairing(p, _paired(cosines, p).astype(dtype), unmatched)
 
 
-def similarity(U, V):
+def similarity(U: MatrixLike, V: MatrixLike) -> Array:
     """The mean over k of the cosine between column k of U and column p[k] of V, for the best assignment p (`match`).
 
     U (m, r), V (m, q) -> a scalar, in the dtype of the two together: at most 1, and for nonnegative factors at least 0.
@@ -68,6 +77,9 @@ def similarity(U, V):
     For the rows of H pass `H.T`. jit and vmap apply, and derivatives where one assignment is the best.
 
     Raises as `match` does.
+
+    >>> round(float(jnmf.similarity(np.eye(3), 2 * np.eye(3)[:, ::-1])), 3)
+    1.0
     """
     U, V, dtype = _matrices(U, V)
     cosines = _cosines(U, V)
@@ -128,7 +140,7 @@ class SweepSimilarity(NamedTuple):
     H_pairs: Array
 
 
-def sweep_similarity(sweep) -> SweepSimilarity:
+def sweep_similarity(sweep: HasMembers) -> SweepSimilarity:
     """The similarity score between the restarts of each rank of a sweep, for W by columns and for H by rows.
 
     sweep: `ranks` (R,), `loss` (R, S), `status` (R, S) and `members`, one Factors a rank, W (S, m, r) and H (S, r, n),
@@ -138,6 +150,10 @@ def sweep_similarity(sweep) -> SweepSimilarity:
     A. H. Williams, exercises on nonnegative matrix factorisation ("similarity score").
 
     Raises ValueError for a sweep without ranks or restarts, and where all restarts of a rank diverged.
+
+    >>> found = jnmf.sweep_similarity(jnmf.sweep(X, [1, 2], num_restarts=3, max_iters=50))
+    >>> found.H_pairs.shape, round(float(found.H_pairs.min()), 2)
+    ((2, 3, 3), 1.0)
     """
     ranks, finite, (W, H) = stack(sweep)
     best = np.array([best_restart(*of_rank) for of_rank in zip(sweep.loss, sweep.status, rmses(sweep), strict=True)])

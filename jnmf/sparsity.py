@@ -1,18 +1,21 @@
 """Hoyer's sparsity, a number between 0 (all entries alike) and 1 (a single entry), and the projection onto it."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
+from jax.typing import ArrayLike
 
 from jnmf import checks
 from jnmf.numerics import compute_dtype, divide
+from jnmf.types import Number
 
 
-def hoyer_sparsity(x, axis=None):
+def hoyer_sparsity(x: ArrayLike, axis: int | Sequence[int] | None = None) -> Array:
     """(√n − ‖x‖₁/‖x‖₂) / (√n − 1), n the number of entries along `axis` (an int or a tuple; None is all axes).
 
     x of any shape -> x's shape without `axis`, in the dtype of x. 1 exactly if one entry is nonzero, 0 exactly if all
@@ -21,6 +24,9 @@ def hoyer_sparsity(x, axis=None):
     Hoyer 2004, section 3.1.
 
     Raises TypeError or ValueError for an array that is not real or has no entries along `axis`.
+
+    >>> jnmf.hoyer_sparsity(np.array([[1.0, 0.0], [1.0, 3.0]]), axis=0).round(3).tolist()
+    [0.0, 1.0]
     """
     x, dtype = _real(x)
     axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
@@ -36,7 +42,7 @@ def _hoyer(x, axes):
     return jnp.where(square == 0, 0, divide(math.sqrt(n) - ratio, math.sqrt(n) - 1))
 
 
-def project_sparsity(x, sparsity):
+def project_sparsity(x: ArrayLike, sparsity: Number) -> Array:
     """The nearest s ≥ 0 to x with ‖s‖₂ = ‖x‖₂ and Hoyer sparsity `sparsity`, in the Euclidean norm.
 
     x (n,), of any signs; `sparsity` a number in [0, 1] -> s (n,), in the dtype of x. The two conditions fix
@@ -47,6 +53,10 @@ def project_sparsity(x, sparsity):
     Hoyer 2004, section 3.3; that the point is the nearest: Thom and Palm 2013, section 3.
 
     Raises TypeError or ValueError for an x that is not a real vector, and for a sparsity outside [0, 1].
+
+    >>> s = jnmf.project_sparsity(np.array([3.0, 4.0, 0.0]), 0.8)
+    >>> round(float(jnmf.hoyer_sparsity(s)), 3), round(float(np.linalg.norm(s)), 3)
+    (0.8, 5.0)
     """
     x, dtype = _real(x)
     if x.ndim != 1:

@@ -1,15 +1,25 @@
 """Several matrices with a factor in common, as one X, and the other factor in its pieces again."""
 
+from collections.abc import Iterable, Sequence
+
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
 
 from jnmf import checks, door, matrix
 from jnmf.matrix.masked import LIGHT
 from jnmf.matrix.stacked import Stacked
 from jnmf.matrix.uniform import Uniform
+from jnmf.types import Mask, MatrixLike, Number
 
 
-def stacked(Xs, *, weights=None, masks=None) -> Stacked:
+def stacked(
+    Xs: Iterable[MatrixLike],
+    *,
+    weights: Sequence[Number] | np.ndarray | Array | None = None,
+    masks: Iterable[Mask] | None = None,
+) -> Stacked:
     """X_1 ≈ W H_1, X_2 ≈ W H_2, … as one X = [X_1 X_2 …] ≈ W [H_1 H_2 …], with Σ_i λ_i D(X_i, W H_i) as its loss.
 
     Xs: two matrices or more with the same rows, of any kinds that `fit` takes in memory; each stays of its kind, a
@@ -27,6 +37,11 @@ def stacked(Xs, *, weights=None, masks=None) -> Stacked:
     `unstacked` gives the H_i. Several matrices with one W: Badea 2008; Akata, Thurau and Bauckhage 2011.
 
     Raises TypeError or ValueError for matrices that do not fit each other, and weights that are not numbers ≥ 0.
+
+    >>> both = jnmf.stacked([X, 2 * X[:, :3]])
+    >>> W, H = jnmf.fit(both, 2).factors
+    >>> [part.shape for part in jnmf.unstacked(H, both)]
+    [(2, 4), (2, 3)]
     """
     Xs = list(Xs)
     if len(Xs) < 2:
@@ -65,8 +80,13 @@ def _light(weights, number: int) -> bool:
     return bool(values[values > 0].min() < LIGHT * values.max())
 
 
-def unstacked(H, X: Stacked) -> list:
-    """[H_1, H_2, …], each (r, n_i), from the H (r, n) of X = `stacked`([X_1, X_2, …]); for X.T the W_i from its W."""
+def unstacked(H: ArrayLike, X: Stacked) -> list[Array]:
+    """[H_1, H_2, …], each (r, n_i), from the H (r, n) of X = `stacked`([X_1, X_2, …]); for X.T the W_i from its W.
+
+    >>> both = jnmf.stacked([X, 2 * X[:, :3]])
+    >>> [part.shape for part in jnmf.unstacked(np.ones((2, 7)), both)]
+    [(2, 4), (2, 3)]
+    """
     if not isinstance(X, Stacked):
         raise TypeError(f"unstacked: expected an X that jnmf.stacked made, got {type(X).__name__}")
     if np.ndim(H) != 2 or np.shape(H)[X.axis] != sum(X.lengths):

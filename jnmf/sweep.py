@@ -10,9 +10,11 @@ import numpy as np
 
 from jnmf import checks
 from jnmf import init as inits
+from jnmf.algorithm import Algorithm, Combinator
 from jnmf.batches import Study, Watch, checked, members, rmse, stopping, with_all
 from jnmf.factors import Factors
 from jnmf.results import Status, best_restart, saved
+from jnmf.types import Init, Integer, Key, Mask, MatrixLike, Number, Path, Ranks
 
 
 @saved
@@ -50,21 +52,21 @@ class Sweep(NamedTuple):
 
 
 def sweep(
-    X,
-    ranks,
+    X: MatrixLike,
+    ranks: Ranks,
     *,
     num_restarts: int,
-    algorithm=None,
-    init: Any = "random",
-    key: Any = 0,
-    num_iters: int | None = None,
-    tol: Any = None,
-    max_iters: int | None = None,
-    mask=None,
+    algorithm: Algorithm | Combinator | None = None,
+    init: Init = "random",
+    key: Key = 0,
+    num_iters: Integer | None = None,
+    tol: Number | None = None,
+    max_iters: Integer | None = None,
+    mask: Mask = None,
     batch_size: int | None = None,
     progress: bool = False,
     callback: Callable[[Sweep], Any] | None = None,
-    checkpoint=None,
+    checkpoint: Path | None = None,
 ) -> Sweep:
     """Fit every rank from `num_restarts` starts.
 
@@ -93,6 +95,10 @@ def sweep(
     rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little work is wasted, and twenty
     ranks compile half a dozen programs. Raises as `fit` does, for ranks that are empty, below 1 or repeated, and for
     options that would have no effect. Warns of members that are not finite.
+
+    >>> sweep = jnmf.sweep(X, [1, 2], num_restarts=3, max_iters=50)
+    >>> sweep.loss.shape, sweep.best(2).W.shape
+    ((2, 3), (6, 2))
     """
     entered, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
     if num_iters is not None:

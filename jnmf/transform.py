@@ -2,21 +2,29 @@
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import Array, lax
 
 from jnmf import checks, door, matrix, multiplicative, nonnegative_least_squares, pivoting
+from jnmf.algorithm import Algorithm, Combinator
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors, relative_change
 from jnmf.numerics import divide, in_dtype, power, unit_of
 from jnmf.results import Fit
 from jnmf.terms import together
+from jnmf.types import Mask, MatrixLike
 
 UPDATES = 1000  # at most
 STEPS = 50  # of Newton's method after them, at most, for a convex loss
 LENGTHS = 12  # of each step that are tried: 1, ½, ¼, …
 
 
-def transform(X_new, H, algorithm=None, *, mask=None):
+def transform(
+    X_new: MatrixLike,
+    H: MatrixLike | Fit | Factors,
+    algorithm: Algorithm | Combinator | None = None,
+    *,
+    mask: Mask = None,
+) -> Array:
     """argmin_{W ≥ 0} D(X_new, W H) + l1_W ΣW + ½ l2_W ‖W‖²: the loadings of new rows on known components.
 
     X_new (m, n), H (r, n) ≥ 0, or a `Fit` or Factors with that H -> W (m, r), in the dtype of X_new. `algorithm` gives
@@ -30,24 +38,30 @@ def transform(X_new, H, algorithm=None, *, mask=None):
 
     Raises TypeError or ValueError for arguments that are not matrices with the same number of columns, and for terms
     on W that say something of the rows of the fit, or of all rows together.
+
+    >>> H = jnmf.fit(X, 2).H
+    >>> W = jnmf.transform(X[:1] + 5 * X[3:4], H)
+    >>> np.allclose(W @ H, [[1, 1, 10, 10]], atol=0.01)
+    True
     """
     entered = door.enter(X_new, mask, "X_new")
     algorithm = HALS() if algorithm is None else algorithm
     checks.algorithm(algorithm)
     free = together.signed(algorithm.on_H)
-    X, H = entered.X, door.matrix(H.H if isinstance(H, Fit | Factors) else H, "H", nonnegative=not free).X
+    given = H.H if isinstance(H, Fit | Factors) else H
+    X, known = entered.X, door.matrix(given, "H", nonnegative=not free).X
     for term in together.listed(algorithm.on_W):
         if not (term.separable and term.quadratic):
             raise ValueError(
                 f"transform: expected terms on W that are the same for every row, got {type(term).__name__}; "
                 "pass an algorithm without it, as its rows are those of the fit"
             )
-        term.check(H.shape[0], X.shape[0])
+        term.check(known.shape[0], X.shape[0])
     door.domain(entered, algorithm, "X_new")
-    if X.shape[1] != H.shape[1]:
-        hint = "did you pass Hᵀ?" if X.shape[1] == H.shape[0] else "both have one column for each feature"
-        raise ValueError(f"transform: expected X_new (m, n) and H (r, n), got {X.shape} and {H.shape}; {hint}")
-    arguments = X, *in_dtype(X.dtype, H, algorithm)
+    if X.shape[1] != known.shape[1]:
+        hint = "did you pass Hᵀ?" if X.shape[1] == known.shape[0] else "both have one column for each feature"
+        raise ValueError(f"transform: expected X_new (m, n) and H (r, n), got {X.shape} and {known.shape}; {hint}")
+    arguments = X, *in_dtype(X.dtype, known, algorithm)
     W = matrix.as_read(X, _least_squares(*arguments) if algorithm.loss.quadratic else _divergence(*arguments))
     if algorithm.loss.quadratic:
         checks.warn_of_unsolved(W.T, "transform", "row")

@@ -10,6 +10,7 @@ compose: `rounded(init=sampled())` samples in float32, `frobenius(init=sampled()
 X is an array or a kind of matrix in a dtype to compute in, as `fit` and `sweep` hand it on.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from jax.tree_util import Partial
 
 from jnmf import checks, loops, solvers
 from jnmf.accelerated import Accelerated
+from jnmf.algorithm import Algorithm, Combinator
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors
 from jnmf.init import NAMED, as_key, is_traceable, random
@@ -28,6 +30,7 @@ from jnmf.matrix.low_rank import compress
 from jnmf.matrix.scaled import in_unit
 from jnmf.numerics import in_dtype
 from jnmf.pytree import Pytree, static
+from jnmf.types import DType, FactorsLike, Integer, Key, Matrix
 
 
 class Start(Pytree):
@@ -47,7 +50,7 @@ class Start(Pytree):
     def is_traceable(self) -> bool:
         return self.init is None or is_traceable(getattr(self.init, "func", self.init))
 
-    def __call__(self, key, X, rank: int) -> Factors:
+    def __call__(self, key: Key, X: Matrix, rank: int) -> Factors:
         return self.make(key, X, rank, self.algorithm, self.init, **dict(self.options), **(self.numbers or {}))
 
 
@@ -56,7 +59,13 @@ def _tree(init):
     return Partial(init) if callable(init) and not isinstance(init, Start) else init
 
 
-def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, init=random):
+def sampled(
+    algorithm: Algorithm | Combinator | None = None,
+    *,
+    size: Integer | None = None,
+    num_iters: Integer = 50,
+    init: FactorsLike | Callable[..., FactorsLike] = random,
+) -> Start:
     """An init (key, X, rank) -> Factors: `num_iters` iterations on a random sample of X.
 
     Of X (m, n), n ≥ m, a sample S of `size` different columns is factorised, X_S ≈ W H_S: once there are many for each
@@ -65,6 +74,9 @@ def sampled(algorithm=None, *, size: int | None = None, num_iters: int = 50, ini
     Any Frobenius method or combinator on one, by default that of `fit`; not MU. They start from init(key, X_S, rank).
     A sample is a cheap coarse level, as in the multilevel methods of Gillis and Glineur 2012b, who average
     neighbouring pixels.
+
+    >>> jnmf.fit(X, 2, init=jnmf.warm_start.sampled(num_iters=10)).status.name
+    'CONVERGED'
     """
     algorithm = _least_squares_method(algorithm, "sampled")
     if size is not None:
@@ -102,13 +114,24 @@ def _rest_of_W(X, H):
     return _rest_of_H(X.T, H.T).T
 
 
-def sketched(algorithm=None, *, num_iters: int = 50, oversampling: int = 20, power_iters: int = 1, init=random):
+def sketched(
+    algorithm: Algorithm | Combinator | None = None,
+    *,
+    num_iters: Integer = 50,
+    oversampling: Integer = 20,
+    power_iters: Integer = 1,
+    init: FactorsLike | Callable[..., FactorsLike] = random,
+) -> Start:
     """An init (key, X, rank) -> Factors: `num_iters` iterations on a randomised QB compression of X.
 
     X ≈ Q B with Q (m, l), B (l, n), l = rank + oversampling (`low_rank.compress`), so that the products of an iteration
     cost (m + n) l r instead of m n r: worth it where l is far below min(m, n). Any Frobenius method or combinator on
     one, by default that of `fit`; not MU, since Q B can have negative entries. They start from init(key, X, rank).
     Erichson, Mendible, Wihlborn and Kutz 2018, who stop there and keep the error of the compression.
+
+    >>> W, H = jnmf.warm_start.sketched(num_iters=10)(0, X, 2)
+    >>> W.shape, H.shape
+    ((6, 2), (2, 4))
     """
     algorithm = _least_squares_method(algorithm, "sketched")
     checks.count(num_iters, "num_iters", 0)
@@ -125,13 +148,22 @@ def _sketched(key, X, rank: int, algorithm, init, num_iters: int, oversampling: 
     return _iterations(QB, _started(init, for_start, X, rank), algorithm, num_iters)
 
 
-def frobenius(algorithm=None, *, num_iters: int = 20, init=random):
+def frobenius(
+    algorithm: Algorithm | Combinator | None = None,
+    *,
+    num_iters: Integer = 20,
+    init: FactorsLike | Callable[..., FactorsLike] = random,
+) -> Start:
     """An init (key, X, rank) -> Factors: `num_iters` iterations of least squares, for a fit by another divergence.
 
     The half-problems of least squares are solved nearly exactly, where a multiplicative update makes a small step; and
     what explains X by one measure nearly does by another. Multiplicative updates never leave a zero, so the least
     entries of each component are raised to 1/100 of its mean.
     Any Frobenius method or combinator on one, by default that of `fit`; not MU. They start from init(key, X, rank).
+
+    >>> W, H = jnmf.warm_start.frobenius(num_iters=10)(0, X, 2)
+    >>> W.shape, bool((W > 0).all())
+    ((6, 2), True)
     """
     algorithm = _least_squares_method(algorithm, "frobenius")
     checks.count(num_iters, "num_iters", 0)
@@ -145,24 +177,35 @@ def _frobenius(key, X, rank: int, algorithm, init, num_iters: int) -> Factors:
     return Factors(raised(W, 0), raised(H, 1))
 
 
-def rounded(algorithm=None, *, dtype="float32", products: str | None = None, **options):
+def rounded(
+    algorithm: Algorithm | Combinator | None = None,
+    *,
+    dtype: DType = "float32",
+    products: str | None = None,
+    **options: Any,
+) -> Start:
     """An init (key, X, rank) -> Factors: a fit to X rounded to `dtype`, for a finish in the dtype of X.
 
     algorithm and options (init, tol, stop, max_iters, …) are those of `fit`, for the rounded fit. It is in another unit
         of X, a power of two, where X is outside the range of `dtype`, 1e-38 to 1e38 for float32.
     products: the precision of matrix products on an accelerator, "bfloat16" say: a name that JAX knows as
         `jax_default_matmul_precision`. CPUs multiply float32 as float32 whatever it is.
+
+    >>> W, H = jnmf.warm_start.rounded(max_iters=50)(0, X, 2)
+    >>> W.shape, H.dtype == X.dtype
+    ((6, 2), True)
     """
 
     numbers = {name: options.pop(name) for name in ("tol", "mask") if name in options}
     init = options.pop("init", "random")
     options |= {"dtype": jnp.dtype(dtype).name, "products": products, "name": init if isinstance(init, str) else None}
     init = None if isinstance(init, str) else _tree(init)
-    options = tuple(options.items())
-    return Start(make=_rounded, options=options, in_units=False, algorithm=algorithm, init=init, numbers=numbers)
+    return Start(
+        make=_rounded, options=tuple(options.items()), in_units=False, algorithm=algorithm, init=init, numbers=numbers
+    )
 
 
-def _rounded(key, X, rank: int, algorithm, init, dtype: str, products: str | None, name: str | None, **options):
+def _rounded(key, X, rank: int, algorithm, init, dtype: str, products: str | None, name: Any, **options):
     half, rounded_X = _in_range(X, dtype)
     with jax.default_matmul_precision(products) if products else nullcontext():
         fit = loops.fit(rounded_X, rank, algorithm, init=name or init, key=key, **options)

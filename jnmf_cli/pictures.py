@@ -1,5 +1,7 @@
 """The pictures of a page, as figures of matplotlib, which is imported at the first of them."""
 
+from typing import Literal
+
 import numpy as np
 
 from jnmf_cli.errors import one_line
@@ -43,7 +45,10 @@ def convergence(found) -> list:
     import jnmf
 
     _without_windows()
-    recorded = [field for field in ("loss", "delta") if np.isfinite(getattr(found.trace, field)).any()]
+    fields: tuple[Literal["loss", "delta"], ...] = ("loss", "delta")
+    recorded: list[Literal["loss", "delta"]] = [
+        field for field in fields if np.isfinite(getattr(found.trace, field)).any()
+    ]
     return [jnmf.plot.convergence(found, field=field).figure for field in recorded]
 
 

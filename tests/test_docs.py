@@ -83,11 +83,11 @@ def test_links_lead_to_pages():
     assert pages.linked("![a](docs/scree.png)", "README.md") == "![a](docs/scree.png)"
 
 
-def test_docstrings_keep_their_shapes_and_formulas():
-    text = "Of `fit`.\n\nX: (m, n), real\n    and finite.\nrank: r.\n\n    q(H) = |H_k|*2\n"
+def test_docstrings_keep_their_shapes_formulas_and_examples():
+    text = "Of `fit`.\n\nX: (m, n), real\n    and finite.\nrank: r.\n\n    q(H) = |H_k|*2\n\n>>> a_b * 2\n[2]\n"
     assert docstrings.rst(text) == (
         "Of \\ :py:obj:`fit <jnmf.fit>`\\ .\n\n* **X**: (m, n), real and finite.\n\n* **rank**: r.\n\n"
-        "::\n\n    q(H) = |H_k|*2"
+        "::\n\n    q(H) = |H_k|*2\n\n>>> a_b * 2\n[2]"
     )
 
 

@@ -1,6 +1,8 @@
 """The shape of the library: what imports what, and what need not be installed."""
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -62,6 +64,48 @@ def run_python(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+PARTS = ("algorithm", "estimator", "init", "losses", "matrix", "minibatch", "plot", "solvers", "terms", "testing")
+PUBLIC = ("jnmf", *(f"jnmf.{name}" for name in PARTS), "jnmf.warm_start")
+
+
+def public(module):
+    """The functions and classes of a module by name: of its `__all__`, or those that are its own."""
+    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    return {name: getattr(module, name) for name in getattr(module, "__all__", own) if not name.startswith("_")}
+
+
+def functions(name, value):
+    """The function that a name stands for, or the public ones of a class with its `__init__`, by what they are called.
+
+    A method that overrides one of its base class may leave out the types, which type checkers take from there: formulas
+    stay short. A lambda is its own type.
+    """
+    if inspect.isclass(value):
+        for key, method in vars(value).items():
+            method = getattr(method, "fget", getattr(method, "__func__", method))
+            inherited = any(hasattr(base, key) for base in value.__bases__ if base.__module__.startswith("jnmf"))
+            written = inspect.isfunction(method) and method.__qualname__ == f"{value.__qualname__}.{key}"
+            if written and not inherited and (not key.startswith("_") or key in ("__init__", "__call__")):
+                yield f"{name}.{key}", method
+    elif callable(value) and inspect.isfunction(inspect.unwrap(value)):
+        yield name, value
+
+
+def not_annotated(function) -> list[str]:
+    signature = inspect.signature(function)
+    found = [p.name for p in signature.parameters.values() if p.annotation is p.empty and p.name not in ("self", "cls")]
+    is_init = function.__name__ == "__init__"
+    return found + ["return"] * (signature.return_annotation is signature.empty and not is_init)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_signatures_are_annotated(name):
+    module = importlib.import_module(name)
+    looked_at = dict(pair for item in public(module).items() for pair in functions(*item))
+    assert looked_at
+    assert {name: missing for name, function in looked_at.items() if (missing := not_annotated(function))} == {}
 
 
 HEAVY = ("jaxopt", "optax", "matplotlib", "rich", "sklearn", "pandas")

@@ -11,6 +11,7 @@ from jax import Array, lax
 import jnmf
 from jnmf import Factors, losses, nonnegative_least_squares, solvers
 from jnmf.numerics import divide
+from jnmf.types import Norm
 
 
 def least_squares(X, W, H):
@@ -37,7 +38,7 @@ class Method(NamedTuple):
     name: str
     update_H: Callable[..., Array]  # (X, W, H) -> H
     update_W: Callable[..., Array]  # (X, W, H) -> W
-    norm: str  # what the columns of W are scaled to, as `jnmf.normalize` calls it
+    norm: Norm  # what the columns of W are scaled to, as `jnmf.normalize` calls it
     loss: Callable[..., Array]  # what it lowers
     from_W: bool  # H is found from W alone: there is no H⁰, and no δ before t > 0
 

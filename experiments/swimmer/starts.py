@@ -11,8 +11,9 @@ from experiments.swimmer.pictures import rank_of
 from experiments.swimmer.recovery import fields
 from experiments.words import listed, percent, span
 from jnmf import Factors
+from jnmf.types import Fill
 
-FILLS = {"nndsvd": "zero", "nndsvda": "mean", "nndsvdar": "random"}
+FILLS: dict[str, Fill] = {"nndsvd": "zero", "nndsvda": "mean", "nndsvdar": "random"}
 FILL_PENALTY = "l1 on W, l2 on H"  # for the starts from the SVD
 
 
@@ -38,7 +39,7 @@ def compute(settings: Settings, given: Given) -> Arrays:
     }
 
 
-def svd_starts(X, fill: str, settings: Settings) -> list[Factors]:
+def svd_starts(X, fill: Fill, settings: Settings) -> list[Factors]:
     """NNDSVD with 17 components, for the pictures in several orders; for rank 16 the last one is left out.
 
     Twelve singular values are equal: which of their vectors come out is arbitrary, and depends on the order.

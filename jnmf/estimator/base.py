@@ -3,11 +3,12 @@
 import math
 import numbers
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
 import scipy.sparse
+from jax.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
@@ -18,6 +19,7 @@ from jnmf.algorithms import MU
 from jnmf.diagnostics import objective
 from jnmf.factors import Factors
 from jnmf.transform import transform
+from jnmf.types import MatrixLike
 
 EXPONENTS = {"frobenius": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
 INITS = ("random", "nndsvd", "nndsvda", "nndsvdar", "custom")
@@ -66,12 +68,12 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     components_: Any
     algorithm_: Any
 
-    def fit(self, X, y=None, **params):
+    def fit(self, X: MatrixLike, y: Any = None, **params: Any) -> Self:
         """`fit_transform`, with its parameters, of which the estimator itself is returned."""
         self.fit_transform(X, **params)
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Any:
         """W (m, r) ≥ 0 that minimises the objective for the rows of X, with H = `components_`: `jnmf.transform`.
 
         X (m, n_features), dense or sparse, float64, float32 or integers. It is solved to the end, and for
@@ -82,7 +84,7 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X = self._validated(X, reset=False)
         return self._loadings(X)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: MatrixLike) -> np.ndarray:
         """W H (m, n_features) of loadings W = X (m, n_components). Raises ValueError for another number of these."""
         check_is_fitted(self, "components_")
         W = check_array(X, accept_sparse="csr", dtype=DTYPES)  # pyright: ignore[reportArgumentType]
@@ -90,7 +92,7 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"inverse_transform: expected {len(self.components_)} columns, got shape {W.shape}")
         return W @ self.components_
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: MatrixLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """−D(X, W H) / (number of entries), W = `transform(X)`: minus the mean loss of an entry, at most 0.
 
         ½ (x − z)² for the Frobenius loss; without the penalties. Entries that are missing do not count, those of a row
@@ -98,13 +100,14 @@ class BaseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         that it favours many components; `jnmf.cross_validate` chooses their number by entries that are held out.
         """
         check_is_fitted(self, "components_")
-        X = self._validated(X, reset=False)
-        mask = self._mask(X, sample_weight)
+        entries = self._validated(X, reset=False)
+        mask = self._mask(entries, sample_weight)
         if mask is None or isinstance(mask, str):
-            count = X.size if not scipy.sparse.issparse(X) or mask is not None else math.prod(X.shape)
+            every = scipy.sparse.issparse(entries) and mask is None
+            count = math.prod(entries.shape) if every else entries.size
         else:
             count = mask.sum(dtype=float)
-        return -self._divergence(X, self._loadings(X), mask) / count
+        return -self._divergence(entries, self._loadings(entries), mask) / count
 
     @property
     def _n_features_out(self):

@@ -1,7 +1,8 @@
 """`MiniBatchNMF`: `jnmf.minibatch` with the habits of scikit-learn."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from jnmf.estimator.base import BaseNMF, exponent, key_of, warn_of_convergence
 from jnmf.factors import Factors
 from jnmf.minibatch import Batches
 from jnmf.transform import transform
+from jnmf.types import Integer, MatrixLike
 
 
 class MiniBatchNMF(BaseNMF):
@@ -39,27 +41,32 @@ class MiniBatchNMF(BaseNMF):
     Once fitted: `components_`, `n_components_`, `n_iter_` (passes), `n_steps_` (batches), `reconstruction_err_` (but
     after `partial_fit`), `n_features_in_`, `feature_names_in_`, `algorithm_`, and `fit_`, the `jnmf.minibatch.Batches`
     in NumPy, from which `partial_fit` goes on.
+
+    >>> from jnmf.estimator import MiniBatchNMF
+    >>> model = MiniBatchNMF(2, random_state=0)
+    >>> model.partial_fit(X[::2]).partial_fit(X[1::2]).components_.shape
+    (2, 4)
     """
 
     def __init__(
         self,
-        n_components="auto",
+        n_components: Integer | Literal["auto"] | None = "auto",
         *,
-        init=None,
-        batch_size=1024,
-        beta_loss="frobenius",
-        tol=1e-4,
-        max_no_improvement=10,
-        max_iter=200,
-        alpha_W=0.0,
-        alpha_H="same",
-        l1_ratio=0.0,
-        forget_factor=0.7,
-        fresh_restarts=False,
-        fresh_restarts_max_iter=30,
-        transform_max_iter=None,
-        random_state=None,
-        verbose=0,
+        init: str | Callable[..., Any] | None = None,
+        batch_size: int = 1024,
+        beta_loss: float | Literal["frobenius", "kullback-leibler", "itakura-saito"] = "frobenius",
+        tol: float = 1e-4,
+        max_no_improvement: int | None = 10,
+        max_iter: int = 200,
+        alpha_W: float = 0.0,
+        alpha_H: float | Literal["same"] = "same",
+        l1_ratio: float = 0.0,
+        forget_factor: float = 0.7,
+        fresh_restarts: bool = False,
+        fresh_restarts_max_iter: int = 30,
+        transform_max_iter: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.n_components = n_components
         self.init = init
@@ -78,20 +85,22 @@ class MiniBatchNMF(BaseNMF):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit_transform(self, X, y=None, W=None, H=None):
+    def fit_transform(
+        self, X: MatrixLike, y: Any = None, W: np.ndarray | None = None, H: np.ndarray | None = None
+    ) -> Any:
         """H from passes over the rows of X (m, n) in batches; returns `transform(X)`, W (m, r), in the dtype of X.
 
         y: ignored. W (m, r), H (r, n): with init="custom", of which H is the start.
         """
-        X = self._validated(X, reset=True)
+        entries = self._validated(X, reset=True)
         self._check_options()
-        m = X.shape[0]
+        m = entries.shape[0]
         size = min(self.batch_size, m)
         batches = [slice(i, min(i + size, m)) for i in range(0, m, size)]
-        watch, still = _Improvement(self.max_no_improvement, 100 * float(np.finfo(X.dtype).eps)), 0
-        self._begin(X, W, H, num_iters=0)
+        watch, still = _Improvement(self.max_no_improvement, 100 * float(np.finfo(entries.dtype).eps)), 0
+        self._begin(entries, W, H, num_iters=0)
         for k in range(self.max_iter * len(batches)):
-            rows, before = X[batches[k % len(batches)]], self.components_
+            rows, before = entries[batches[k % len(batches)]], self.components_
             self._step(rows, self.forget_factor ** (size / m))
             moved = np.linalg.norm(self.components_ - before)
             still = still + 1 if moved <= self.tol * np.linalg.norm(self.components_) else 0
@@ -107,22 +116,24 @@ class MiniBatchNMF(BaseNMF):
             if self.tol > 0:
                 warn_of_convergence(self.max_iter)
         self.n_iter_ = -(-self.n_steps_ // len(batches))
-        found = self._loadings(X)
-        self.reconstruction_err_ = float(np.sqrt(2 * self._divergence(X, found, None)))
+        found = self._loadings(entries)
+        self.reconstruction_err_ = float(np.sqrt(2 * self._divergence(entries, found, None)))
         return found
 
-    def partial_fit(self, X, y=None, W=None, H=None):
+    def partial_fit(
+        self, X: MatrixLike, y: Any = None, W: np.ndarray | None = None, H: np.ndarray | None = None
+    ) -> Self:
         """Go on with the rows X (b, n) as one batch; the first ones start it. Returns the estimator.
 
         y: ignored. W, H: for the first batch with init="custom", as in `fit_transform`. Each set of columns, and the
         dtype, is that of the first batch.
         """
         is_first = not hasattr(self, "components_")
-        X = self._validated(X, reset=is_first)
+        rows = self._validated(X, reset=is_first)
         self._check_options()
         if is_first:
-            self._begin(X, W, H, num_iters=20)
-        self._step(X, self.forget_factor ** (min(self.batch_size, X.shape[0]) / X.shape[0]))
+            self._begin(rows, W, H, num_iters=20)
+        self._step(rows, self.forget_factor ** (min(self.batch_size, rows.shape[0]) / rows.shape[0]))
         return self
 
     def _begin(self, X, W, H, num_iters: int) -> None:

@@ -1,17 +1,19 @@
 """`NMF`: `jnmf.fit` with the habits of scikit-learn."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal, Self
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_non_negative
 
 from jnmf import checks
 from jnmf import init as inits
 from jnmf.accelerated import Accelerated
-from jnmf.algorithm import Combinator
+from jnmf.algorithm import Algorithm, Combinator
 from jnmf.algorithms import HALS, MU
 from jnmf.estimator.base import BaseNMF, exponent, is_name, key_of, warn_of_convergence
 from jnmf.extrapolated import Extrapolated
@@ -20,6 +22,7 @@ from jnmf.momentum import Momentum
 from jnmf.results import Fit, Status
 from jnmf.terms import Known
 from jnmf.terms.together import listed
+from jnmf.types import Integer, MatrixLike
 
 SOLVERS = ("auto", "cd", "mu")
 
@@ -81,29 +84,34 @@ class NMF(BaseNMF):
     X may be float64, float32, or what is converted to float64; a DataFrame; sparse, in any format of SciPy. W and
     `components_` have its dtype, and `set_output(transform="pandas")` makes frames of W. Threads and processes of
     joblib may share an estimator. Raises TypeError or ValueError for parameters and data outside the above.
+
+    >>> from jnmf.estimator import NMF
+    >>> model = NMF(2, random_state=0)
+    >>> model.fit_transform(X).shape, model.components_.shape
+    ((6, 2), (2, 4))
     """
 
     __metadata_request__fit = {"sample_weight": None}  # noqa: RUF012 (scikit-learn reads it from the class)
 
     def __init__(
         self,
-        n_components="auto",
+        n_components: Integer | Literal["auto"] | None = "auto",
         *,
-        init=None,
-        solver="auto",
-        beta_loss="frobenius",
-        tol=1e-4,
-        max_iter=200,
-        random_state=None,
-        alpha_W=0.0,
-        alpha_H="same",
-        l1_ratio=0.0,
-        verbose=0,
-        shuffle=False,
-        stop="delta",
-        n_init=1,
-        missing=None,
-        known_components=None,
+        init: str | Callable[..., Any] | None = None,
+        solver: Literal["auto", "cd", "mu"] | Algorithm | Combinator = "auto",
+        beta_loss: float | Literal["frobenius", "kullback-leibler", "itakura-saito"] = "frobenius",
+        tol: float = 1e-4,
+        max_iter: int = 200,
+        random_state: int | np.random.RandomState | None = None,
+        alpha_W: float = 0.0,
+        alpha_H: float | Literal["same"] = "same",
+        l1_ratio: float = 0.0,
+        verbose: int = 0,
+        shuffle: bool = False,
+        stop: Literal["delta", "loss", "kkt"] = "delta",
+        n_init: int = 1,
+        missing: Literal["mask", "stored"] | None = None,
+        known_components: MatrixLike | None = None,
     ):
         self.n_components = n_components
         self.init = init
@@ -123,15 +131,22 @@ class NMF(BaseNMF):
         self.known_components = known_components
 
     @property
-    def positive_only(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+    def positive_only(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return isinstance(self.solver, str)
 
-    def fit(self, X, y=None, **params):
+    def fit(self, X: MatrixLike, y: Any = None, **params: Any) -> Self:
         """Factorise X, with the parameters of `fit_transform`; returns the estimator."""
         self._fit(X, **params)
         return self
 
-    def fit_transform(self, X, y=None, W=None, H=None, sample_weight=None):
+    def fit_transform(
+        self,
+        X: MatrixLike,
+        y: Any = None,
+        W: np.ndarray | None = None,
+        H: np.ndarray | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Any:
         """Factorise X (m, n); returns what `fit(X).transform(X)` does, W (m, r), in the dtype of X.
 
         y: ignored. W (m, r), H (r, n): where init="custom" starts, in the dtype of X. sample_weight (m,): the loss of a

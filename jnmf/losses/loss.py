@@ -3,9 +3,12 @@
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
 
 from jnmf import matrix
 from jnmf.pytree import Pytree
+from jnmf.types import AnyArray, DType, Matrix
 
 
 class Loss(Pytree):
@@ -28,15 +31,15 @@ class Loss(Pytree):
     finite_for_zeros: ClassVar[Any] = True  # d(0, z) is finite for z > 0
     degree: ClassVar[Any] = None  # d(c x, c z) = c^degree d(x, z); None where there is no such number
 
-    def divergence(self, x, z):
+    def divergence(self, x: AnyArray, z: AnyArray) -> Array:
         """d(x, z), entry by entry; d(0, 0) = 0."""
         raise NotImplementedError
 
-    def negative(self, x, z):
+    def negative(self, x: AnyArray, z: AnyArray) -> Array:
         """The part of −∂d/∂z that pulls z up, ≥ 0; a quotient by z = 0 counts as 0."""
         raise NotImplementedError
 
-    def positive(self, x, z):
+    def positive(self, x: AnyArray, z: AnyArray) -> Array:
         """The part of ∂d/∂z that pulls z down, ≥ 0."""
         raise NotImplementedError
 
@@ -44,18 +47,18 @@ class Loss(Pytree):
         """γ, with which the half-step descends; `ridge`: for an objective with l2 > 0."""
         raise NotImplementedError
 
-    def derivative(self, x, z):
+    def derivative(self, x: AnyArray, z: AnyArray) -> Array:
         """∂d/∂z. A loss whose parts cancel near x = z has a better formula."""
         return self.positive(x, z) - self.negative(x, z)
 
-    def second_derivative(self, x, z):
+    def second_derivative(self, x: AnyArray, z: AnyArray) -> Array:
         """∂²d/∂z², for Newton's method in `transform`."""
         raise NotImplementedError(f"transform needs {type(self).__name__}.second_derivative(x, z), ∂²d/∂z²")
 
     def check(self) -> None:
         """Raises ValueError where a parameter has a value, and it is outside its domain; asked by `fit` and others."""
 
-    def range(self, dtype) -> tuple[float, float]:
+    def range(self, dtype: DType) -> tuple[float, float]:
         """Between which the largest entry of X has to be in this dtype; asked of a loss without a degree.
 
         Such a loss has a unit, and X is not computed with in another one. Here d goes with x at most, and is told from
@@ -64,7 +67,7 @@ class Loss(Pytree):
         limits = jnp.finfo(dtype)
         return float(limits.tiny) / float(limits.eps), float(limits.eps) * float(limits.max)
 
-    def parts(self, x, z, axis: int) -> tuple[Any, Any, Any]:
+    def parts(self, x: AnyArray, z: AnyArray, axis: int) -> tuple[Array, Array | None, Array | None]:
         """negative(x, z), positive(x, z) and a unit in which both are: of each column (axis 0) or row (axis 1) of z.
 
         None for a positive part, or a unit, that is 1 everywhere. The quotient of the two does not depend on units; a
@@ -72,24 +75,24 @@ class Loss(Pytree):
         """
         return self.negative(x, z), self.positive(x, z), None
 
-    def quick(self, x, z, beyond_zeros: bool = False):
+    def quick(self, x: AnyArray, z: AnyArray, beyond_zeros: bool = False) -> Array:
         """d(x, z) for a trace, to eps of the size of x and z: near x = z it may cancel.
 
         `beyond_zeros`: d(x, z) − d(0, z), asked for where `of_zeros` tells the sum of the rest.
         """
         return self.divergence(x, z) - self.divergence(jnp.zeros_like(x), z) if beyond_zeros else self.divergence(x, z)
 
-    def of_zeros(self, W, H):
+    def of_zeros(self, W: Array, H: Array) -> Array | None:
         """Σ d(0, z) over all entries of Z = W H, from the factors alone; None where only Z itself tells."""
         return
 
-    def __call__(self, X, W, H):
+    def __call__(self, X: Matrix, W: ArrayLike, H: ArrayLike) -> Array:
         return matrix.divergence(X, self, W, H)
 
-    def grad_W(self, X, W, H):
+    def grad_W(self, X: Matrix, W: ArrayLike, H: ArrayLike) -> Array:
         return matrix.gradient_W(X, self, W, H)
 
-    def grad_H(self, X, W, H):
+    def grad_H(self, X: Matrix, W: ArrayLike, H: ArrayLike) -> Array:
         return matrix.gradient_H(X, self, W, H)
 
 

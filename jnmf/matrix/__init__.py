@@ -31,61 +31,67 @@ The other files here are kinds. No file beside them asks what X is, but `jnmf.do
 """
 
 import math
+from collections.abc import Callable
 from functools import partial, singledispatch
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
 
 from jnmf.matrix.blocks import blocks_of
 from jnmf.matrix.columns import Columns
 from jnmf.numerics import divide, unit_of
+from jnmf.types import HalfStep, Integer, Matrix
 
 
 @singledispatch
-def entries(X) -> tuple[Any, Any]:
+def entries(X: Matrix) -> tuple[Any, Any]:
     """The entries x and the weights m of X, a block that is small enough to be an array; m None where all are 1."""
     return X, None
 
 
-def is_kind(X) -> bool:
+def is_kind(X: Any) -> bool:
     """Whether X is a kind of matrix, and not an array."""
     return entries.dispatch(type(X)) is not entries.dispatch(object)
 
 
 @singledispatch
-def part(X, start, size: int, axis: int) -> Any:
+def part(X: Matrix, start: Integer | Array, size: int, axis: int) -> Any:
     """`size` rows (axis 0) or columns (axis 1) of X from `start` on."""
     return lax.dynamic_slice_in_dim(X, start, size, axis)
 
 
 @singledispatch
-def take(X, indices, axis: int) -> Any:
+def take(X: Matrix, indices: ArrayLike, axis: int) -> Any:
     """The rows (axis 0) or columns (axis 1) of X with these numbers."""
     return jnp.take(X, indices, axis)
 
 
 @singledispatch
-def product(X, W, H):
+def product(X: Matrix, W: Array, H: Array | None) -> Array:
     """WᵀX (r, n). Where entries have weights, Wᵀ(M ⊙ X + (c − M) ⊙ WH), c the largest: `is_completed` says so."""
     return W.T @ X
 
 
 @singledispatch
-def is_completed(X) -> bool:
+def is_completed(X: Matrix) -> bool:
     """Whether `product` depends on H: then Gram matrices do not give the loss, and no product outlives the factors."""
     return False
 
 
 @singledispatch
-def has_own_half_steps(X) -> bool:
+def has_own_half_steps(X: Matrix) -> bool:
     """Whether a method that has a half-step for weights should use it, where X `is_completed`."""
     return False
 
 
 @singledispatch
-def products(X, Wt, H, update, separable: bool):
+def products(
+    X: Matrix, Wt: Array, H: Array, update: Callable[[Array, Array], Array], separable: bool
+) -> tuple[Array, Array, Array]:
     """H Xᵀ (r, m), the Wᵀ (r, m) that `update`(Wᵀ, H Xᵀ) makes of it, and that times X, (r, n): an iteration's two.
 
     `separable`: the update takes each column of Wᵀ by itself. Then an X that is read need be read only once: a block
@@ -99,7 +105,7 @@ def products(X, Wt, H, update, separable: bool):
 summed: Any = partial(jax.tree.map, jnp.add)
 
 
-def in_blocks(f, X, A, axis: int):
+def in_blocks(f: Callable[..., Any], X: Matrix, A: Any, axis: int) -> Any:
     """f(X, A) for an f that takes each row (axis 0) or column (axis 1) of X, and of the arrays in A, by itself.
 
     f returns arrays with as many rows (columns); X is handed to it in blocks, and A with it.
@@ -107,7 +113,7 @@ def in_blocks(f, X, A, axis: int):
     return in_blocks_with_sums(lambda X, A, _: (f(X, A), ()), X, A, axis)[0]
 
 
-def in_blocks_with_sums(f, X, A, axis: int, plus=summed):
+def in_blocks_with_sums(f: Callable[..., Any], X: Matrix, A: Any, axis: int, plus: Callable[..., Any] = summed) -> Any:
     """As `in_blocks`, for f(X, A, fresh) -> (arrays, sums over the rows (columns) that are `fresh`, a boolean each).
 
     `plus` puts the sums of two blocks together; zeros are nothing to it.
@@ -116,7 +122,7 @@ def in_blocks_with_sums(f, X, A, axis: int, plus=summed):
 
 
 @singledispatch
-def blockwise(X, f, A, axis: int, plus) -> Any:
+def blockwise(X: Matrix, f: Callable[..., Any], A: Any, axis: int, plus: Callable[..., Any]) -> Any:
     """`in_blocks_with_sums`, which says how large the blocks of an X are."""
     size, width = X.shape[axis], blocks_of(X.shape, axis)
     if size <= width:
@@ -124,7 +130,7 @@ def blockwise(X, f, A, axis: int, plus) -> Any:
     return block_by_block(f, X, A, axis, plus, width)
 
 
-def block_by_block(f, X, A, axis: int, plus, width: int):
+def block_by_block(f: Callable[..., Any], X: Matrix, A: Any, axis: int, plus: Callable[..., Any], width: int) -> Any:
     """`in_blocks_with_sums` in blocks of `width` rows (columns)."""
     size = X.shape[axis]
 
@@ -148,7 +154,7 @@ def block_by_block(f, X, A, axis: int, plus, width: int):
 
 
 @singledispatch
-def of_columns(X, f, H) -> Any:
+def of_columns(X: Matrix, f: Callable[..., Any], H: Array) -> Any:
     """f(E, H) for an f that takes each column of X, and of H, by itself: E are the `Columns` of X or of a block."""
 
     def block(X, H):
@@ -159,7 +165,7 @@ def of_columns(X, f, H) -> Any:
 
 
 @singledispatch
-def by_columns(X, half_step, axis: int):
+def by_columns(X: Matrix, half_step: HalfStep, axis: int) -> HalfStep:
     """The half-step (H, G, C, …) -> H, which takes each column of H and C by itself, for the columns (axis 1) of X.
 
     For axis 0 that for Wᵀ, whose columns are the rows of X. Where X is spread over devices each takes its share.
@@ -168,55 +174,55 @@ def by_columns(X, half_step, axis: int):
 
 
 @singledispatch
-def added_up(X, f, of_rows, of_columns):
+def added_up(X: Matrix, f: Callable[..., Any], of_rows: Any, of_columns: Any) -> Any:
     """f(X, of_rows, of_columns), for an f that is a sum over the entries of X: `of_rows` are arrays (m, …) or (m,), a
     row for each row of X, `of_columns` are (…, n)."""
     return f(X, of_rows, of_columns)
 
 
 @singledispatch
-def is_spread(X) -> bool:
+def is_spread(X: Matrix) -> bool:
     """Whether X is divided among several devices, so that one product with it is work for all of them."""
     return False
 
 
-def expect_one_device(X, expected: str) -> None:
+def expect_one_device(X: Matrix, expected: str) -> None:
     if is_spread(X):
         raise TypeError(f"{expected} on one device, got one that is spread over several; pass np.asarray of it")
 
 
 @singledispatch
-def everywhere(X, tree):
+def everywhere(X: Matrix, tree: Any) -> Any:
     """Arrays that were computed from X, so that every process can read them."""
     return tree
 
 
 @singledispatch
-def placed(X, factors):
+def placed(X: Matrix, factors: Any) -> Any:
     """Factors where X needs them."""
     return factors
 
 
 @singledispatch
-def gathered(X, A, axis: int):
+def gathered(X: Matrix, A: Array, axis: int) -> Array:
     """W (m, r) for axis 0, H (r, n) for axis 1, with the rows (columns) that a block of X meets where that block is."""
     return A
 
 
 @singledispatch
-def as_array(X) -> Any:
+def as_array(X: Matrix) -> Any:
     """X as a function that knows of no kinds sees it: an array, if it is one."""
     return X
 
 
-def weighted(X, f, *Z):
+def weighted(X: Matrix, f: Callable[..., Array], *Z: Array) -> Array:
     """m f(x, z, …) of the entries of X, and 0 where the weight is 0."""
     x, m = entries(X)
     return f(x, *Z) if m is None else jnp.where(m > 0, m * f(x, *Z), 0)
 
 
 @singledispatch
-def weight(X) -> Any:
+def weight(X: Matrix) -> Any:
     """Σ m, without weights the number of entries."""
     if entries(part(X, 0, 1, 0))[1] is None:
         return float(math.prod(X.shape))  # a whole number need not fit 32 bits
@@ -224,7 +230,7 @@ def weight(X) -> Any:
 
 
 @singledispatch
-def most_weight(X) -> Any:
+def most_weight(X: Matrix) -> Any:
     """The largest m, without weights 1."""
     if entries(part(X, 0, 1, 0))[1] is None:
         return 1.0
@@ -233,7 +239,7 @@ def most_weight(X) -> Any:
 
 
 @singledispatch
-def total(X, f, *factors):
+def total(X: Matrix, f: Callable[..., Array], *factors: tuple[Array, Array]) -> Array:
     """Σ m f(x, z, …), a scalar, where z = (W H)_ij of each of the factors: the entries of X in blocks of rows."""
 
     def of_rows(X, all_W):
@@ -243,43 +249,43 @@ def total(X, f, *factors):
 
 
 @singledispatch
-def square(X):
+def square(X: Matrix) -> Array:
     """Σ m x², ‖X‖² where all weights are 1."""
     return total(X, lambda x: x * x)
 
 
 @singledispatch
-def divergence(X, loss, W, H):
+def divergence(X: Matrix, loss: Any, W: Array, H: Array) -> Array:
     """Σ m d(x, z), a scalar. Nothing cancels: an exact fit gives 0."""
     return total(X, loss.divergence, (W, H))
 
 
 @singledispatch
-def square_rise(X, factors, change):
+def square_rise(X: Matrix, factors: tuple[Array, Array], change: tuple[Array, Array]) -> Array:
     """Σ m (z + ½ Δz − x) Δz, by which ½ Σ m (x − z)² rises when Z rises by ΔZ, that of two factors."""
     return total(X, lambda x, z, dz: (z + 0.5 * dz - x) * dz, factors, change)
 
 
 @singledispatch
-def gradient_W(X, loss, W, H):
+def gradient_W(X: Matrix, loss: Any, W: Array, H: Array) -> Array:
     """D′(X, Z) Hᵀ (m, r), with D′ = m ∂d/∂z at each entry."""
     return in_blocks(lambda X, W: weighted(X, loss.derivative, W @ H) @ H.T, X, W, axis=0)
 
 
 @singledispatch
-def gradient_H(X, loss, W, H):
+def gradient_H(X: Matrix, loss: Any, W: Array, H: Array) -> Array:
     """Wᵀ D′(X, Z) (r, n)."""
     return in_blocks(lambda X, H: W.T @ weighted(X, loss.derivative, W @ H), X, H, axis=1)
 
 
 @singledispatch
-def gradients(X, loss, W, H) -> tuple[Any, Any]:
+def gradients(X: Matrix, loss: Any, W: Array, H: Array) -> tuple[Array, Array]:
     """`gradient_W` and `gradient_H`."""
     return gradient_W(X, loss, W, H), gradient_H(X, loss, W, H)
 
 
 @singledispatch
-def parts_H(X, loss, W, H):
+def parts_H(X: Matrix, loss: Any, W: Array, H: Array) -> tuple[Any, Any, Any, Any, Any]:
     """Wᵀ N, Wᵀ P and a unit: ∂D/∂H is P's less N's times the unit, which broadcasts to (r, n); Σ m d; and ∂D/∂W (m, r).
 
     N and P ≥ 0 are the two parts of m ∂d/∂z at each entry, `loss.parts`, d is `loss.quick`, and ∂D/∂W is (P − N) Hᵀ, to
@@ -301,7 +307,7 @@ def parts_H(X, loss, W, H):
 
 
 @singledispatch
-def parts_W(X, loss, W, H):
+def parts_W(X: Matrix, loss: Any, W: Array, H: Array) -> tuple[Any, Any, Any, Any]:
     """N Hᵀ, P Hᵀ, a unit and Σ m d: `parts_H` of Xᵀ ≈ HᵀWᵀ, transposed, since to transpose X takes a product's time."""
     of_ones, of_zeros = jnp.sum(H, axis=1)[None, :], _of_zeros(X, loss, W, H)
     rows = lambda X, W: _pulled_back(_parts(X, loss, W @ H, 1, of_zeros is not None), lambda A: A @ H.T)
@@ -335,12 +341,12 @@ def _completed(found, of_ones, of_zeros):
     return negative, of_ones if positive is None else positive, 1 if unit is None else unit, value
 
 
-def is_nonzero(x):
+def is_nonzero(x: Array) -> Array:
     return x != 0
 
 
 @singledispatch
-def occupied(X, which=is_nonzero, *factors):
+def occupied(X: Matrix, which: Callable[..., Array] = is_nonzero, *factors: tuple[Array, Array]) -> tuple[Array, Array]:
     """Booleans (m,), (n,): the rows and the columns with an entry that counts for which `which`(x, z, …) is true.
 
     z as in `total`. Of an x that is 0 it has to be false.
@@ -355,7 +361,7 @@ def occupied(X, which=is_nonzero, *factors):
 
 
 @singledispatch
-def extremes(X):
+def extremes(X: Matrix) -> Array:
     """The least and the largest entry of a kind, where one that does not count is 0; NaN where one is NaN."""
 
     def rows(X, _):
@@ -368,13 +374,13 @@ def extremes(X):
 
 
 @singledispatch
-def size(X) -> int:
+def size(X: Matrix) -> int:
     """How many numbers X is made of, to which the work of a product with it is in proportion."""
     return math.prod(X.shape)
 
 
 @singledispatch
-def filled(X):
+def filled(X: Matrix) -> Matrix:
     """X as an init sees it: an array, or a kind with the functions below; completed by the mean where m is not full."""
     x, m = entries(X)
     if m is None:
@@ -385,34 +391,34 @@ def filled(X):
 
 
 @singledispatch
-def cast(X, dtype):
+def cast(X: Matrix, dtype: Any) -> Matrix:
     """X with the leaves that are floating in another dtype, an array or the same kind."""
     convert = lambda leaf: jnp.asarray(leaf, dtype) if jnp.issubdtype(jnp.asarray(leaf).dtype, jnp.floating) else leaf
     return jax.tree.map(convert, X)
 
 
 @singledispatch
-def told_by(X) -> list[Any]:
+def told_by(X: Matrix) -> list[Any]:
     """Arrays that tell X from another of its kind: all that it is made of, or those of which the others follow."""
     return jax.tree.leaves(X)
 
 
 @singledispatch
-def mean_size(X):
+def mean_size(X: Matrix) -> Array:
     """The mean of |x|, a scalar, whose sum may leave the range of the dtype."""
     unit = unit_of(jnp.maximum(jnp.max(X), -jnp.min(X)))
     return unit * jnp.mean(jnp.abs(X / unit))
 
 
 @singledispatch
-def svd(X, rank: int) -> tuple[Any, Any, Any]:
+def svd(X: Matrix, rank: int) -> tuple[Array, Array, Array]:
     """The first k = min(rank, m, n) singular triplets: U (m, k), σ (k,) falling, Vᵀ (k, n)."""
     U, sigma, Vt = jnp.linalg.svd(X, full_matrices=False)
     return U[:, :rank], sigma[:rank], Vt[:rank]
 
 
 @singledispatch
-def tails(X, ranks):
+def tails(X: Matrix, ranks: np.ndarray) -> Array:
     """√Σ_{k>r} σ_k² for each rank r ≤ min(m, n), (R,): summed from the smallest up, relative to the largest."""
     sigma = jnp.linalg.svd(entries(X)[0], compute_uv=False)
     squares = divide(sigma, sigma[0]) ** 2
@@ -420,17 +426,17 @@ def tails(X, ranks):
 
 
 @singledispatch
-def in_memory(X) -> bool:
+def in_memory(X: Matrix) -> bool:
     """Whether the entries of X can be had as an array; if not, they are read in blocks."""
     return True
 
 
 @singledispatch
-def expect_reading(X) -> None:
+def expect_reading(X: Matrix) -> None:
     """Forget what went wrong before, as in a compiled function, where nothing is raised."""
 
 
 @singledispatch
-def as_read(X, found, fit=None) -> Any:
+def as_read(X: Matrix, found: Any, fit: Any = None) -> Any:
     """`found`, computed from X; raises what went wrong while X was read for it, with the fit so far if there is one."""
     return found

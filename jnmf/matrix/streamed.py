@@ -18,6 +18,7 @@ from jnmf.matrix.blocks import blocks_of
 from jnmf.matrix.scaled import in_unit
 from jnmf.numerics import compute_dtype, divide, unit_of
 from jnmf.pytree import Pytree, static
+from jnmf.types import Integer
 
 BYTES = 2**26  # of a block, where its size is left open
 
@@ -233,7 +234,8 @@ def _(X: Streamed, loss, W, H):
 @matrix.gradients.register
 def _(X: Streamed, loss, W, H):
     if X.transposed:
-        return tuple(gradient.T for gradient in matrix.gradients(X.T, loss, H.T, W.T))[::-1]
+        of_H, of_W = matrix.gradients(X.T, loss, H.T, W.T)
+        return of_W.T, of_H.T
 
     def rows(x, W, fresh):
         derivative = loss.derivative(x, W @ H)
@@ -280,7 +282,8 @@ def _in_the_larger_unit(sums, more):
 @matrix.occupied.register
 def _(X: Streamed, which=matrix.is_nonzero, *factors):
     if X.transposed:
-        return matrix.occupied(X.T, which, *((H.T, W.T) for W, H in factors))[::-1]
+        columns, rows = matrix.occupied(X.T, which, *((H.T, W.T) for W, H in factors))
+        return rows, columns
     return matrix.occupied.dispatch(object)(X, which, *factors)
 
 
@@ -388,7 +391,7 @@ class Mapped:
         return self.source[rows]
 
 
-def streamed(source, block: int | None = None) -> Streamed:
+def streamed(source: Any, block: Integer | None = None) -> Streamed:
     """X (m, n) larger than memory: wherever jnmf takes a matrix, read in blocks of rows as often as it is needed.
 
     source: what has `shape`, `dtype`, and rows [i:j], dense or sparse: a `np.memmap`, an HDF5 or zarr data set, a SciPy
@@ -403,6 +406,10 @@ def streamed(source, block: int | None = None) -> Streamed:
     function reads.
 
     Raises TypeError or ValueError for a source without these, with no entries or of complex numbers.
+
+    >>> rows = jnmf.streamed(X, block=3)
+    >>> rows.shape, jnmf.fit(rows, 2).status.name
+    ((6, 4), 'CONVERGED')
     """
     if block is not None:
         checks.count(block, "streamed(block=…)", 1)

@@ -24,6 +24,12 @@ A coupling of both factors lives in X: symmetric NMF, X ≈ HᵀH by the penalty
 `HALS(l2_W=α, l2_H=α)`, or any other method with that ridge, of X + αI (`proofs.symmetric_factorisation`).
 
 Where entries have weights that range widely, a factor with terms is updated by imputation (see `mask` of `jnmf.fit`).
+
+A component that is known, with a ridge on the other one:
+
+>>> on_H = jnmf.terms.Known(np.array([[1.0, 1.0, 0.0, 0.0]])), jnmf.terms.Ridge(0.1)
+>>> jnmf.fit(X, 2, jnmf.HALS(on_H=on_H)).H[0].tolist()
+[1.0, 1.0, 0.0, 0.0]
 """
 
 from jnmf.terms.constraints import Constraint, Free, Known, Simplex

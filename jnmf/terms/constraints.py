@@ -3,10 +3,12 @@
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+from jax import Array
 
 from jnmf.numerics import project_nonnegative
 from jnmf.pytree import positional
 from jnmf.terms.term import Term, check_numbers, check_rows, check_scalar
+from jnmf.types import AnyArray
 
 
 class Constraint(Term):
@@ -24,11 +26,11 @@ class Constraint(Term):
     def pair(self, H):
         return jnp.zeros(len(H), H.dtype), 0.0
 
-    def project(self, H, k: Any = None):
+    def project(self, H: AnyArray, k: Any = None) -> Array:
         """The nearest point of the set to H (r, n); with k, to a row (n,) that is the k-th."""
         raise NotImplementedError(f"{type(self).__name__} needs project(self, H, k=None) -> H")
 
-    def slope(self, H, gradient):
+    def slope(self, H: AnyArray, gradient: AnyArray) -> Array:
         """The projected gradient: 0 where H cannot move down it."""
         raise NotImplementedError(f"{type(self).__name__} needs slope(self, H, gradient)")
 
@@ -42,6 +44,9 @@ class Known(Constraint):
     project (HALS, PGD, MU, ALS).
 
     mask: booleans of the shape of the factor, A of that shape too; entries where it is false are found.
+
+    >>> jnmf.terms.Known(np.ones((1, 3))).project(jnp.zeros((2, 3))).tolist()
+    [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
     """
 
     A: Any = positional()
@@ -53,7 +58,7 @@ class Known(Constraint):
             object.__setattr__(self, "mask", jnp.asarray(self.mask, jnp.float32))
 
     @property
-    def T(self):
+    def T(self) -> "Known":
         transposed = lambda A: None if A is None else jnp.swapaxes(A, -1, -2)
         return Known(transposed(self.A), mask=transposed(self.mask))
 
@@ -83,6 +88,9 @@ class Free(Constraint):
     """No sign: semi-NMF, X ≈ W H with one factor of any sign, for X of any sign. Ding, Li and Jordan 2010.
 
     HALS takes the exact minimiser of each row without the projection; ALS, all rows at once.
+
+    >>> jnmf.terms.Free().project(jnp.array([[-1.0, 2.0]])).tolist()
+    [[-1.0, 2.0]]
     """
 
     signed: ClassVar[bool] = True
@@ -99,6 +107,9 @@ class Simplex(Constraint):
 
     The nearest point is [H_j − τ]₊ with the τ of the right sum, found from the sorted entries (Held, Wolfe and Crowder
     1974). `SumToOne` is the penalty, which every method takes. A component that is zero in all columns stays so.
+
+    >>> jnmf.terms.Simplex().project(jnp.array([[2.0], [1.5]])).tolist()
+    [[0.75], [0.25]]
     """
 
     total: Any = 1.0

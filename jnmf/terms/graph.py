@@ -4,11 +4,13 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.core import Tracer
 
 from jnmf import matrix
 from jnmf.pytree import positional
 from jnmf.terms.term import Term, check_weight, per_row
+from jnmf.types import AnyArray
 
 
 class Graph(Term):
@@ -19,6 +21,10 @@ class Graph(Term):
     updates are multiplicative.
 
     L: symmetric and positive semidefinite, an array, or sparse as `jnmf.sparse(L)`. On W it is (m, m).
+
+    >>> L = np.array([[1.0, -1.0], [-1.0, 1.0]])  # two columns that are neighbours
+    >>> float(jnmf.terms.Graph(L, 2.0).value(np.array([[1.0, 3.0]])))
+    4.0
     """
 
     L: Any = positional()
@@ -46,11 +52,11 @@ class Graph(Term):
     def rise(self, old, new):
         return 0.5 * jnp.sum(per_row(self.weight, old) * self.times(new - old) * (old + new))
 
-    def times(self, H):
+    def times(self, H: AnyArray) -> Array:
         """H L."""
         return matrix.product(self.L, H.T, None)
 
-    def most(self):
+    def most(self) -> Array:
         """μ, a scalar."""
         sizes = self.L.of_each(jnp.abs) if matrix.is_kind(self.L) else jnp.abs(self.L)
         return jnp.max(matrix.product(sizes, jnp.ones((sizes.shape[0], 1), sizes.dtype), None))
@@ -70,6 +76,9 @@ class Smooth(Term):
     """½ Σ_k λ_k Σ_j (H_k,j+1 − H_kj)²: rows of H that vary little from one column to the next, as in time.
 
     `Graph` of a path, whose ‖L‖₂ < 4: ΔG = 4 diag(λ), ΔC = diag(λ) (4 H − H L). Essid and Févotte 2013 smooth so.
+
+    >>> float(jnmf.terms.Smooth(2.0).value(np.array([[1.0, 3.0, 3.0]])))
+    4.0
     """
 
     weight: Any = positional()

@@ -19,6 +19,10 @@ class MinimumVolume(Term):
     other would do, it is identifiable where plain NMF is not. Leplat, Ang and Gillis 2019; Fu, Huang and others 2016.
 
     delta: in the unit of H², small beside the squares of the components, and so is what it forgets of their volume.
+
+    >>> volume = jnmf.terms.MinimumVolume(1.0).value
+    >>> bool(volume(jnp.array([[1.0, 1.0], [1.0, 1.0]])) < volume(jnp.eye(2)))
+    True
     """
 
     weight: Any = positional()

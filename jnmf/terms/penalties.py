@@ -18,7 +18,11 @@ class Quadratic(Term):
 
 
 class Ridge(Quadratic):
-    """½ Σ_k λ_k ‖H_k‖²: ΔG = diag(λ). `l2_H` is the short way to write it with one λ for all components."""
+    """½ Σ_k λ_k ‖H_k‖²: ΔG = diag(λ). `l2_H` is the short way to write it with one λ for all components.
+
+    >>> float(jnmf.terms.Ridge(0.5).value(2 * np.ones((2, 3))))
+    6.0
+    """
 
     weight: Any = positional()
 
@@ -30,7 +34,11 @@ class Ridge(Quadratic):
 
 
 class Lasso(Quadratic):
-    """Σ_k λ_k Σ_j H_kj: ΔC = −λ. `l1_H` is the short way to write it with one λ for all components. Hoyer 2002."""
+    """Σ_k λ_k Σ_j H_kj: ΔC = −λ. `l1_H` is the short way to write it with one λ for all components. Hoyer 2002.
+
+    >>> float(jnmf.terms.Lasso([0.5, 1.0]).value(2 * np.ones((2, 3))))
+    9.0
+    """
 
     weight: Any = positional()
     degree: ClassVar[int | None] = 1
@@ -46,6 +54,9 @@ class Target(Quadratic):
     """½ Σ_k λ_k ‖H_k − A_k‖² over the rows of A (k ≤ r, n), which pull the first k components: ΔG = diag(λ), ΔC = λ A.
 
     On W, A (m, k) is given as columns. For components that should be near known ones, not equal to them (`Known`).
+
+    >>> float(jnmf.terms.Target(np.ones((1, 3)), 2.0).value(2 * np.ones((2, 3))))
+    3.0
     """
 
     A: Any = positional()
@@ -54,7 +65,7 @@ class Target(Quadratic):
     lengths: ClassVar[Any] = {"A": 1}
 
     @property
-    def T(self):
+    def T(self) -> "Target":
         return Target(jnp.swapaxes(self.A, -1, -2), self.weight)
 
     def value(self, H):
@@ -77,6 +88,9 @@ class SumToOne(Quadratic):
 
     ΔG = λ 11ᵀ, ΔC = λ s. Heinz and Chang 2001, who put a row of ones beneath δW and δX, which is λ = 1/δ². A penalty:
     the sums are near s, the nearer the larger λ is beside the squares of W. `Simplex` is the hard constraint.
+
+    >>> float(jnmf.terms.SumToOne(2.0).value(0.5 * np.ones((2, 3))))
+    0.0
     """
 
     weight: Any = positional()
@@ -99,6 +113,9 @@ class ColumnL1(Quadratic):
     """½ λ Σ_j (Σ_k H_kj)²: sparse columns, of H ≥ 0 each with few components. ΔG = λ 11ᵀ.
 
     H. Kim and Park 2007, eq. 3 (SNMF/R), who write β for it.
+
+    >>> float(jnmf.terms.ColumnL1(2.0).value(np.ones((2, 3))))
+    12.0
     """
 
     weight: Any = positional()

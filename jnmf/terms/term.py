@@ -4,9 +4,11 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.core import Tracer
 
 from jnmf.pytree import Pytree
+from jnmf.types import AnyArray
 
 
 class Term(Pytree):
@@ -38,27 +40,27 @@ class Term(Pytree):
     degree: ClassVar[int | None] = None  # value(c H) = c^degree value(H), with `lengths` in the unit of H too; or None
     lengths: ClassVar[Any] = {}  # field: the power of the unit of H that it has
 
-    def value(self, H) -> Any:
+    def value(self, H: AnyArray) -> Array:
         """T(H), a scalar."""
         raise NotImplementedError(f"{type(self).__name__} needs value(self, H) -> scalar")
 
-    def pair(self, H) -> Any:
+    def pair(self, H: AnyArray) -> tuple[Array, Array | float]:
         """ΔG (r, r), or its diagonal (r,); ΔC (r, n), (r, 1) or 0."""
         raise NotImplementedError(f"{type(self).__name__} needs pair(self, H) -> (ΔG, ΔC)")
 
-    def gradient(self, H):
+    def gradient(self, H: AnyArray) -> Array:
         """∇T(H) = ΔG H − ΔC."""
         G, C = self.pair(H)
         return (G @ H if jnp.ndim(G) == 2 else G[:, None] * H) - C
 
-    def rise(self, old, new):
+    def rise(self, old: AnyArray, new: AnyArray) -> Array:
         """T(new) − T(old); of a quadratic its gradient halfway times the way, whose rounding vanishes with the way."""
         if not self.quadratic:
             return self.value(new) - self.value(old)
         return jnp.sum(self.gradient(0.5 * (old + new)) * (new - old))
 
     @property
-    def T(self):
+    def T(self) -> "Term":
         """The same term of Hᵀ: what has the shape of the factor, transposed."""
         return self
 

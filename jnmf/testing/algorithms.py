@@ -16,7 +16,7 @@ from jax import Array, lax
 from scipy import optimize
 
 from jnmf import checks, units
-from jnmf.algorithm import Frobenius, Info
+from jnmf.algorithm import Algorithm, Combinator, Frobenius, Info
 from jnmf.factors import Factors, relative_change
 from jnmf.matrix import weighted
 from jnmf.matrix.low_rank import LowRank
@@ -25,6 +25,7 @@ from jnmf.numerics import in_dtype
 from jnmf.objective import gradient, objective, projected_gradient_norm
 from jnmf.testing import pytrees
 from jnmf.testing.promises import far_apart, hold, hold_for_all, lists, raised, written
+from jnmf.types import DType
 
 M, N, R = 6, 5, 3  # the one shape: another one is another program
 PENALTIES = {"l1_W": 0.1, "l1_H": 0.2, "l2_W": 0.3, "l2_H": 0.4}
@@ -562,7 +563,7 @@ PROMISES = OF_THE_TREE + OF_THE_CLASS + OF_EVERY_PROBLEM + OF_ONE_PROBLEM
 
 
 @lists(PROMISES)
-def check_algorithm(algorithm, *, dtype: Any = None, num_examples: int = 25) -> None:
+def check_algorithm(algorithm: Algorithm | Combinator, *, dtype: DType | None = None, num_examples: int = 25) -> None:
     """Raises AssertionError for the first promise that the algorithm breaks, with the input that breaks it.
 
     algorithm: an instance, as Mine(weight=0.7), or a combinator on one. What it does not declare is not asked.

@@ -12,6 +12,7 @@ from jnmf.losses.loss import Loss
 from jnmf.numerics import in_dtype
 from jnmf.testing import pytrees
 from jnmf.testing.promises import far_apart, hold, lists, raised, written
+from jnmf.types import DType
 
 STARTS = 30_000  # of which a wrong exponent raises a few
 
@@ -361,7 +362,7 @@ PROMISES = OF_THE_TREE + OF_THE_LOSS
 
 
 @lists(PROMISES)
-def check_loss(loss, *, dtype: Any = None) -> None:
+def check_loss(loss: Loss, *, dtype: DType | None = None) -> None:
     """Raises AssertionError for the first promise that the loss breaks, with the x and z that break it.
 
     loss: an instance of a subclass of jnmf.losses.Loss. What it does not declare is not asked.

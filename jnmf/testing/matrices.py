@@ -16,6 +16,7 @@ from jnmf.matrix import blocks
 from jnmf.matrix.masked import Masked
 from jnmf.testing import pytrees
 from jnmf.testing.promises import far_apart, hold, lists, raised
+from jnmf.types import Matrix
 
 RANK = 2
 
@@ -361,7 +362,7 @@ PROMISES = OF_X + OF_ITS_FUNCTIONS
 
 
 @lists(PROMISES)
-def check_matrix(X, dense: Any = None) -> None:
+def check_matrix(X: Matrix, dense: Any = None) -> None:
     """Raises AssertionError for the first function of `jnmf.matrix` that is wrong for a kind of matrix.
 
     X: an example of the kind, small (each side at least 3) and floating, its entries as different as they can be: a

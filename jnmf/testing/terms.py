@@ -1,7 +1,6 @@
 """`check_term`: what a term of `jnmf.terms` promises, by what it declares."""
 
 from dataclasses import replace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ from jnmf.terms.constraints import Constraint
 from jnmf.terms.term import Term
 from jnmf.testing import pytrees
 from jnmf.testing.promises import far_apart, hold, lists, raised, written
+from jnmf.types import DType
 
 
 class Case:
@@ -281,7 +281,7 @@ OF_CONSTRAINTS = (it_projects, its_set_has_its_unit, its_slope_vanishes_at_a_min
 
 
 @lists(PROMISES + OF_TERMS + OF_CONSTRAINTS)
-def check_term(term: Any, *, shape: tuple[int, int] = (3, 7), dtype="float32") -> None:
+def check_term(term: Term, *, shape: tuple[int, int] = (3, 7), dtype: DType = "float32") -> None:
     """Whether a term of `jnmf.terms`, or a constraint, keeps its promises.
 
     shape: (r, n) of factors H that it is a term of, whose rows are the components. dtype: that to compute in.
