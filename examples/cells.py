@@ -1,6 +1,7 @@
 """Counts of genes in cells, from an AnnData to programs that many restarts agree on, and back into it."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,16 +10,16 @@ import scipy.sparse
 import jnmf
 
 try:
-    from anndata import AnnData
+    from anndata import AnnData  # pyright: ignore[reportMissingImports]
 except ModuleNotFoundError:  # the least that is asked of one
-    AnnData = SimpleNamespace
+    AnnData: Any = SimpleNamespace
 
 rng = np.random.default_rng(0)
 cells, genes, programs = 300, 200, 4
 usage = rng.dirichlet(np.full(programs, 0.3), cells) * rng.integers(300, 900, cells)[:, None]
 spectra = rng.dirichlet(np.full(genes, 0.05), programs)
 counts = scipy.sparse.csr_array(rng.poisson(usage @ spectra).astype("float32"))
-adata = AnnData(
+adata: Any = AnnData(
     X=counts,
     obs=pd.DataFrame(index=[f"cell{i}" for i in range(cells)]),
     var=pd.DataFrame(index=[f"gene{j}" for j in range(genes)]),

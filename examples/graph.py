@@ -14,7 +14,7 @@ i, j = np.divmod(np.arange(side**2), side)
 mixtures = np.stack([np.exp(-((i - a) ** 2 + (j - b) ** 2) / 40) for a, b in ((3, 3), (12, 5), (7, 12))])
 X = np.maximum(rng.gamma(0.5, 1, (30, 3)) @ mixtures + 0.5 * rng.normal(size=(30, side**2)), 0)
 
-path = scipy.sparse.diags_array([1.0, 1.0], offsets=[-1, 1], shape=(side, side))
+path = scipy.sparse.diags_array([1.0, 1.0], offsets=[-1, 1], shape=(side, side))  # pyright: ignore[reportArgumentType]
 neighbours = scipy.sparse.kronsum(path, path, format="csr")
 L = jnmf.sparse(scipy.sparse.diags_array(neighbours.sum(axis=0)) - neighbours)
 for weight in (0.0, 1.0, 10.0, 100.0):

@@ -15,10 +15,10 @@ points = 2.5 * rng.normal(size=(4, 6))[labels] + rng.normal(size=(160, 6))  # ce
 # How much of each there is in a sample differs, which is what clusters by distance do not know.
 points = points * rng.gamma(4, 0.25, 160)[:, None]
 
-means = KMeans(4, n_init=10, random_state=0).fit(points)
+means = KMeans(4, n_init=10, random_state=0).fit(points)  # pyright: ignore[reportArgumentType]
 start = means.cluster_centers_.T, np.eye(4)[means.labels_].T + 0.2
 semi = jnmf.fit(points.T, 4, jnmf.HALS(on_W=terms.Free()), init=start, max_iters=500)
 
 of_semi = np.argmax(jnmf.normalize(semi, "l2").H, axis=0)
-for name, loss, found in (("k-means", means.inertia_ / 2, means.labels_), ("semi-NMF", semi.loss, of_semi)):
+for name, loss, found in (("k-means", means.inertia_ / 2, means.labels_), ("semi-NMF", semi.loss, of_semi)):  # pyright: ignore[reportOptionalOperand]
     print(f"{name}: half squared error {loss:.3f}, agreement with the groups {adjusted_rand_score(labels, found):.3f}")

@@ -1,5 +1,7 @@
 """Topics of short texts: TF-IDF and NMF in a pipeline of scikit-learn, the words of each topic, and two new texts."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
@@ -19,7 +21,7 @@ Bake the bread with garlic, oil and a little salt.
 Slice the tomato and onion, salt them, and serve with bread.
 Fry the garlic in oil, add the onion and a ripe tomato.""".splitlines()
 
-topics = make_pipeline(TfidfVectorizer(stop_words="english"), NMF(3, random_state=0))
+topics: Any = make_pipeline(TfidfVectorizer(stop_words="english"), NMF(3, random_state=0))
 W = topics.fit_transform(texts)
 words = topics[0].get_feature_names_out()
 for k, row in enumerate(topics[1].components_):

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 import jnmf
+from jnmf import pausing
 
 X = np.random.default_rng(0).random((40, 30), np.float32)
 TOTAL = 50_000  # half a second or so
@@ -27,7 +28,7 @@ def call(**keywords):
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell starts in the background
-    jnmf.pausing.PAUSE = 0.05
+    pausing.PAUSE = 0.05
     call(time_limit=0)  # compiles
     begun = time.monotonic()
     whole = call()

@@ -223,5 +223,5 @@ def test_components_are_put_in_the_order_of_the_fit():
     order = [2, 0, 1]
     found = jnmf.bootstrap(A, init=(W0[:, order], 2 * H[order]), num_replicates=2, max_iters=20)
     assert (found.cosine > 0.99).all()
-    assert (found.replicates.H.argmax(axis=2) // 3 == order).all()
+    assert (found.replicates.H.argmax(axis=2) // 3 == order).all()  # pyright: ignore[reportAttributeAccessIssue]
     assert found.replicates.W.shape == (2, 30, 3)

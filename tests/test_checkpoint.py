@@ -9,7 +9,7 @@ import pytest
 from support import problem
 
 import jnmf
-from jnmf import HALS, MU, Factors, Interrupted, Status, cross_validate, display, sweep, warm_start
+from jnmf import HALS, MU, Factors, Interrupted, Status, batches, checkpoint, cross_validate, display, sweep, warm_start
 
 X, START = problem("float32")
 CALL = {"ranks": [2, 3, 5], "num_restarts": 2, "algorithm": HALS(), "num_iters": 3, "batch_size": 2}
@@ -58,7 +58,7 @@ def test_a_callback_ends_it(whole):
 
 
 def test_nothing_is_there_before_the_first_batch(monkeypatch):
-    monkeypatch.setattr(jnmf.batches, "_batch", lambda *_: interrupt(None))
+    monkeypatch.setattr(batches, "_batch", lambda *_: interrupt(None))
     with pytest.raises(Interrupted, match="after 0 of 6") as raised:
         study()
     assert raised.value.study is None
@@ -114,7 +114,7 @@ def test_the_folder_holds_a_file_a_batch_and_nothing_that_runs(folder):
 
 def test_words_for_settings():
     """Equal for equal ones, however they were made; a function has its name."""
-    words = jnmf.checkpoint.described
+    words = checkpoint.described
     for same_twice in (
         lambda: warm_start.sampled(num_iters=3),
         lambda: Factors(jnp.ones((2, 1)), np.ones((1, 2))),

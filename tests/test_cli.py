@@ -19,6 +19,7 @@ import scipy.io
 import scipy.sparse
 
 import jnmf
+from jnmf import pausing
 from jnmf_cli import arguments, fit, page, rank, reading
 from jnmf_cli.errors import Refused
 from jnmf_cli.main import main
@@ -247,7 +248,7 @@ def test_a_fit_is_that_of_the_library_in_tables_a_file_and_a_page(call, with_pic
 
 
 def test_going_on_gives_the_bits_of_a_fit_that_did_not_stop(call, monkeypatch):
-    monkeypatch.setattr(jnmf.pausing, "PAUSE", 0.0)
+    monkeypatch.setattr(pausing, "PAUSE", 0.0)
     presses = iter([False, False, True])
 
     def press_ctrl_c(found):

@@ -194,9 +194,9 @@ def test_a_dropped_iteration_does_not_end_a_fit():
 
 def test_new_numbers_are_not_new_programs():
     run(X, START, Extrapolated(Accelerated(HALS()), weight=0.4), num_iters=2)
-    programs = _run._cache_size()
+    programs = _run._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
     run(X, START, Extrapolated(Accelerated(HALS(l1_H=0.2), tol=0.3), weight=0.6), num_iters=2)
-    assert _run._cache_size() == programs
+    assert _run._cache_size() == programs  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_half_the_data_missing():

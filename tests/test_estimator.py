@@ -5,14 +5,15 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 import scipy.sparse
+import sklearn.base
 from joblib import Parallel, delayed
 from sklearn import config_context, decomposition
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV
@@ -22,6 +23,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import jnmf
 from jnmf import ANLS, HALS, MU, Extrapolated, Status
 from jnmf.estimator import NMF, MiniBatchNMF
+
+clone: Any = sklearn.base.clone  # of a model it is one
 
 ROOT = Path(__file__).parent.parent
 

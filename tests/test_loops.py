@@ -142,7 +142,7 @@ def test_vmap_over_a_penalty_path_and_keys_of_run(name):
     X, start = problem()
     path = jnp.array([0.0, 0.5])
     W, loss = jax.vmap(
-        lambda l2: (lambda f, t: (f.W, t.loss))(*run(X, start, penalised(ALGORITHMS[name], l2_H=l2), num_iters=4))
+        lambda l2: (lambda f, t: (f.W, t.loss))(*run(X, start, penalised(ALGORITHMS[name], l2_H=l2), num_iters=4))  # pyright: ignore[reportAttributeAccessIssue]
     )(path)
     for k, l2 in enumerate((0.0, 0.5)):
         factors, trace = run(X, start, penalised(ALGORITHMS[name], l2_H=l2), num_iters=4)
@@ -183,7 +183,8 @@ def test_new_values_do_not_recompile():
     fit(X, algorithm=HALS(l1_H=0.1), init=start, tol=1e-3, max_iters=7)
     run(X, start, PGD(step_size=1e-3), num_iters=7)
     programs = lambda: [
-        p._cache_size() for p in (loops._begin_in_place, loops._advance_in_place, loops._finish, loops._run)
+        p._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+        for p in (loops._begin_in_place, loops._advance_in_place, loops._finish, loops._run)
     ]
     before = programs()
     fit(X, algorithm=HALS(l1_H=0.2, l2_W=1), init=start, tol=1e-2, max_iters=7)

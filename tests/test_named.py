@@ -30,7 +30,7 @@ def fitted():
 def annotated(A=FRAME, cells=CELLS, genes=GENES):
     """An AnnData where the package is there, else what one is known by."""
     try:
-        from anndata import AnnData
+        from anndata import AnnData  # pyright: ignore[reportMissingImports]
     except ImportError:
         entries = A if scipy.sparse.issparse(A) else np.asarray(A)
         parts = {name: {} for name in ("obsm", "varm", "uns")}
@@ -120,7 +120,7 @@ class View(np.ndarray):
 
 def test_a_view_of_an_anndata_is_dense():
     part = (
-        annotated(FRAME)[:, GENES[:2]]
+        annotated(FRAME)[:, GENES[:2]]  # pyright: ignore[reportIndexIssue]
         if hasattr(annotated(), "obs")
         else annotated(FRAME.iloc[:, :2].to_numpy(), CELLS, GENES[:2])
     )

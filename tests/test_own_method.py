@@ -95,7 +95,7 @@ def test_a_class_that_could_not_work_is_refused_where_it_is_written():
 
         class Own(Pytree):
             def __init__(self, weight):
-                self.weight = weight
+                self.weight = weight  # pyright: ignore[reportAttributeAccessIssue]
 
     with pytest.raises(TypeError, match=r"write scales: ClassVar\[bool\] = True"):
 

@@ -1,5 +1,8 @@
 """What the figures show, read back from their artists."""
 
+# matplotlib says less of what it holds than is known of these pictures.
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false, reportOperatorIssue=false
+
 import subprocess
 import sys
 from types import SimpleNamespace

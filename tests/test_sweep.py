@@ -164,14 +164,14 @@ def test_a_sweep_of_twenty_ranks_compiles_one_program_a_bucket(monkeypatch):
     groups = batches.buckets(ranks)
     assert [rank for group in groups for rank in group] == ranks
     assert len(groups) <= 7
-    before = batches._batch._cache_size()
+    before = batches._batch._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
     study = sweep(X, ranks, num_restarts=2, num_iters=3, algorithm=HALS())
-    assert batches._batch._cache_size() - before <= len(groups)
+    assert batches._batch._cache_size() - before <= len(groups)  # pyright: ignore[reportAttributeAccessIssue]
     assert (study.status == Status.MAX_ITERS).all()
     assert (study.num_iters == 3).all()
     assert study.factors(20, 1).H.shape == (20, 9)
     sweep(2 * X, ranks[::-1], num_restarts=2, num_iters=3, key=7, algorithm=HALS(l1_H=0.1))
-    assert batches._batch._cache_size() - before <= len(groups)
+    assert batches._batch._cache_size() - before <= len(groups)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_batches_of_any_size_give_the_same(capsys):

@@ -15,7 +15,7 @@ import jnmf
 from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, fit, sweep, terms, transform
 from jnmf.loops import run
 from jnmf.terms.minimum_volume import inverse_and_log_determinant
-from jnmf.testing import check_term
+from jnmf.testing import algorithms, check_term
 from jnmf.testing import terms as promises
 from jnmf.testing.promises import paragraphs
 
@@ -199,8 +199,8 @@ def test_on_W_they_are_those_of_the_transposed(name):
     """H of Xᵀ ≈ HᵀWᵀ: the half-steps come in the other order, the minimum of a convex half-problem is the same."""
     a = TOGETHER[name]
     kinds = (terms.Ridge(0.3), terms.Target(A.T, 0.5), terms.Graph(L, 0.1), terms.Known(A[:1].T))
-    of_W = jnmf.testing.algorithms.with_penalties(a, on_H=(), on_W=kinds)
-    of_H = jnmf.testing.algorithms.with_penalties(a, on_W=(), on_H=tuple(term.T for term in kinds))
+    of_W = algorithms.with_penalties(a, on_H=(), on_W=kinds)
+    of_H = algorithms.with_penalties(a, on_W=(), on_H=tuple(term.T for term in kinds))
     start = Factors(START.H.T, START.W.T)
     value = jnmf.objective(X.T, start, of_W)
     np.testing.assert_allclose(value, jnmf.objective(X, START, of_H), rtol=1e-13)
@@ -371,7 +371,7 @@ def test_semi_nmf_relaxes_k_means():
     indicators = np.eye(3)[means.labels_].T + 0.2  # Ding, Li and Jordan 2010, section 3
     start = Factors(means.cluster_centers_.T, indicators)
     found = fit(points.T, 3, HALS(on_W=terms.Free()), init=start, max_iters=500, tol=1e-7)
-    assert float(found.loss) <= 0.5 * means.inertia_
+    assert float(found.loss) <= 0.5 * means.inertia_  # pyright: ignore[reportOperatorIssue]
     assert (np.argmax(jnmf.normalize(found, "l2").H, axis=0) == means.labels_).mean() > 0.95
 
 

@@ -119,12 +119,12 @@ def test_products_is_the_precision_during_the_rounded_fit_alone(X):
     seen = []
 
     def spy(key, X, rank):
-        seen.append(jax.config.jax_default_matmul_precision)
+        seen.append(jax.config.jax_default_matmul_precision)  # pyright: ignore[reportAttributeAccessIssue]
         return init.random(key, X, rank)
 
     for products in ("bfloat16", None):
         warm_start.rounded(products=products, init=spy, max_iters=1)(jax.random.key(0), X, 4)
-    assert seen == ["bfloat16", jax.config.jax_default_matmul_precision]
+    assert seen == ["bfloat16", jax.config.jax_default_matmul_precision]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_the_penalties_and_the_algorithm_reach_the_cheap_fit(X):
@@ -317,10 +317,10 @@ def test_a_sweep_in_half_precision_warms_up_in_float32():
 def test_a_warm_start_made_anew_is_no_new_program_and_pickles():
     options = {"num_restarts": 2, "key": 3, "num_iters": 1, "algorithm": HALS()}
     first = sweep(SMALL, [2], init=warm_start.sampled(HALS(l1_H=0.1), num_iters=3), **options)
-    programs = batches._starts._cache_size()
+    programs = batches._starts._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
     again = warm_start.sampled(HALS(l1_H=0.2), num_iters=3)
     assert not np.array_equal(sweep(SMALL, [2], init=again, **options).loss, first.loss)
-    assert batches._starts._cache_size() == programs
+    assert batches._starts._cache_size() == programs  # pyright: ignore[reportAttributeAccessIssue]
     copied = pickle.loads(pickle.dumps(again))
     np.testing.assert_array_equal(copied(0, SMALL, 2).H, again(0, SMALL, 2).H)
 
