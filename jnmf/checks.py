@@ -31,7 +31,7 @@ def on_host(value) -> Any:
 def warn(message: str) -> None:
     """A warning at the line outside of the library that called it."""
     level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "jnmf":
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "jnmf":
         level, frame = level + 1, frame.f_back
     warnings.warn(message, stacklevel=level)
 

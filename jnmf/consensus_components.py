@@ -71,8 +71,8 @@ def consensus_components(
     not swept, fewer than r components left, and as `transform` does; ImportError where scikit-learn is missing.
 
     >>> sweep = jnmf.sweep(X, [1, 2], num_restarts=3, max_iters=50)
-    >>> jnmf.consensus_components(X, sweep, 2).factors.H.round(1).tolist()
-    [[0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
+    >>> sorted(jnmf.consensus_components(X, sweep, 2).factors.H.round(1).tolist())
+    [[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 0.0, 0.0]]
     """
     checks.axis(axis)
     for name, value in (("threshold", threshold), ("neighbours", neighbours)):

@@ -23,8 +23,9 @@ def nnls(A: MatrixLike, B: MatrixLike) -> Array:
 
     Raises TypeError or ValueError for arguments that are not finite matrices of matching heights.
 
-    >>> jnmf.nnls([[1.0, 0.0], [1.0, 1.0]], [[2.0], [1.0]]).round(3).tolist()
-    [[1.5], [0.0]]
+    >>> Z = jnmf.nnls([[1.0, 0.0], [1.0, 1.0]], [[2.0], [1.0]])
+    >>> np.allclose(Z, [[1.5], [0.0]])
+    True
     """
     (left, of_A, *_), (right, of_B, *_) = door.matrix(A, "A"), door.matrix(B, "B")
     if left.shape[0] != right.shape[0]:

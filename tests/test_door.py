@@ -21,6 +21,7 @@ from jnmf import (
     Accelerated,
     Factors,
     Status,
+    checks,
     cross_validate,
     door,
     fit,
@@ -503,3 +504,9 @@ def test_without_the_float64_switch():
     assert found["dtype"] == "float32"
     assert found["keys"] == [jax.random.key_data(jax.random.key(seed)).tolist() for seed in found["seeds"]]
     assert len(set(map(tuple, found["keys"]))) == len(found["seeds"])
+
+
+def test_a_warning_reaches_code_that_has_no_name():
+    """As code has it that `exec` runs: that of an example in a page, say."""
+    with pytest.warns(UserWarning, match="told"):
+        exec("warn('told')", {"warn": checks.warn})
