@@ -20,8 +20,8 @@ from jnmf.types import Matrix
 class ExtrapolatedState(NamedTuple):
     """The best factors so far and the points that the next half-steps start from. H is both.
 
-    WtW, HXt and WtX are products of the best factors, `start_WtX` is that with `start_Wt`. These and half_square are
-    None where X is completed, since no product outlives the factors there.
+    WtW, HHt, HXt and WtX are products of the best factors, `start_WtX` is that with `start_Wt`. These and half_square
+    are None where X is completed, since no product outlives the factors there.
     """
 
     Wt: Array
@@ -31,6 +31,7 @@ class ExtrapolatedState(NamedTuple):
     weight: Array
     cap: Array
     WtW: Any = None
+    HHt: Any = None
     HXt: Any = None
     WtX: Any = None
     start_WtX: Any = None
@@ -96,7 +97,7 @@ class Extrapolated(Combinator):
             return start
         WtX = product(X, W, H)
         return start._replace(
-            WtW=W.T @ W, HXt=product(X.T, H.T, W.T), WtX=WtX, start_WtX=WtX, half_square=0.5 * square(X)
+            WtW=W.T @ W, HHt=H @ H.T, HXt=product(X.T, H.T, W.T), WtX=WtX, start_WtX=WtX, half_square=0.5 * square(X)
         )
 
     def step(self, X: Matrix, s: ExtrapolatedState) -> tuple[ExtrapolatedState, Info]:
@@ -117,8 +118,8 @@ class Extrapolated(Combinator):
         risen = solvers.difference(s.H, ahead_H, ridge(s.WtW, self.l2_H), s.WtX - self.l1_H)
         risen += solvers.difference(s.Wt, Wt, ridge(HHt, self.l2_W), HXt - self.l1_W)
         risen += together.rise(self.on_H, s.H, ahead_H) + together.rise(together.transposed(self.on_W), s.Wt, Wt)
-        new, moved = self._kept(s, H, ahead_H, Wt, risen, WtW=WtW, HXt=HXt, WtX=WtX, start_WtX=start_WtX)
-        info = gram_info(new.factors, new.HXt, new.H @ new.H.T, new.WtX, new.WtW, new.half_square, self)
+        new, moved = self._kept(s, H, ahead_H, Wt, risen, WtW=WtW, HHt=HHt, HXt=HXt, WtX=WtX, start_WtX=start_WtX)
+        info = gram_info(new.factors, new.HXt, new.HHt, new.WtX, new.WtW, new.half_square, self)
         return new, info._replace(moved=moved)
 
     def _sets(self):
