@@ -24,10 +24,11 @@ proofs: setup  ## check every statement and print the table
 bench: setup  ## race against other packages (an hour); missing ones are named, pip install '.[bench]' has them all
 	$(BIN)/python -m experiments.race
 
-figures: demo  ## renew the figures that the README shows
+figures: demo  ## renew the pictures that the README and the site show
 	mkdir -p docs
 	for name in scree similarity heatmaps; do cp results/williams-$$name.png docs/$$name.png; done
 	cp results/faces-lee_seung.png docs/faces.png
+	$(BIN)/python -m docs.parts results/faces.npz docs/parts.png
 
 page: demo  ## open the page in a headless browser (Debian: apt-get install chromium) and photograph it
 	chromium --headless --no-sandbox --disable-gpu --disable-background-networking --window-size=1100,30000 \

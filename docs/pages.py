@@ -23,7 +23,7 @@ from proofs import statements
 ROOT = Path(__file__).parent.parent
 
 BOOK = [path.stem for path in sorted((ROOT / "proofs").glob("*.py")) if not path.stem.startswith("_")]
-PAGES = {f"{name}.md": page for name, page in (("README", "tutorial"), ("CONTRIBUTING", "contributing"))}
+PAGES = {f"{name}.md": page for name, page in (("README", "overview"), ("CONTRIBUTING", "contributing"))}
 PAGES |= {f"{name}.md": name.lower() for name in ("CHANGELOG", "SECURITY")}
 PAGES |= {f"docs/{path.name}": path.stem for path in (ROOT / "docs").glob("*.md")}
 PAGES |= {"proofs/README.md": "proofs/index", "docs/references.bib": "references"}
