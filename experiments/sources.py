@@ -308,9 +308,9 @@ def render(sources=SOURCES) -> str:
     number = sum(len(source.asks) for source in sources)
     head = f"""# What the sources ask, and where it is answered
 
-{number} sentences of five sources, in words of our own: what each asks, defines or claims, and what answers it: the
+{number} sentences of five sources, in our own words: what each asks, defines or claims, and what answers it, which is a
 section of a study (its title on the page that `python -m experiments all` writes), a statement of
-[proofs/](../proofs/README.md), or a function. Made and checked by `python -m experiments.sources`."""
+[proofs/](../proofs/README.md), or a function. Written and checked by `python -m experiments.sources`."""
     return "\n".join([head, *lines]) + "\n"
 
 
