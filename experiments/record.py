@@ -60,8 +60,8 @@ def render(records: dict[str, study.Record]) -> str:
     chapters = "\n".join(chapter(name, records[name]) for name in study.NAMES if name in records)
     return (
         "# The studies at the sources' own sizes\n\n"
-        "The first sentences of each answer, recorded once by `python -m experiments.record`. The figures, the tables and "
-        "the rest of the answers are on the page that the commands below write. "
+        "The first sentences of each answer, recorded once by `python -m experiments.record`. The figures, the tables "
+        "and the rest of the answers are on the page that the commands below write. "
         f"{'; '.join(dict.fromkeys(every))}; {os.cpu_count()} cores.{missing}\n\n{chapters}"
     )
 
