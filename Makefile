@@ -54,9 +54,10 @@ dist:  ## wheel and sdist in dist/; some tests on the installed wheel
 versions:  ## some tests with the oldest packages that pyproject.toml allows, and with the newest
 	$(PYTHON) -m tools.clean_room versions
 
-docs: setup .venv/docs  ## the site, docs/_build/html/index.html; a warning is an error
+docs: setup .venv/docs  ## the site, docs/_build/html/index.html; a warning or a dead link is an error
 	$(BIN)/python -m docs.pages docs/_build/source
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -c docs docs/_build/source docs/_build/html
+	$(BIN)/python -m docs.links docs/_build/html
 
 .venv/docs: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'

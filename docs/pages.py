@@ -2,7 +2,8 @@
 
 The pages in docs/ and at the root are copied, with their links turned from files to pages. The proofs become a book: a
 chapter is the docstring of a module with its mathematics, what its last check found, and its code. A check is made
-again only after a change of proofs/ or jnmf/. The list of references is that of references.bib.
+again only after a change of proofs/ or jnmf/. The examples are run and become a gallery. The list of references is
+that of references.bib.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jnmf
-from docs import bibliography
+from docs import bibliography, gallery
 from proofs import statements
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,8 @@ PAGES |= {f"{name}.md": name.lower() for name in ("CHANGELOG", "SECURITY")}
 PAGES |= {f"docs/{path.name}": path.stem for path in (ROOT / "docs").glob("*.md")}
 PAGES |= {"proofs/README.md": "proofs/index", "docs/references.bib": "references"}
 PAGES |= {f"proofs/{name}.py": f"proofs/{name}" for name in BOOK}
+PAGES |= {f"examples/{path.name}": f"examples/{path.stem}" for path in gallery.EXAMPLES}
+PAGES |= {"examples": "examples/index", "jnmf/__init__.py": "api/index"}
 MODULES = {  # what has a page of its own beside `jnmf` itself, and what it is about
     "jnmf.losses": "Losses",
     "jnmf.terms": "Terms",
@@ -140,6 +143,8 @@ def book(results: dict[str, dict]) -> Iterator[tuple[str, str]]:
 def reference() -> Iterator[tuple[str, str]]:
     """The pages of the functions: `jnmf` itself by kind of object, then the modules."""
     own = [name for name in jnmf.__all__ if f"jnmf.{name}" not in MODULES]
+    elsewhere = [name for name in own if getattr(jnmf, name).__module__ in MODULES]  # on the page of their module
+    own = [name for name in own if name not in elsewhere]
     classes = sorted(name for name in own if isinstance(getattr(jnmf, name), type))
     functions = sorted(name for name in own if name not in classes)
     lines = ["# Functions and classes", "", "```{toctree}", ":hidden:", ""]
@@ -147,6 +152,7 @@ def reference() -> Iterator[tuple[str, str]]:
     lines += [".. automodule:: jnmf", "", "Functions", "---------", ""]
     lines += [f".. autofunction:: jnmf.{name}\n" for name in functions] + ["Classes", "-------", ""]
     lines += [f".. autoclass:: jnmf.{name}\n" for name in classes] + ["```", ""]
+    lines += [f"`jnmf.{name}` is on [its page]({getattr(jnmf, name).__module__}.md).\n" for name in elsewhere]
     yield "api/index", "\n".join(lines)
     for name, title in MODULES.items():
         options = ["   :members:"] + ["   :imported-members:"] * (name in GATHERED)
@@ -154,13 +160,14 @@ def reference() -> Iterator[tuple[str, str]]:
         yield f"api/{name}", "\n".join(lines)
 
 
-def pages(results: dict[str, dict]) -> Iterator[tuple[str, str]]:
+def pages(results: dict[str, dict], examples: list[gallery.Example]) -> Iterator[tuple[str, str]]:
     for file, page in PAGES.items():
         if file.endswith(".md") and file != "proofs/README.md":
             yield page, linked((ROOT / file).read_text(encoding="utf-8"), file)
     yield "references", bibliography.page((ROOT / "docs" / "references.bib").read_text(encoding="utf-8"))
     yield from reference()
     yield from book(results)
+    yield from gallery.pages(examples)
 
 
 def main():
@@ -170,14 +177,18 @@ def main():
     options = parser.parse_args()
     options.folder.parent.mkdir(parents=True, exist_ok=True)
     results = checked(options.folder.parent / "checked.json", options.draws)
+    examples = gallery.examples(options.folder.parent / "examples")
     shutil.rmtree(options.folder, ignore_errors=True)
-    for page, text in pages(results):
+    for page, text in pages(results, examples):
         path = options.folder / f"{page}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     (options.folder / "docs").mkdir()
     for path in (ROOT / "docs").glob("*.png"):
         shutil.copy(path, options.folder / "docs" / path.name)
+    for example in examples:
+        for picture in example.pictures:
+            shutil.copy(picture, options.folder / "examples" / picture.name)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Counts of genes in cells, from an AnnData to programs that many restarts agree on, and back into it."""
+"""Genes in cells: from an AnnData to the programs that many restarts agree on, and back into it."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ import jnmf
 
 try:
     from anndata import AnnData  # pyright: ignore[reportMissingImports]
-except ModuleNotFoundError:  # the least that is asked of one
+except ModuleNotFoundError:  # stand in for it with what jnmf uses of one
     AnnData: Any = SimpleNamespace
 
 rng = np.random.default_rng(0)
@@ -34,5 +34,7 @@ print(f"{agreed.kept.mean():.3f} of the components of all restarts are kept, sil
 print(f"similarity to the true programs: {jnmf.similarity(spectra.T.astype('float32'), agreed.factors.H.T):.3f}")
 jnmf.to_anndata(agreed.factors, adata)
 print("obsm", adata.obsm["X_nmf"].shape, "varm", adata.varm["nmf"].shape)
-for top in jnmf.top_features(agreed.factors, 5, names=adata):
+tops = jnmf.top_features(agreed.factors, 5, names=adata)
+for top in tops:
     print(", ".join(gene for gene, _ in top))
+jnmf.plot.top_features(tops)

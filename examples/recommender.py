@@ -1,4 +1,4 @@
-"""Ratings, of which few are stored: what is not stored is unknown, not zero; the rank by ratings that were left out."""
+"""Ratings, most of them missing: what is not stored is unknown, not zero, and held-out ratings choose the rank."""
 
 import numpy as np
 import scipy.sparse
@@ -15,7 +15,7 @@ print(f"{ratings.nnz} ratings, {100 * ratings.nnz / (users * films):.0f} % of al
 
 
 def error(factors):
-    """Of the ratings that were left out."""
+    """The error of the ratings that were left out."""
     residual = np.asarray(factors.W @ factors.H) - opinion
     return np.sqrt(np.mean(residual[seen & ~shown] ** 2))
 
@@ -26,11 +26,12 @@ found = jnmf.fit(ratings, study.rank, algorithm, mask="stored")
 as_zeros = jnmf.fit(ratings, study.rank, algorithm)
 mean = ratings.data.mean()
 print(f"rank {study.rank} by cross-validation")
-print(f"error of unseen ratings, with only the stored ones counted: {error(found):.3f}")
-print(f"with the others taken for zeros: {error(as_zeros):.3f}")
-print(f"of the mean rating: {np.sqrt(np.mean((opinion[seen & ~shown] - mean) ** 2)):.3f}")
+print(f"error of unseen ratings when only the stored ones count: {error(found):.3f}")
+print(f"when the others are taken for zeros: {error(as_zeros):.3f}")
+print(f"when every rating is predicted by the mean: {np.sqrt(np.mean((opinion[seen & ~shown] - mean) ** 2)):.3f}")
 
 user = 0
 unseen = np.flatnonzero(~seen[user])
 predicted = np.asarray(found.W[user] @ found.H)[unseen]
 print("films to show the first user next:", unseen[np.argsort(-predicted)[:5]])
+jnmf.plot.cross_validation(study)

@@ -1,4 +1,4 @@
-"""Topics of short texts: TF-IDF and NMF in a pipeline of scikit-learn, the words of each topic, and two new texts."""
+"""Topics of short texts: TF-IDF and NMF in a scikit-learn pipeline, the top words of each topic, and two new texts."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
 
+from jnmf import plot
 from jnmf.estimator import NMF
 
 texts = """The telescope saw a comet near the planet and a distant star.
@@ -31,3 +32,4 @@ print(f"error {topics[1].reconstruction_err_:.3f}")
 new = topics.transform(["Serve the tomato with oil and bread.", "The telescope watched the sun."])
 for share in new / new.sum(axis=1, keepdims=True):
     print("a new text:", ", ".join(f"{part:.3f} of topic {k}" for k, part in enumerate(share)))
+plot.top_features([[(words[j], row[j] / row.sum()) for j in np.argsort(-row)[:5]] for row in topics[1].components_])

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 import jnmf
-from docs import bibliography, docstrings, pages
+from docs import bibliography, docstrings, gallery, links, pages
 
 ROOT = Path(__file__).parent.parent
 WORKS = bibliography.works((ROOT / "docs" / "references.bib").read_text(encoding="utf-8"))
@@ -89,6 +89,25 @@ def test_docstrings_keep_their_shapes_formulas_and_examples():
         "Of \\ :py:obj:`fit <jnmf.fit>`\\ .\n\n* **X**: (m, n), real and finite.\n\n* **rank**: r.\n\n"
         "::\n\n    q(H) = |H_k|*2\n\n>>> a_b * 2\n[2]"
     )
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    (tmp_path / "index.html").write_text(
+        '<a href="a.html#x">a</a><a href="a.html#y">b</a><a href="https://c.org">c</a>'
+    )
+    (tmp_path / "a.html").write_text('<p id="x"><img src="d.png"></p><a href="#x">x</a>')
+    (tmp_path / "b.html").write_text("<p>by itself</p>")
+    assert links.wrong(tmp_path) == ["a.html: d.png", "index.html: a.html#y", "no link leads to b.html"]
+
+
+def test_an_example_is_a_page():
+    example = gallery.Example("dice", "Dice: how they fall.\n\nMore.", "print(6)", "6\n", (Path("dice-1.png"),))
+    (index, contents), (name, page) = gallery.pages([example])
+    assert (index, name) == ("examples/index", "examples/dice")
+    assert "[![Dice](dice-1.png)](dice.md)\n\n[Dice](dice.md): how they fall.\n```" in contents
+    assert page.startswith("# Dice\n\nDice: how they fall.\n\nMore.\n\n![Dice](dice-1.png)")
+    assert "```python\nprint(6)\n```" in page
+    assert page.endswith("```text\n6\n```\n")
 
 
 MARKDOWN = sorted({*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), ROOT / "proofs" / "README.md"})

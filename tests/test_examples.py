@@ -1,15 +1,18 @@
-"""The examples run, are a page, print a finite number for each of what they compare, and show what they say."""
+"""The examples run, fit a page, print finite numbers for what they compare, draw a picture and show what they say."""
 
 import re
 import runpy
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 
 SHOWN = {  # of the numbers in the order in which they are printed
+    "counts": lambda kl, negative_binomial: negative_binomial < kl,
+    "shared_factor": lambda both, *alone: both > max(alone),
     "notes": lambda none, known, last: known > 0.85 and last > none,
     "signatures": lambda error, far, less, near, alone: less < error / 2 and far < 0.9 < min(near, alone),
     "graph": lambda without, *weights: max(weights) > without,
@@ -21,8 +24,13 @@ SHOWN = {  # of the numbers in the order in which they are printed
 @pytest.mark.quick(1)
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path, capsys):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 40
+    assert re.match(r'"""[A-Z][^:\n]+: ', text)  # the title of its page
+    plt.close("all")
     runpy.run_path(str(path))
+    assert plt.get_fignums()
+    plt.close("all")
     numbers = [float(number) for number in re.findall(r"\d+\.\d{3}", capsys.readouterr().out)]
     assert len(numbers) >= 2
     assert np.isfinite(numbers).all()
