@@ -13,6 +13,9 @@ ENTRY = re.compile(r"([A-Za-z_]\w*(?:, [A-Za-z_]\w*)*(?:\(\w[^)]*\))?)((?: \([^)
 
 def process(app, what, name, obj, options, lines):
     """What autodoc calls with the lines of a docstring, to be changed in place."""
+    if lines and lines[0].startswith(f"{name}: "):  # a module that begins with its name
+        about = lines[0].removeprefix(f"{name}: ")
+        lines[0] = about[0].upper() + about[1:]
     lines[:] = rst("\n".join(lines)).splitlines()
 
 
