@@ -143,7 +143,7 @@ LECTURE = (
     Ask("C18", "3, updates", "the derivative in ζ", "8"),
     Ask("C19", "3, updates", "W⁺ and H⁺ from the equation with X^c frozen", "8 jnmf.solvers.multiplicative"),
     Ask("C20", "3, algorithm I", "a positive start, the columns of W with maximum 1", "lecture.on_delta"),
-    Ask("C21", "3, algorithm I", "update H, form X^c anew, update W", "jnmf.MU"),
+    Ask("C21", "3, algorithm I", "update H, form X^c again, update W", "jnmf.MU"),
     Ask("C22", "3, algorithm I", "divide the columns of W by their maxima", "lecture.on_scaling 14"),
     Ask("C23", "3, algorithm I", "δ: the sum of the relative changes", "lecture.on_delta"),
     Ask("C24", "3, algorithm I", "go on while δ > τ, at most maxit times", "lecture.on_delta"),

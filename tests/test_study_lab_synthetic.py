@@ -136,8 +136,8 @@ WORDS = [
     ("noise", lambda a: {"bound": 0 * a.bound}, "!above it"),
     (
         *("wrong rank", of_ranks),
-        "The rank 28 in place of 25 raises the error of BCD (1/L) (0.305 in place of 0.21), lowers",
-        "lowers the error of ALS (0.105 in place of 0.21) and does not clearly change the error of MU",
+        "The rank 28 instead of 25 raises the error of BCD (1/L) (0.305 instead of 0.21), lowers",
+        "lowers the error of ALS (0.105 instead of 0.21) and does not clearly change the error of MU",
     ),
     ("wrong rank", found(0), "found less well"),
     ("wrong rank", found(1), "found better"),

@@ -63,9 +63,9 @@ WORDS = [
     ("noise", but(9.0, np.s_[2], 2.0), "leaves sums near one nearest, at 2.0 degrees", "SPA alone has 9.0 and 9.0"),
     ("path", {"alone": np.full((3, 2, 3), 0.0)}, "ends no nearer", "against 0.0", "weight, 1, gives 0.0"),
     ("path", {"alone": np.full((3, 2, 3), 90.0)}, "ends nearer", "against 90.0"),
-    ("least volume", {"volume": np.ones((2, 3, 2, 2))}, "purities: none. There", "might mend: none"),
+    ("least volume", {"volume": np.ones((2, 3, 2, 2))}, "purities: none. There", "might correct: none"),
     ("least volume", {"volume": np.full((2, 3, 2, 2), 0.5)}, "purities: 1, 0.8 and 0.45. There"),
-    ("least volume", {"volume": np.full((2, 3, 2, 2), 2.0)}, "might mend: 1, 0.8 and 0.45."),
+    ("least volume", {"volume": np.full((2, 3, 2, 2), 2.0)}, "might correct: 1, 0.8 and 0.45."),
 ]
 
 

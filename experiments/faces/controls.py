@@ -137,7 +137,7 @@ def holistic_answer(arrays: Arrays) -> str:
         verdict = " That is no more than the start changes: these controls do not show the floor to be a reason."
     else:
         part = "larger" if explained > gap / 2 else "smaller"
-        verdict = f" So the floor is the {part} part of the reason. What else there is, these controls do not tell."
+        verdict = f" So the floor is the {part} part of the reason. These controls do not show what else there is."
     aligned = "does" if hoyer[CBCL + MOVED + NO_FLOOR] < hoyer[CBCL + NO_FLOOR] - noise else "does not"
     stretched = max(hoyer[name + STRETCHED] - hoyer[name] for name in (CBCL, OLIVETTI)) > noise
     lesson = " Whether NMF gives parts depends on what is done to the pictures before it." if stretched else ""

@@ -48,7 +48,7 @@ class Settings:
     digits_ranks: tuple[int, ...] = (25,)
     digits_iters: int = 80
     num_images: int = 1000
-    exact_share: int = 8  # ANLS, whose iterations are dear, makes one for so many of the others
+    exact_share: int = 8  # ANLS, whose iterations are expensive, makes one for this many of the others
     num_starts: int = 3
     seed: int = 0
 

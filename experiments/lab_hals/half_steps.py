@@ -37,7 +37,7 @@ def shares(X, W, H):
 
 @jax.jit
 def lowered(X, W, H, exact):
-    """(F + 1,): by how much each half-step for H lowers the objective, and by how much `exact` in the place of H."""
+    """(F + 1,): by how much each half-step for H lowers the objective, and by how much `exact` would instead."""
     G, C = W.T @ W, W.T @ X
     q = lambda H: 0.5 * jnp.vdot(H, G @ H) - jnp.vdot(C, H)
     ends = [*(ALGORITHMS[label].solve(H, G, C) for label in HALF_STEPS), exact]

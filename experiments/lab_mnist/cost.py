@@ -25,8 +25,8 @@ def when(arrays: Arrays) -> str:
         f"between {alike.min():.2f} and {alike.max():.2f} over the ranks, though their errors differ by at most "
         f"{np.max(np.ptp(arrays['rank_error'], axis=1) / arrays['rank_error'].min(axis=1)):.1%}.",
         "Nesting. PCA of a lower rank is the beginning of PCA of a higher one (mean |cosine| "
-        f"{float(arrays['pca_nested']):.4f}). NMF starts anew: the components of one rank are found again at the next "
-        f"of the ranks {', '.join(map(str, ranks))} with a mean cosine of {span(nested, '.2f')}.",
+        f"{float(arrays['pca_nested']):.4f}). NMF starts from scratch: the components of one rank are found again at "
+        f"the next of the ranks {', '.join(map(str, ranks))} with a mean cosine of {span(nested, '.2f')}.",
         "Order. The components of PCA come by the variance they explain, so that one can stop anywhere. Those of NMF "
         "have no order; by ink is one of several.",
         "So: PCA for the least error, for compression, for uncorrelated coordinates, for a unique answer, and where "

@@ -38,8 +38,8 @@ def about_differences(a) -> Section:
         with {listed(name for name in asked if name not in rising) or "the others"}. A step has to be chosen for BCD
         with fixed steps alone. Exact zeros in W and H are made by {listed(with_zeros) or "none"}
         {f"and not by {listed(without)}" if without else ""}. {best} has the lowest median error. How near the
-        methods are to a stationary point, the norm of the projected gradient tells. What noise and a wrong rank change,
-        the next two questions ask.
+        methods are to a stationary point is shown by the norm of the projected gradient. The next two questions ask
+        what noise and a wrong rank change.
     """
     rows = [
         (

@@ -109,7 +109,7 @@ def about_ranks(a) -> Section:
     if below.any():
         excess = error[asked][:, below] / a.rank_svd[below] - 1
         each = [f"{span(e, '.1%')} at r = {r}" for e, r in zip(excess.T, ranks[below], strict=True)]
-        nearly = f"At r = {ranks[below][0]} nearly all of the error is due to the rank: no method can mend it."
+        nearly = f"At r = {ranks[below][0]} nearly all of the error is due to the rank, and no method can remedy that."
         parts.append(f"""Too low: no matrix of rank r comes closer to V than the truncated SVD, whose error is
         {span(a.rank_svd[below])} at these ranks. The three methods end above it by {listed(each)}.
         {nearly if excess[:, 0].max() < 0.25 else ""} {missing_parts(a, asked)}""")
@@ -146,9 +146,9 @@ def rank_verdict(a, asked: list[int], rank: int) -> str:
     for i in asked:
         true, own = a.rank_error[i, place(RANK)], a.rank_error[i, place(rank)]
         kind = "raises" if own.min() > true.max() else "lowers" if own.max() < true.min() else "does not clearly change"
-        told[kind].append(f"{a.rank_methods[i]} ({np.median(own):.3g} in place of {np.median(true):.3g})")
+        told[kind].append(f"{a.rank_methods[i]} ({np.median(own):.3g} instead of {np.median(true):.3g})")
     texts = [f"{kind} the error of {listed(found)}" for kind, found in told.items() if found]
-    return f"The rank {rank} in place of {RANK} {listed(texts)}."
+    return f"The rank {rank} instead of {RANK} {listed(texts)}."
 
 
 def missing_parts(a, asked: list[int]) -> str:

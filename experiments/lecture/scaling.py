@@ -77,7 +77,7 @@ def on_scaling(arrays: Arrays) -> str:
         "X = (1, 1, 1, 1)ᵀ, W⁰ = (½, ½, 1, ½)ᵀ. ANLS and algorithm I find an exact fit, and the scaling turns it into "
         "one with the loss 18/49 (statement 14, proofs/scaling.py). Algorithm II, with sums, has nothing to repair at "
         "k = 1, and keeps ΣWH = ΣX at every k.\n\n"
-        "What follows differs. ANLS finds H anew from W, in whatever scale: its losses before the scaling "
+        "What follows differs. ANLS computes H again from W, whatever its scale: its losses before the scaling "
         + ("are the same with H compensated" if gap[ANLS] < 1e-9 else f"differ by up to {gap[ANLS]:.1e} of their value")
         + ". The multiplicative updates start from the H that they have: the row of H of the column that was divided "
         "by most comes out too small, that of the column divided by least too large, and they take another path. The "

@@ -42,7 +42,7 @@ def watched_starts(X, ranks: list[int], settings: Settings) -> Factors:
 
 @partial(jax.jit, static_argnames=("every", "num_looks"))
 def assignments(X, starts: Factors, every: int, num_looks: int):
-    """(B, num_looks, n): the component of the largest entry in each column of H, at every so-manieth iteration."""
+    """(B, num_looks, n): the component of the largest entry in each column of H, at regularly spaced iterations."""
     look = {"num_iters": every * num_looks, "every": every, "record": strongest}
     return lax.map(lambda start: jnmf.run(X, start, MU(beta=1.0), **look)[1], starts)
 

@@ -185,7 +185,7 @@ def regularised(arrays: Arrays) -> str:
         f"{proved(15)} (It has c‖A − WH‖² + a₁ΣW + a₂‖W‖².)\n\n"
         "As printed, (1.1) has ‖A − WH‖ without a square, and (1.2) is not its rule: the gradient of the norm is "
         "(WH − A)Hᵀ/‖A − WH‖, so that α‖A − WH‖ must stand for α. The smallest case: A = 3, H = 1, R = W² and "
-        "α = ½. |3 − W| + ½W² is least at W = 1; (1.2) gives 3/2, and with α‖A − WH‖ = 1 in place of α, 1. Here, "
+        "α = ½. |3 − W| + ½W² is least at W = 1; (1.2) gives 3/2, and with α‖A − WH‖ = 1 instead of α, 1. Here, "
         f"with the minimum found by BFGS, the rule with α is off by up to {plain:.1%}, that with α‖A − WH‖ by "
         f"{scaled:.0e}. The table has this case, and the squared ones.\n\n"
         "The assumption of b), that the columns of W are normalised, is not needed for the rule. It is needed for the "
@@ -209,6 +209,6 @@ def regularised(arrays: Arrays) -> str:
         "negative entries afterwards, so it need not minimise the objective that it comes from.\n\n"
         f"In {deviation.size - compared.sum()} of the {deviation.size} runs of ALS the rule was not compared, because "
         "all components are gone or the condition number of the matrix is above "
-        f"{INVERTIBLE:,.0f}. With α in place of 2α the rule for ‖W‖² would be off by up to "
+        f"{INVERTIBLE:,.0f}. With α instead of 2α the rule for ‖W‖² would be off by up to "
         f"{np.nanmax(arrays['rule_deviation_without_2']):.0%}."
     )

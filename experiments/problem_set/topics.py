@@ -187,7 +187,7 @@ def semantics(arrays: Arrays) -> str:
         f"the log-likelihood from {likelihood[best, 0]:.4f} to {likelihood[best, -1]:.4f}: one falls by "
         f"{divergence[best, 0] - divergence[best, -1]:.6f}, the other rises by "
         f"{likelihood[best, -1] - likelihood[best, 0]:.6f}; {way}. The divergence is the library's sum over all "
-        "entries, of which those that are zero are told by the sums of W and H; the likelihood was added up over the "
+        "entries, of which the zeros follow from the sums of W and H; the likelihood was added up over the "
         "words that occur.\n\n"
         "The second figure and the tables show the topics. A column of the figure says how the words of a topic are "
         f"spread over the collections: {coverage}. A document goes to the topic with the largest P(topic | document); "

@@ -78,7 +78,7 @@ def fill_answer(arrays: Arrays) -> str:
         "limb parts.\n\n"
         f"NNDSVD starts from the positive parts of singular vectors, and X has {rank_of(sigma)} of them that are not "
         f"null. With the fill of zeros (nndsvd), {span(dead[0, 1, 0])} of {WIDTH} components are zero at the start "
-        "and at the end. The mean (nndsvda) or small random numbers (nndsvdar) in place of the zeros give them "
+        "and at the end. The mean (nndsvda) or small random numbers (nndsvdar) instead of the zeros give them "
         f"something to begin with. {equal} singular values are equal, so which vectors come out depends on the order "
         f"of the pictures. The table has several orders, without a penalty and with small ones ({FILL_PENALTY}). "
         f"{verdict}\n\n"

@@ -28,7 +28,7 @@ def sections(arrays: Arrays) -> list[Section]:
     larger = np.all(np.min(found, axis=0) > 1 + SAME, axis=1)
     answer = f"""In all scenes it is smaller than the truth, by more than {100 * SAME:g} %, at these purities:
         {some(smaller)}. There the truth is not what has the least volume, and a better optimiser would not come nearer.
-        Larger in all scenes, which a better optimum might mend: {some(larger)}. This is the volume √det WᵀW of the
+        Larger in all scenes, which a better optimum might correct: {some(larger)}. This is the volume √det WᵀW of the
         spectra that {VOLUME} finds, the smaller one of both starts, over that of the true ones, without noise. The last
         weight of the volume is not zero, and the sums are only near one, so that some volume is paid for with fit."""
     rows = [
