@@ -24,16 +24,16 @@ from jnmf.types import HalfStep, Matrix
 
 
 class Accelerated(Combinator):
-    """Repeat each half-step while it is cheap beside the products with X that it shares, and while it still helps.
+    """Repeat each half-step while it is cheap compared with the products with X that it shares, and still helps.
 
     algorithm: HALS(), MU(), PGD(): a Frobenius method that descends, and whose half-step is short of the minimiser.
         Forming G and C of a dense X costs ρ = m (n + r) / (n r) half-steps in H (and n (m + r) / (m r) in W): there are
         at most 1 + effort·ρ of them, for every X of that shape. They end when one moves the factor by at most `tol`
         times what the first did.
 
-    Gillis and Glineur 2012a, algorithm 4, with counts of operations in place of times, so that the result does not
+    Gillis and Glineur 2012a, algorithm 4, with counts of operations instead of times, so that the result does not
     depend on the clock. r is the number of components whose column of W or row of H is not zero. The objective descends
-    as with `algorithm`. No derivative in reverse passes through it.
+    as with `algorithm`. It has no reverse-mode derivative.
 
     Raises ValueError for a method that does not declare that it descends, or declares that it is exact.
 

@@ -1,4 +1,4 @@
-"""What an algorithm is, and what the Frobenius methods share: a method of one's own is a subclass of `Frobenius`.
+"""What an algorithm is, and what the Frobenius methods share: a method of your own is a subclass of `Frobenius`.
 
 An algorithm is an objective and a way to lower it, a frozen dataclass that is a pytree: real-valued hyperparameters are
 leaves (a new value does not recompile, `vmap` over an algorithm runs a path of them), fields marked `static` structure.

@@ -90,7 +90,7 @@ def bootstrap(
     callback: Callable[[Bootstrap], Any] | None = None,
     checkpoint: Path | None = None,
 ) -> Bootstrap:
-    """Fit X ≈ W H again to `num_replicates` resamples of the data, and put their components beside those of the fit.
+    """Refit X ≈ W H to `num_replicates` resamples of the data; pair their components with those of the fit.
 
     axis: along which of X (m, n) the samples are. 0: its rows; the components are the rows of H, the exposures are W.
         1: its columns; the components are the columns of W, the exposures are H. Their scale is free, and they are
@@ -99,20 +99,20 @@ def bootstrap(
         weight w in the fit of the components, and no copy of X is made: for a loss of degree p, d(cx, cz) = cᵖ d(x, z),
         it is the sample times w^(1/p) (`proofs.resampled_rows`); where p ≤ 0, and for losses without a degree, an array
         of weights. The exposures are those of all samples on the components of the replicate (`transform`).
-        "poisson" draws each entry of X, counts, anew from the Poisson distribution with the count as its mean, and so
-        tells of the noise of the counts alone: the parametric bootstrap of mutational signatures (Islam et al. 2022,
+        "poisson" redraws each entry of X, a count, from the Poisson distribution with that count as its mean, and so
+        shows the noise of the counts alone: the parametric bootstrap of mutational signatures (Islam et al. 2022,
         SigProfilerExtractor). Entries that are 0 stay 0.
-    init: the fit of all data, a `Fit` or Factors, in place of one by `fit(X, rank, …)`; the rank may then be left out.
+    init: the fit of all data, a `Fit` or Factors, instead of one by `fit(X, rank, …)`; the rank may then be left out.
         Replicates start from it, a tenth of the mean of each component added: they look for the same minimum, and the
-        intervals tell of the data, not of the starts (which `sweep_similarity` does).
+        intervals show the effect of the data, not of the starts (for that see `sweep_similarity`).
     algorithm, key, tol, max_iters, mask: as in `fit`; batch_size, progress, callback, checkpoint: as in `sweep`.
 
     The components of a replicate are paired with those of the fit by `pairing`. A cosine far below 1 says that one was
     not found again, and its intervals are then of several components. Where an interval leaves out the value of the
-    fit, the fit may have had a way to go that the replicates went on: take a smaller tol and more iterations.
+    fit, the fit may have stopped short of where the replicates went: use a smaller tol and more iterations.
     Efron 1979, "Bootstrap methods: another look at the jackknife".
 
-    Raises as `sweep` does; for an X that is read in blocks; where "poisson" gets what is no counts; and where
+    Raises as `sweep` does; for an X that is read in blocks; where "poisson" gets entries that are not counts; and where
     "samples" meets a penalty on the exposures for which a sample of weight w is not one in another scale: l1 is for
     p = 1 (KL), l2 for p = 2 (Frobenius).
 

@@ -1,4 +1,4 @@
-"""A folder in which a study leaves what it has finished, a file a batch, so that a second call goes on."""
+"""A folder in which a study leaves what it has finished, one file per batch, so that a second call resumes."""
 
 import hashlib
 import json

@@ -28,7 +28,7 @@ class Consensus(NamedTuple):
 
 
 def consensus(sweep: HasMembers, *, scaled: bool = True) -> Consensus:
-    r"""Consensus matrices of a sweep and what they say of each rank (Brunet, Tamayo, Golub and Mesirov 2004).
+    r"""Consensus matrices of a sweep and what they say about each rank (Brunet, Tamayo, Golub and Mesirov 2004).
 
     sweep: `ranks` (R,), `loss` (R, S), `status` (R, S) and `members`, one Factors a rank, W (S, m, r) and H (S, r, n),
     nonnegative. Each restart puts column j of X into the cluster of its largest loading, the largest entry of column j

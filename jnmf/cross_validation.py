@@ -22,8 +22,8 @@ class CrossValidation(NamedTuple):
     """R ranks × S hold-outs: the score (R, S) of the entries that were fitted, `train`, and that were held out, `test`.
 
     score: "rmse", the root mean square of X − WH, or "loss", the mean of the algorithm's d(x, z); see `cross_validate`.
-    diverged (R,): how many restarts of each rank became non-finite. Their scores are NaN, and the means are without
-    them.
+    diverged (R,): how many restarts of each rank became non-finite. Their scores are NaN, and the means leave them
+    out.
     `rank` has the least mean test score; `rank_1se` is the least rank whose mean is within one standard error of it.
     """
 
@@ -53,11 +53,11 @@ def cross_validate(
     callback: Callable[[CrossValidation], Any] | None = None,
     checkpoint: Path | None = None,
 ) -> CrossValidation:
-    """Fit every rank `num_restarts` times, each without a random fraction `holdout` of the entries, and predict them.
+    """Fit every rank `num_restarts` times, each without a random fraction `holdout` of the entries; predict those.
 
     Speckled hold-out: the entries are left out one by one, wherever they are, a uniformly random set of round(holdout ·
     number of entries that count). A row or column without a fitted nonzero entry would be predicted as 0: so where the
-    set takes all that a row or column has, it gives back the last of them for another entry. Entries that stand alone
+    set takes all that a row or column has, it gives back the last of them for another entry. Entries that are alone
     in their row or column are never held out; in an X without zeros and mask, every entry is as likely as any
     other. Restart s has one hold-out and one key for all ranks, so that ranks are compared on the same entries. The
     training error falls with the rank; that of what was held out rises again once the components fit noise. Wold 1978;
@@ -73,7 +73,7 @@ def cross_validate(
         `holdout` is the fraction of these.
     ranks, algorithm, key, tol, max_iters, batch_size, progress, callback, checkpoint: as in `sweep`. The masks are made
         within the batch: a member takes about 8 (m + n) r + 12 m n numbers, whatever the number of restarts. Where it
-        ends early the scores that were not reached are NaN, and the ranks are chosen among the others (0: there are
+        ends early, the scores that were not reached are NaN, and the rank is chosen among the others (0: there are
         none yet).
 
     A restart that diverged does not count. Raises as `sweep` does, for a hold-out that is not in (0, 1), is empty or

@@ -1,4 +1,4 @@
-"""The loadings of all samples, rows or columns of X, on components that are there: `transform` for both sides."""
+"""The loadings of all samples, rows or columns of X, on given components: `transform` for both sides."""
 
 from jnmf.algorithms import HALS, MU
 from jnmf.factors import Factors

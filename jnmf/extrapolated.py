@@ -51,7 +51,7 @@ class Extrapolated(Combinator):
         grows by `cap_growth` up to 1. An iteration costs what one of `algorithm` does.
     weight: w at the start.
 
-    The factors are the best so far: their objective never rises. Whether an iteration raised it is told by the exact
+    The factors are the best so far: their objective never rises. Whether an iteration raised it is decided by the exact
     difference between its two ends (`solvers.difference`, `objective.rise` for a masked X), whose rounding vanishes
     with the step; two losses from the Gram matrices are each off by eps·½‖X‖², and near an exact fit in float32 their
     difference is chance. Ang and Gillis 2019, algorithm 3.

@@ -26,7 +26,7 @@ def save(path: Location, value: Any) -> None:
 
     path: where; the ending .npz is added if it is missing. The file holds the arrays as they are, bit for bit, and how
     they belong together as text; no pickle, so that it may be read from a stranger. It appears whole or not at all.
-    A fit can be gone on with after `load`; of an algorithm of one's own the file holds the repr, and it has to be
+    A fit can be continued after `load`; of an algorithm of your own the file holds only the repr, and it has to be
     passed again. The names that a fit has of the rows and columns of X are kept, texts and numbers as they are, others,
     such as dates, as text.
     Raises TypeError for what is none of these, and for a traced one.

@@ -142,8 +142,8 @@ def fit(
         for which HALS(inner=3) needs 140 and HALS() 383; the repeats cost less than the products with X.
     init: "random" (`init.random`), "nndsvd", "nndsvda", "nndsvdar" (`init.nndsvd`), "spa" (`init.spa`), Factors, those
         of a Fit, or a function (key, X, rank) -> Factors, such as those of `warm_start`: cheap iterations first. Its X
-        is in the dtype to compute in, at least float32.
-        Rows of W and columns of H that belong to empty rows and columns of X start at zero, where they end. MU keeps
+        has the dtype of the computation, at least float32.
+        Rows of W and columns of H that belong to empty rows and columns of X start and end at zero. MU keeps
         zeros: where W H = 0 at a positive entry, those of the start are raised to a hundredth of the mean of their
         component or less (`multiplicative.lifted`); for β > 1 those of Factors are kept, with a warning.
     key: an int seed of 64 bits or a `jax.random.key`; the same key gives the same bits.
@@ -153,30 +153,30 @@ def fit(
         less than its rounding, eps·½‖X‖², where it comes from Gram matrices); "kkt", the projected-gradient norm is at
         most `tol` times that of the start. What a slow method has still to go is a multiple of what it did lately, not
         of its last step: MU rests on plateaus for hundreds of iterations. tol=0 never stops.
-    max_iters: the most iterations, default 500.
-    check_every: the trace is recorded and the stopping rule tried once in so many iterations (NaN between), default 1.
-    kkt: record the projected-gradient norm also where it costs a product with X of its own, as for MU with β ≠ 2: else
+    max_iters: the maximum number of iterations, default 500.
+    check_every: every how many iterations the trace is recorded (NaN between) and the stopping rule tried, default 1.
+    kkt: record the projected-gradient norm even where it costs an extra product with X, as for MU with β ≠ 2: otherwise
         it is NaN there, unless stop is "kkt". The loss is there that of `loss.quick`, which the half-steps have in
         hand, to eps of the sums of X and W H; the last entry, as `Fit.loss`, is exact.
 
     mask: (m, n), booleans or weights ≥ 0 of any size, such as 1/σ² of measured errors: entry (i, j) counts in the loss
-        with its weight. The values under a zero weight, NaN included, change nothing. A row without weight gets a zero
-        row of W, a column a zero column of H. Weights times c are the same fit for c times the penalties, the loss c
+        with its weight. The values under a zero weight, NaN included, change nothing. A row with no weight gets a zero
+        row of W, a column a zero column of H. Weights and penalties times c give the same fit, with the loss c
         times as large. MU uses the weights as they are. The others impute M/c ⊙ X + (1 − M/c) ⊙ WH before each
         half-step, c the largest weight; that descends, the slower the less of a row or column counts. Where that is
-        less than an eighth of c, HALS, ANLS and what is made of them go by the weights (`jnmf.weighted`).
+        less than an eighth of c, HALS, ANLS and combinators of them use the weights directly (`jnmf.weighted`).
 
     progress: show iterations, loss, δ and the time left to max_iters, in a bar (with rich) or, with no terminal, text.
     callback: a function of the `Fit` so far, called about twice a second between two iterations; where it returns True,
-        the fit ends. `callback=lambda found: jnmf.save("found.npz", found)` keeps a long one.
-    time_limit: end after so many seconds, with compilation and start, or one iteration.
+        the fit ends. `callback=lambda found: jnmf.save("found.npz", found)` saves a long fit as it goes.
+    time_limit: end after this many seconds, compilation and start included, but not before one iteration.
         These two end with status STOPPED. So does Ctrl-C, which raises `jnmf.Interrupted`, whose `.fit` is where the
         fit is, within half a second or one iteration; before the first, and pressed twice, it interrupts at once. Of
-        these nothing is for jit and vmap, where a fit is one program, nor for several processes, where none pauses.
-    resume: a Fit to X and mask to be gone on with: the same bits, trace and counts as if it had not stopped, the
+        these none works under jit and vmap, where a fit is one program, nor with several processes, where none pauses.
+    resume: a Fit to the same X and mask, to be continued: the same bits, trace and counts as if it had not stopped, the
         momentum of its algorithm included. max_iters counts all iterations; it and tol may change, the rest is as it
         was and is left out: rank, algorithm (but one of your own after `jnmf.load`), stop, check_every, kkt. A fit that
-        has converged goes on under a smaller tol. Another X, mask, algorithm or dtype is refused; on those,
+        has converged continues with a smaller tol. Another X, mask, algorithm or dtype is refused; on those,
         `init=that_fit` starts from its factors.
     resumable: whether the Fit keeps the state that this needs, a few times W and H. Left out, outside of jit and vmap.
 
@@ -188,9 +188,9 @@ def fit(
     Where powers of X would leave the range of its dtype, a method that `scales` runs in another unit of X, a power of
     two, its penalties and step sizes in theirs; a loss without a degree has a unit, and refuses such an X. The loss and
     the trace of such a fit are those of X, in float64, and inf or 0 where they leave that range; under jit they stay in
-    the dtype of X. The status is that of the fit in its unit: CONVERGED beside a loss of inf or 0 is meant.
+    the dtype of X. The status is that of the fit in its unit: CONVERGED with a loss of inf or 0 is intended.
 
-    Raises TypeError or ValueError for arguments outside the above, saying what was expected, what came, what to do.
+    Raises TypeError or ValueError for other arguments, saying what was expected, what was passed and what to do.
 
     >>> fit = jnmf.fit(X, 2)
     >>> fit.W.shape, fit.H.shape, fit.status.name

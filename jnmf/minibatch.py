@@ -1,4 +1,4 @@
-"""Mini-batches: H from a stream of rows, each seen once or a few times, and a memory of them that does not grow.
+"""Mini-batches: H from a stream of rows, each seen once or a few times, with a memory that does not grow.
 
     state = minibatch.begin(rows, rank)              # rows (b, n): the first of the stream
     for rows in stream:
@@ -161,7 +161,7 @@ def fit(
 ) -> Batches:
     """One pass over a stream of rows: `begin` with the first batch, then a `step` with each, the first one too.
 
-    stream: any iterable of batches (b, n) with the same columns, as a generator. To go on with another, or with the
+    stream: any iterable of batches (b, n) with the same columns, such as a generator. To continue with another, or the
     same again, call `step` with the state. Arguments, loss and errors are those of `begin` and `step`.
 
     >>> state = jnmf.minibatch.fit([X[::2], X[1::2]], 2)

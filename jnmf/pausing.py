@@ -17,7 +17,7 @@ PAUSE = 0.5  # seconds between two looks
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C came while jnmf was computing; nothing is lost.
 
-    fit: the `Fit` so far, with status STOPPED, which `fit(X, resume=…)` goes on from; None if a study was interrupted.
+    fit: the `Fit` so far, with status STOPPED, which `fit(X, resume=…)` continues; None if a study was interrupted.
     study: the `Sweep` or `CrossValidation` of the members that were finished; None if a fit was, or if none were.
     """
 

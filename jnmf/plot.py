@@ -355,7 +355,7 @@ def heatmaps(
     columns: ArrayLike | Sequence[int] | None = None,
     **keywords: Any,
 ) -> "Figure":
-    """X as it came, and with its rows and columns sorted by cluster, on one colour scale.
+    """X as given, and with rows and columns sorted by cluster, on one colour scale.
 
     X: (m, n).
     factors: Factors(W, H) of X. A line parts neighbours whose largest loadings (`clusters`) are of two components.

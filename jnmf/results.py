@@ -51,7 +51,7 @@ class Status(IntEnum):
 
 ADVICE = {
     Status.CONVERGED: "the stopping rule holds; a smaller tol goes further, other keys show other minima",
-    Status.MAX_ITERS: "the rule does not hold yet: raise max_iters, fit(X, resume=this, max_iters=…) goes on",
+    Status.MAX_ITERS: "the rule does not hold yet: raise max_iters, fit(X, resume=this, max_iters=…) continues",
     Status.NONFINITE: "factors or objective left the range: try a smaller step size, another init, other units of X",
     Status.STOPPED: "ended before the rule held: go on with fit(X, resume=this)",
 }
@@ -104,7 +104,7 @@ class Fit(NamedTuple):
 
 
 class Unknown(Pytree):
-    """An algorithm of one's own, in what `load` gives back: its repr, all that a file holds of it."""
+    """An algorithm of your own, as `load` gives it back: its repr, which is all that a file holds of it."""
 
     name: str = static("")
 

@@ -1,4 +1,4 @@
-"""The successive projection algorithm: r columns of X that span it, as a start of W or by themselves.
+"""The successive projection algorithm: r columns of X that span it, as a start for W or in their own right.
 
 X is *separable* where r of its columns span all others with nonnegative weights: the pure pixels of a hyperspectral
 image, the anchor words of a text. Then they are W, and H is a problem of nonnegative least squares.

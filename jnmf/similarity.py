@@ -1,4 +1,4 @@
-"""How alike the components of two fits are: columns paired by the best assignment, and the mean cosine of the pairs.
+"""How similar the components of two fits are: columns paired by the best assignment, and the mean cosine of the pairs.
 
 The factors of X ≈ W H are unique at most up to the order and the scale of the components, so two fits can only be
 compared when both are taken out: unit columns take out the scale, the matching the order.
@@ -71,7 +71,7 @@ def similarity(U: MatrixLike, V: MatrixLike) -> Array:
     """The mean over k of the cosine between column k of U and column p[k] of V, for the best assignment p (`match`).
 
     U (m, r), V (m, q) -> a scalar, in the dtype of the two together: at most 1, and for nonnegative factors at least 0.
-    A dead component matches nothing: the cosine with a zero column is 0, also that of two zero columns. For q ≠ r what
+    A dead component matches nothing: the cosine with a zero column is 0, even of two zero columns. For q ≠ r, what
     has no partner counts as 0, too: it is the sum over max(r, q), as if zero columns made up the number. To rounding,
     the score is 1 if and only if no column is zero and those of V are those of U up to their order and positive scales.
     For the rows of H pass `H.T`. jit and vmap apply, and derivatives where one assignment is the best.

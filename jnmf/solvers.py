@@ -132,7 +132,7 @@ def one_by_one(call: Callable[..., Array]) -> Callable[..., Array]:
 
 
 class Backtracking(NamedTuple):
-    """The step size is searched for, at each half-step anew."""
+    """The step size is searched for again at each half-step."""
 
 
 BACKTRACKING = Backtracking()

@@ -24,19 +24,19 @@ def stacked(
 
     Xs: two matrices or more with the same rows, of any kinds that `fit` takes in memory; each stays of its kind, a
         sparse one sparse. For a common H pass the X_iᵀ, and take the result's `.T`.
-    weights: λ_i ≥ 0, one a matrix, multiples of its divergence, whichever the loss (default: 1 each). H_i is in the
+    weights: λ_i ≥ 0, one per matrix, which multiply its divergence for every loss (default: 1 each). H_i is in the
         units of X_i, and penalties are what they are without weights. 1/‖X_i‖² makes Frobenius losses comparable,
         1/ΣX_i those of KL.
     masks: for each matrix a mask as in `fit`, or None.
 
-    The result stands wherever a function takes X, `mask=` beside it too. MU weighs the divergences themselves. Where
+    The result goes wherever X does, also with `mask=`. MU weighs the divergences themselves. Where
     the weights differ, the methods of the Frobenius loss complete the lighter matrices as under a mask, and below an
     eighth of the largest weight HALS and ANLS go by the weights (docs/what-x-can-be.md); without weights they need
     neither. X_i times √λ_i has the same Frobenius loss without weights, its H_i being √λ_i times as large.
     `cross_validate` holds out the same share of each matrix. SVDs (nndsvd, `svd_rmse`) make an array of all.
     `unstacked` gives the H_i. Several matrices with one W: Badea 2008; Akata, Thurau and Bauckhage 2011.
 
-    Raises TypeError or ValueError for matrices that do not fit each other, and weights that are not numbers ≥ 0.
+    Raises TypeError or ValueError for matrices that do not match, and for weights that are not numbers ≥ 0.
 
     >>> both = jnmf.stacked([X, 2 * X[:, :3]])
     >>> W, H = jnmf.fit(both, 2).factors

@@ -71,11 +71,11 @@ def sweep(
     """Fit every rank from `num_restarts` starts.
 
     ranks: different integers ≥ 1, in any order, which the result keeps; above min(m, n) they need a random init.
-    num_iters: that many iterations for each (`run`); left out, each stops by itself, as `fit` does with `tol` (1e-4)
+    num_iters: this many iterations for each (`run`); if left out, each stops by itself, as `fit` does with `tol` (1e-4)
         and `max_iters` (500), which may not be given beside it.
     X, algorithm, mask: as in `fit`. Restart s is the fit with key=jax.random.split(jax.random.key(key), S)[s],
         for every rank; it equals that single fit up to rounding, since a member that has converged is frozen.
-    init: as in `fit`; one without chance ("nndsvd", "nndsvda", "spa", Factors) is for a single restart. What
+    init: as in `fit`; one that is not random ("nndsvd", "nndsvda", "spa", Factors) is for a single restart. What
         `warm_start` or `jax.jit` made, as `jax.jit(mine, static_argnums=2)`, is one program for all restarts of a rank;
         another function is called for each member, and may use NumPy.
     batch_size: how many members are computed at a time. A member takes about 8 (m + n) r numbers, for β ≠ 2 or with a
@@ -84,7 +84,7 @@ def sweep(
     progress: show how many fits are done after each batch: a bar in a terminal (with rich), else text.
     callback: a function of the Sweep so far, called after each batch; where it returns True, the study ends. What was
         not reached is NaN there, with status STOPPED. Ctrl-C raises `jnmf.Interrupted`, whose `.study` is this.
-    checkpoint: a folder, made if need be, where each batch leaves a file when it is done: the same call again goes on
+    checkpoint: a folder, made if need be, where each batch leaves a file when it is done: the same call again resumes
         from them. The files appear whole or not at all and hold no pickle. Another X or other settings are refused (of
         an init that is a function of your own only the name is compared).
 

@@ -6,7 +6,7 @@
     fit(X, 64, MU(beta=1.0), init=warm_start.frobenius())      on least squares, for another divergence
 
 The cheap iterations only choose the start, so the final error and the stopping rule are those of the full method. They
-compose: `rounded(init=sampled())` samples in float32, `frobenius(init=sampled())` comes to another divergence by both.
+compose: `rounded(init=sampled())` samples in float32, `frobenius(init=sampled())` uses both before another loss.
 X is an array or a kind of matrix in a dtype to compute in, as `fit` and `sweep` hand it on.
 """
 

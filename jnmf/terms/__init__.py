@@ -10,7 +10,7 @@ pair (ΔG, ΔC) that is added to the normal equations of the half-problem; the s
     constraints                    Known  Free  Simplex
 
 A term is written for H (r, n), whose rows are the components. On W it is of Wᵀ; what has the shape of the factor, as
-the A of `Target(A, 0.1)`, is given in the shape of W there. A term of one's own is a subclass of `Term`, and
+the A of `Target(A, 0.1)`, is given in the shape of W there. A term of your own is a subclass of `Term`, and
 `jnmf.testing.check_term` says whether it is right. Methods refuse the terms that they cannot honour:
 
     HALS, PGD    all pairs, of a ΔG that is indefinite too; Known, also of single entries; Free

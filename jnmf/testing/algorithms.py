@@ -316,7 +316,7 @@ def zeros_are_kept(case):
 def objective_does_not_rise(case):
     """A method that declares `descends` never raises the objective: from any start, by none of its half-steps.
 
-    Do not declare it, or mend the step size.
+    Do not declare it, or correct the step size.
     """
     if not _declares(case, "descends"):
         return None

@@ -1,4 +1,4 @@
-"""A checker is a table of promises, and the first that is broken is told, with the input that breaks it.
+"""A checker is a table of promises; the first that is broken is reported, with the input that breaks it.
 
 A promise is a function of what is checked. It returns None where it is kept, else what was found, in words. The first
 paragraph of its docstring is the promise, the second what to do where it is broken.
