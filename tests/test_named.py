@@ -85,7 +85,7 @@ def test_an_anndata_that_is_read_in_blocks_has_its_names(fitted):
     fit = jnmf.fit(jnmf.streamed(annotated(), block=5), **quick)
     assert (list(fit.names.rows), list(fit.names.columns)) == (CELLS, GENES)
     np.testing.assert_allclose(fit.W, fitted.W, rtol=1e-12)
-    assert jnmf.streamed(annotated()).T.names == Names(GENES, CELLS)
+    assert jnmf.streamed(annotated()).T.names == Names(pd.Index(GENES), pd.Index(CELLS))
     assert jnmf.fit(jnmf.streamed(np.asarray(X)), **quick).names is None
 
 
