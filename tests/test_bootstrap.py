@@ -215,6 +215,7 @@ def test_it_goes_on_from_a_folder_and_is_saved(tmp_path):
     np.testing.assert_array_equal(loaded.interval().low.W, whole.interval().low.W)
 
 
+@pytest.mark.slow
 def test_components_are_put_in_the_order_of_the_fit():
     rng = np.random.default_rng(5)
     H = np.kron(np.eye(3), np.ones(3))

@@ -263,6 +263,7 @@ def test_a_second_call_compiles_nothing(caplog):
     assert not [record.message for record in caplog.records if "ompil" in record.message]
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_batch_whatever_the_number_of_restarts(monkeypatch):
     """Bytes that the programs work in, in units of X; and no array of the restarts of the size of X beside them."""
     A = Masked(*2 * (jnp.ones((100, 80)),))

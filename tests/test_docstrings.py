@@ -47,6 +47,7 @@ def names():
     return found
 
 
+@pytest.mark.quick(24)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_runs(name, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

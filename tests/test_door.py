@@ -437,6 +437,7 @@ def test_all_after_the_door_is_in_one_dtype():
     assert objective(GOOD.astype("float32"), START).dtype == "float64"
 
 
+@pytest.mark.slow
 def test_repeats_have_forward_derivatives_alone():
     """As the docstring of `run` says; the error is raised behind it, where JAX transposes the loop."""
     value = lambda A: run(A, START, Accelerated(HALS()), num_iters=2)[0].W.sum()

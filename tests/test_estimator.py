@@ -272,6 +272,7 @@ def test_frames_in_and_out():
 TEXTS = ["red apple tree", "green apple tree", "red car road", "fast car road", "green tree", "fast road"] * 3
 
 
+@pytest.mark.slow
 def test_in_a_pipeline_with_words():
     topics = Pipeline([("words", TfidfVectorizer()), ("nmf", NMF(2, random_state=0))])
     W = topics.fit_transform(TEXTS)

@@ -204,6 +204,7 @@ def test_what_is_not_solved_is_nan_and_told(monkeypatch):
     jax.clear_caches()
 
 
+@pytest.mark.slow
 def test_derivative_of_a_column_that_pivoting_leaves():
     """The finisher, too, is differentiated on the active set: forward, in reverse, and it runs under vmap."""
     rng = np.random.default_rng(3)

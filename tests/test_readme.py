@@ -90,6 +90,7 @@ def test_the_table_has_its_calls():
     assert len(CALLS) > 20
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # files are left in the current folder
     example, more, cheap, study, named, sparse, long, sklearn = blocks(
@@ -128,6 +129,7 @@ def test_the_tutorial_runs(capsys, tmp_path, monkeypatch):
     assert {path.name for path in tmp_path.iterdir()} >= {"fit.npz", "study"}
 
 
+@pytest.mark.slow
 def test_the_page_of_terms_runs():
     examples, own = blocks((ROOT / "docs" / "terms.md").read_text(encoding="utf-8"))
     names = {}

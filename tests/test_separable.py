@@ -116,6 +116,7 @@ def test_kinds_blocks_and_jit(monkeypatch):
     assert by_jit.tolist() == init.spa_columns(X + 0.0, 4).tolist() == spa(X, 4)
 
 
+@pytest.mark.slow
 def test_as_the_start_of_a_fit_and_of_a_sweep():
     X, _ = separable(1)
     for algorithm in (HALS(), MU(beta=1.0)):

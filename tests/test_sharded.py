@@ -352,6 +352,7 @@ def test_a_mesh_of_either_kind(kind):
     same(of_fit(fit(spread(GAPS, kind=kind), 2, HALS(), max_iters=2)), of_fit(fit(GAPS, 2, HALS(), max_iters=2)))
 
 
+@pytest.mark.slow
 def test_derivatives_pass():
     loss = lambda X: lambda H: jnmf.run(X, Factors(START.W, H), MU(beta=1.0), num_iters=1)[1].loss[-1]
     same(jax.grad(loss(BY_ROWS))(START.H), jax.grad(loss(jnp.asarray(GAPS)))(START.H))

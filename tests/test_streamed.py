@@ -341,6 +341,7 @@ def test_small_singular_values_keep_their_digits():
     np.testing.assert_allclose(found, sigma[1:] / np.sqrt(200), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_values_at_the_end_of_the_range():
     start = lambda k: jnmf.Factors(START.W, jnp.ldexp(START.H, k))
     call = lambda A, k: fit(A, init=start(k), algorithm=MU(beta=1.0), max_iters=2)

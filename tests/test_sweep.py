@@ -182,6 +182,7 @@ def test_batches_of_any_size_give_the_same(capsys):
     assert "fits, the last of rank" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_inits_masks_and_single_components():
     mask = np.random.default_rng(0).random(X.shape) < 0.8
     spoiled = np.where(mask, X, np.nan)

@@ -591,6 +591,7 @@ def test_every_promise_has_something_that_breaks_it():
         assert check.__doc__.split("\n- ")[1:] == lines
 
 
+@pytest.mark.slow
 def test_right_ones_are_not_rejected():
     check_algorithm(RightDescending())
     check_loss(Poisson())

@@ -305,6 +305,7 @@ def test_members_of_a_sweep_are_single_fits_from_the_same_start(monkeypatch, cas
     assert len(np.unique(study.rmse)) == study.rmse.size
 
 
+@pytest.mark.slow
 def test_a_sweep_in_half_precision_warms_up_in_float32():
     X, keys = SMALL.astype("float16"), jax.random.split(jax.random.key(3), 2)
     study = sweep(X, [3], num_restarts=2, key=3, num_iters=3, algorithm=HALS(), init=sampled)

@@ -227,6 +227,7 @@ def test_a_solver_of_ones_own_does_not_inherit_the_half_step_of_another():
     assert Accelerated(PGD()).weighted_half_step is None
 
 
+@pytest.mark.slow
 def test_a_component_far_out_of_balance_is_that_in_balance():
     A = Weighted(jnp.asarray(X, "float32"), jnp.asarray(WIDE, "float32"))
     W, H = (jnp.asarray(B, "float32") for B in START)
