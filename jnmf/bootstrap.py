@@ -127,8 +127,7 @@ def bootstrap(
     if init is not None and rank is None:
         rank = door.pair(init, "init ").W.shape[1]
     entered, (rank,), algorithm = checked(X, mask, [rank], algorithm, num_replicates)
-    if not kinds.in_memory(entered.X):
-        raise TypeError("bootstrap: expected an X in memory, which is resampled; pass rows that fit")
+    kinds.expect_in_memory(entered.X, "bootstrap: expected an X")
     kinds.expect_one_device(entered.X, "bootstrap: expected an X")
     keys = jax.random.split(draw_key, num_replicates)
     if resample == "poisson":

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jnmf.factors import Factors
-from jnmf.matrix import entries, in_blocks, in_memory, product, take
+from jnmf.matrix import entries, expect_in_memory, in_blocks, product, take
 from jnmf.nonnegative_least_squares import exact
 from jnmf.numerics import divide, unit_of
 
@@ -25,8 +25,7 @@ def able(X, rank: int):
     """X, or an error where it has fewer columns, or cannot be looked at so often."""
     if rank > X.shape[1]:
         raise ValueError(f'spa: expected rank ≤ n = {X.shape[1]} for X {X.shape}, got {rank}; use init="random"')
-    if not in_memory(X):
-        raise TypeError("spa: expected an X in memory, got one that is read in blocks; pass columns of it that fit")
+    expect_in_memory(X, "spa: expected an X")
     return X
 
 

@@ -51,8 +51,7 @@ def stacked(
         raise ValueError(f"masks: expected one or None for each of {len(Xs)} matrices, got {len(masks)}")
     each = [door.enter(X, mask, f"X{i}") for i, (X, mask) in enumerate(zip(Xs, masks, strict=True), 1)]
     for i, entered in enumerate(each, 1):
-        if not matrix.in_memory(entered.X):
-            raise TypeError(f"X{i}: expected a matrix in memory, got one that is read in blocks")
+        matrix.expect_in_memory(entered.X, f"X{i}: expected a matrix")
         matrix.expect_one_device(entered.X, f"X{i}: expected a matrix")
         if entered.X.shape[0] != each[0].X.shape[0]:
             raise ValueError(

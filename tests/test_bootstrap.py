@@ -186,7 +186,7 @@ def test_poisson_is_for_counts():
     ):
         with pytest.raises(ValueError, match=message):
             jnmf.bootstrap(A, 1, resample="poisson")
-    with pytest.raises(TypeError, match="expected an X in memory"):
+    with pytest.raises(TypeError, match="expected an X in the memory"):
         jnmf.bootstrap(jnmf.streamed(X), 1)
     for level in (0, 1, 95):
         with pytest.raises(ValueError, match="level: expected a number between 0 and 1"):

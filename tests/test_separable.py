@@ -138,5 +138,5 @@ def test_what_it_cannot_take():
     with pytest.raises(ValueError, match="rank: expected"):
         init.spa_columns(X, 0)
     for call in (init.spa_columns, lambda A, rank: jnmf.fit(A, rank, init="spa")):
-        with pytest.raises(TypeError, match="expected an X in memory"):
+        with pytest.raises(TypeError, match="expected an X in the memory"):
             call(jnmf.streamed(X), 2)

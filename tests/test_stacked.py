@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused():
         (lambda: jnmf.stacked([FIRST, SECOND], masks=[None]), "masks: expected one"),
         (lambda: jnmf.stacked([FIRST, np.full((9, 2), np.nan)]), "X2: expected finite"),
         (lambda: jnmf.unstacked(START.H[:, :4], plain()), "unstacked: expected H"),
-        (lambda: jnmf.stacked([FIRST, jnmf.streamed(SECOND)]), "X2: expected a matrix in memory"),
+        (lambda: jnmf.stacked([FIRST, jnmf.streamed(SECOND)]), "X2: expected a matrix in the memory"),
         (lambda: jnmf.unstacked(START.H, DENSE), "that jnmf.stacked made"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):

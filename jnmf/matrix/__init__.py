@@ -427,8 +427,16 @@ def tails(X: Matrix, ranks: np.ndarray) -> Array:
 
 @singledispatch
 def in_memory(X: Matrix) -> bool:
-    """Whether the entries of X can be had as an array; if not, they are read in blocks."""
+    """Whether the entries of X can be had as an array; if not, they are seen in blocks alone."""
     return True
+
+
+def expect_in_memory(X: Matrix, expected: str) -> None:
+    if not in_memory(X):
+        raise TypeError(
+            f"{expected} in the memory of one device, got one that is read in blocks, or is sparse and over several; "
+            "pass rows that fit, or a matrix of SciPy"
+        )
 
 
 @singledispatch
