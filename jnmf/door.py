@@ -6,11 +6,12 @@ Shapes are always checked, values where there are any (see `checks`).
 
 import math
 from functools import cache, partial
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from jnmf import checks, labels, sparse_formats
 from jnmf import matrix as kinds
@@ -18,7 +19,9 @@ from jnmf.checks import is_traced, on_host
 from jnmf.factors import Factors, as_factors
 from jnmf.matrix import sharded
 from jnmf.matrix.masked import Masked, Weighted, of_weights, weighted_by
+from jnmf.matrix.sharded import Sharded
 from jnmf.matrix.sparse import Sparse, from_csr
+from jnmf.matrix.sparse_blocks import by_rows
 from jnmf.matrix.stored import Stored, of_entries
 from jnmf.numerics import compute_dtype, in_dtype
 from jnmf.types import MatrixLike
@@ -101,8 +104,8 @@ def _with_names(X, name: str) -> tuple[Any, labels.Names | None]:
 def _refuse_divided(X, name: str) -> None:
     if any(map(sharded.is_divided, jax.tree.leaves(X))):
         raise TypeError(
-            f"{name}: expected a sparse matrix on one device, got a {type(X).__name__} that is divided among several, "
-            "which only a dense one may be; pass it as a SciPy matrix, or its blocks densely"
+            f"{name}: expected a sparse matrix on one device, got a {type(X).__name__} whose arrays are divided among "
+            "several; pass jnmf.sparse(rows, sharding), of a SciPy matrix of the rows of this process"
         )
 
 
@@ -182,10 +185,8 @@ def _of_sparse(X: Sparse, mask):
 def _enter_kind(X, mask, name: str) -> Entered:
     if not jnp.issubdtype(X.dtype, jnp.floating):
         raise TypeError(f"{name}: expected a {type(X).__name__} of floating point, got {X.dtype}; convert its arrays")
-    if mask is not None and not kinds.in_memory(X):
-        raise TypeError(
-            "mask: expected none, since X is read in blocks; leave out rows, or take those that fit in memory"
-        )
+    if mask is not None:
+        kinds.expect_in_memory(X, f"{name}: with a mask expected a matrix")
     if kinds.is_spread(X):
         _refuse_a_set_mesh(name)
     dtype = X.dtype
@@ -201,30 +202,59 @@ def _enter_kind(X, mask, name: str) -> Entered:
         return Entered(B, dtype, None, None, names)
     kinds.expect_reading(B)
     least, most = kinds.as_read(B, _range(B))
+    entered = Entered(B, dtype, least, most, names)
     if not (math.isfinite(least) and math.isfinite(most)):
+        if kinds.is_spread(B):
+            _refuse_nonfinite(B, None, entered, name)
         raise ValueError(f"{name}: expected finite entries, got NaN or inf in a {type(X).__name__}")
-    return Entered(B, dtype, least, most, names)
+    return entered
 
 
-def sparse(X: MatrixLike) -> Sparse:
+@overload
+def sparse(X: MatrixLike, sharding: None = None) -> Sparse: ...
+@overload
+def sparse(X: MatrixLike, sharding: NamedSharding) -> Sharded: ...
+def sparse(X: MatrixLike, sharding: NamedSharding | None = None) -> Any:
     """A sparse X as it is computed with, for many calls or inside of `jit`: sorted, by rows and by columns.
 
     X: a `scipy.sparse` matrix or array of any format, an AnnData with one, a BCOO or BCSR of JAX, a DataFrame of sparse
-    columns, or a NumPy array, of which the entries other than 0 are stored. Explicit zeros stay stored; what is stored
-    twice is added. In the dtype of X, integers and booleans in the default float. Where a function takes X it takes
-    this.
-    Raises TypeError or ValueError for what is no finite matrix of real numbers.
+        columns, what this returned, or a NumPy array, of which the entries other than 0 are stored. Explicit zeros stay
+        stored; what is stored twice is added. In the dtype of X, integers and booleans in the default float.
+    sharding: a `NamedSharding` that divides the rows among devices, the same number to each, as
+        `NamedSharding(mesh, PartitionSpec("rows", None))`. X are then the rows of the devices of this process, in the
+        order of the mesh: all of them where there is one process. Each of several calls this with its own, as it does
+        `jax.make_array_from_process_local_data`.
+
+    Where a function takes X it takes this. Raises TypeError or ValueError for what is no finite matrix of real numbers,
+    and for rows that do not divide by their devices.
     """
-    if isinstance(X, Sparse):
+    if isinstance(X, Sparse | Sharded) and sharding is None:
         return X
     X, _ = _with_names(X, "X")
     if not sparse_formats.is_sparse(X):
-        from scipy.sparse import csr_array
-
-        X = csr_array(_numbers(X, "X"))
+        X = _csr_array(X)
+    if sharding is not None:
+        return _divided(X, sharding)
     entered = enter(X)
     with jax.ensure_compile_time_eval():
         return kinds.cast(entered.X, entered.dtype)
+
+
+def _csr_array(X):
+    from scipy.sparse import csr_array
+
+    if isinstance(X, Sparse):
+        return csr_array(tuple(map(np.asarray, (X.by_row.values, *X.by_row[2:]))), shape=X.shape)
+    return csr_array(_numbers(X, "X"))
+
+
+def _divided(X, sharding) -> Sharded:
+    A = sparse_formats.read(X, "X", of_block=False)
+    dtype = _dtype_of(X if hasattr(X, "n_batch") else A)
+    blocks, mesh, names = by_rows(A, compute_dtype(dtype), on_device, sharding)
+    entered = enter(Sharded(blocks, mesh=mesh, rows=names))
+    _check_rounding(A.data, None, entered, "X")
+    return kinds.cast(entered.X, dtype)
 
 
 def whole(X, name: str) -> Entered:
@@ -242,8 +272,7 @@ def matrix(X, name: str, *, nonnegative: bool = False) -> Entered:
     if sparse_formats.is_sparse(X) or isinstance(X, Sparse):
         raise TypeError(f"{name}: expected a dense matrix, got a sparse {type(X).__name__}; pass {name}.toarray()")
     entered = whole(X, name)._replace(names=names)
-    if not kinds.in_memory(entered.X):
-        raise TypeError(f"{name}: expected a matrix in memory, got one that is read in blocks; pass rows that fit")
+    kinds.expect_in_memory(entered.X, f"{name}: expected a matrix")
     if kinds.is_kind(entered.X):
         entered = entered._replace(X=kinds.entries(entered.X)[0])
     if nonnegative and entered.least is not None and entered.least < 0:
@@ -511,7 +540,7 @@ def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
     """A is what was given, the entered one what became of it."""
     if kinds.is_spread(entered.X):
         bad, first = _found(entered, lambda x, used: ~jnp.isfinite(x))
-        _refuse(f"{bad} NaN or inf of {math.prod(A.shape)}, the first at {first}", name)
+        _refuse(f"{bad} NaN or inf of {math.prod(A.shape)}, the first at {first}", name, kinds.in_memory(A))
     X = entered.X.X if isinstance(entered.X, Masked) else entered.X
     if isinstance(A, np.ndarray):
         counts = True if M is None else np.asarray(M) > 0
@@ -526,11 +555,9 @@ def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
     _refuse(_bad(~np.isfinite(np.asarray(X)), entered.names), name)
 
 
-def _refuse(got: str, name: str) -> NoReturn:
-    raise ValueError(
-        f"{name}: expected finite entries, got {got}; fill them, or where there is a mask= leave them out, "
-        f"mask=np.isfinite({name})"
-    )
+def _refuse(got: str, name: str, takes_mask: bool = True) -> NoReturn:
+    mask = f", or where there is a mask= leave them out, mask=np.isfinite({name})" if takes_mask else ""
+    raise ValueError(f"{name}: expected finite entries, got {got}; fill them{mask}")
 
 
 def _bad(bad: np.ndarray, names: labels.Names | None) -> str:

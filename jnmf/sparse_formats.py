@@ -29,10 +29,11 @@ def _of_pandas(X) -> bool:
     return hasattr(X, "iloc") and getattr(X, "ndim", 0) == 2 and getattr(X, "sparse", None) is not None
 
 
-def read(X: Any, name: str) -> Any:
+def read(X: Any, name: str, *, of_block: bool = True) -> Any:
     """The stored entries as a SciPy csr_array in order, each place once: what was stored twice is added.
 
-    Its arrays may be those of X. Raises TypeError or ValueError for what is no matrix of real numbers, or too large.
+    Its arrays may be those of X. `of_block`: it will be one, whose places are in int32. Raises TypeError or ValueError
+    for what is no matrix of real numbers, or too large.
     """
     kind = type(X).__name__
     if is_traced(X):
@@ -44,7 +45,7 @@ def read(X: Any, name: str) -> Any:
         raise ValueError(f"{name}: expected a two-dimensional matrix, got {kind} of shape {X.shape}")
     if 0 in X.shape:
         raise ValueError(f"{name}: expected at least one row and one column, got shape {X.shape}")
-    if max(*X.shape, getattr(X, "nse", None) or getattr(X, "nnz", 0)) > LARGEST:
+    if of_block and max(*X.shape, getattr(X, "nse", None) or getattr(X, "nnz", 0)) > LARGEST:
         raise ValueError(
             f"{name}: expected sides and a number of stored entries below 2**31, got {kind} of shape {X.shape}"
         )

@@ -355,6 +355,13 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("matrix/held_out.py", "matrix.weight(X.X) - X.places.num_stored", "matrix.weight(X.X)"),
     ("matrix/leading.py", "B = A @ Vt.T + level", "B = A @ Vt.T + 0 * level"),
     ("matrix/leading.py", "rest = 0.0 if thin else", "rest = 0.0 if not thin else"),
+    ("matrix/leading.py", "jnp.where(fresh[:, None], matrix.entries(x)[0], 0)", "matrix.entries(x)[0]"),
+    ("matrix/leading.py", "jnp.where(jnp.diag(R) < 0, -1, 1)", "jnp.where(jnp.diag(R) < 0, 1, 1)"),
+    ("matrix/sparse_blocks.py", 'side="right"', 'side="left"'),
+    ("matrix/sparse_blocks.py", "jnp.moveaxis(x, 0, X.axis)", "jnp.moveaxis(x, 0, 0)"),
+    ("matrix/sparse_blocks.py", "P(rows + columns), X)", "P(), X)"),
+    ("matrix/sharded.py", "lax.pmean(matrix.mean_size(x)", "lax.psum(matrix.mean_size(x)"),
+    ("matrix/sharded.py", "len(R), len(R))", "0, len(R))"),
     ("sparse_formats.py", "X.astype(float) if X.dtype.kind in", "X.astype(float) if X.dtype.kind not in"),
     ("sparse_holdout.py", "lost[lines[given_back]] = False", "pass"),
     ("sparse_holdout.py", 'set(0, mode="drop")', 'set(1, mode="drop")'),
@@ -459,6 +466,8 @@ NEAREST = {  # what most likely fails, tried first
             *("sparse_formats.py", "sparse_holdout.py"),
         )
     },
+    "matrix/sharded.py": ["tests/test_sharded.py", "tests/test_sparse_blocks.py"],
+    "matrix/sparse_blocks.py": ["tests/test_sparse_blocks.py"],
     "matrix/stored.py": [f"{STATEMENT}[36]", "tests/test_sparse.py", "tests/test_kinds.py"],
     "sweep.py": ["tests/test_sweep.py", "tests/test_cross_validation.py"],
 }

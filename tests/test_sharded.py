@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from kinds import GAPS, MASK, START, WEIGHTS
+from scipy.sparse import random_array
 
 import jnmf
 from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Factors, door, fit, loops, terms
@@ -131,11 +132,11 @@ def test_meshes_of_four_devices(mesh):
 
 
 def on_four_devices(call: str):
-    """What a function of this file returns in a process of four devices."""
+    """What a function of a file of tests, `module.function(…)`, returns in a process of four devices."""
     code = (
         "import jax, json, warnings; jax.config.update('jax_enable_x64', True); "
         "jax.config.update('jax_num_cpu_devices', 4); warnings.simplefilter('ignore'); "
-        f"import test_sharded; print(json.dumps({call}))"
+        f"import {call.split('.')[0]}; print(json.dumps({call}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -210,15 +211,6 @@ def test_an_X_over_devices_is_not_resampled_nor_stacked():
             call()
 
 
-def test_a_sparse_X_over_devices_is_refused():
-    from jax.experimental.sparse import BCOO
-
-    A = BCOO.fromdense(GAPS[:8, :8])
-    A = BCOO((spread(A.data[:48]), spread(A.indices[:48], "rows", None)), shape=A.shape)
-    with pytest.raises(TypeError, match="expected a sparse matrix on one device"):
-        fit(A, 2)
-
-
 METHODS = {
     "HALS": HALS(),
     "default": loops.DEFAULT,
@@ -227,6 +219,11 @@ METHODS = {
     "ANLS": ANLS(),
     "PGD": PGD(),
     "weights": HALS(),  # by which the half-steps go
+    "sparse HALS": HALS(),  # an X whose rows are divided, by both axes
+    "sparse default": loops.DEFAULT,
+    "sparse KL": MU(beta=1.0),
+    "sparse 1.5": MU(beta=1.5),
+    "sparse ANLS": ANLS(),
 }
 BY_GRAM = [name for name in METHODS if name != "weights"]
 
@@ -264,12 +261,13 @@ def report(names) -> dict:
     mesh = jax.make_mesh((2, 2), ("rows", "columns"))
     A, wide = jax.device_put(rng.random((m, n)), jax.NamedSharding(mesh, P("rows", "columns"))), rng.random((m, n)) ** 9
     of_kind = {mask is not None: door.enter(A, mask).X for mask in (None, wide)}
-    X = of_kind[False]
-    start = placed(X, Factors(*map(jnp.asarray, (rng.random((m, r)), rng.random((r, n))))))
+    few = random_array((m, n), density=0.2, rng=rng, format="csr")
+    by_rows = door.enter(jnmf.sparse(few, jax.NamedSharding(mesh, P(("rows", "columns"), None)))).X
+    start = Factors(*map(jnp.asarray, (rng.random((m, r)), rng.random((r, n)))))
     told = {}
     for name in names:
-        algorithm, X = METHODS[name], of_kind[name == "weights"]
-        state = jax.jit(algorithm.init)(X, start)
+        algorithm, X = METHODS[name], by_rows if name.startswith("sparse") else of_kind[name == "weights"]
+        state = jax.jit(algorithm.init)(X, placed(X, start))
         state, _ = jax.jit(algorithm.step)(X, state)  # divided as an iteration leaves it
         compiled = jax.jit(algorithm.step).lower(X, state).compile()
         text = compiled.as_text() or ""
@@ -285,12 +283,16 @@ def sent(request):
     return on_four_devices(f"test_sharded.report({sorted(set(asked))!r})")
 
 
-OFTEN = ("HALS", "KL")
+OFTEN = ("HALS", "KL", "sparse HALS", "sparse KL")
 
 
 # Blocks of X are 32 × 20, those of W and H 32 × 5 and 5 × 20, each divided once more by two.
 GATHERED = {"KL": {"f64[5,20]": 1, "f64[32,5]": 1}}
 SCATTERED = {"KL": {"f64[5,10]": 2, "f64[16,5]": 3}}  # of which one each is for the loss and gradient that are recorded
+# Of a sparse X a device has 16 whole rows: of W nothing is sent.
+OF_SPARSE = [name for name in BY_GRAM if name.startswith("sparse")]
+GATHERED |= {name: {"f64[5,40]": 1} for name in OF_SPARSE}
+SCATTERED |= {name: {"f64[5,10]": {"sparse KL": 2, "sparse 1.5": 3}.get(name, 1)} for name in OF_SPARSE}
 
 
 @pytest.mark.parametrize("name", [slow(name, OFTEN) for name in BY_GRAM])
@@ -302,15 +304,16 @@ def test_what_an_iteration_sends_is_that_of_mpi_faun(sent, name):
     assert count("all-gather") == GATHERED.get(name, {"f64[5,20]": 1, "f64[5,32]": 1})
     assert count("reduce-scatter") == SCATTERED.get(name, {"f64[5,10]": 1, "f64[5,16]": 1})
     assert {kind for _, kind, _ in sent[name]["sent"]} <= {"all-gather", "reduce-scatter", "all-reduce"}
-    for shape in count("all-reduce"):  # at most r × r
-        assert math.prod(int(n) for n in re.findall(r"\d+", shape.split("[")[1])) <= 5 * 5
+    for shape in count("all-reduce"):  # at most r × r, or the units of the columns
+        most = 40 if name == "sparse 1.5" else 5 * 5
+        assert math.prod(int(n) for n in re.findall(r"\d+", shape.split("[")[1])) <= most
 
 
 @pytest.mark.parametrize("name", [slow(name, OFTEN) for name in METHODS])
 def test_nothing_is_sent_within_a_loop(sent, name):
     """But by `Accelerated` one number after each sweep, which says whether another one helps."""
     inside = [(kind, shape) for in_loop, kind, shape in sent[name]["sent"] if in_loop]
-    assert inside == ([("all-reduce", "f64[]")] * 2 if name == "default" else [])
+    assert inside == ([("all-reduce", "f64[]")] * 2 if name.endswith("default") else [])
 
 
 @pytest.mark.slow
@@ -341,10 +344,12 @@ def test_two_processes_each_with_its_own_rows():
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["processes"] == 2
-    assert len(told["apart"]) == 10
+    assert len(told["apart"]) == 10 + 7  # of a sparse X
     assert max(told["apart"].values()) < 1e-10, told["apart"]
-    assert "got 1 NaN or inf of 108, the first at (10, 4)" in told["told"]["NaN"]
-    assert "got 1 negative ones of 108, the least -1, the first at (10, 4)" in told["told"]["negative"]
+    for kind in ("", "sparse, "):
+        assert "got 1 NaN or inf of 108, the first at (10, 4)" in told["told"][kind + "NaN"]
+        assert "got 1 negative ones of 108, the least -1, the first at (10, 4)" in told["told"][kind + "negative"]
+    assert "expected as many rows for each device in all processes, got 6, 7" in told["told"]["sparse, other numbers"]
 
 
 @pytest.mark.parametrize("kind", list(jax.sharding.AxisType)[:2], ids=str)

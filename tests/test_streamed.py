@@ -322,10 +322,10 @@ def test_what_cannot(source, error, message):
 
 
 def test_what_needs_X_in_memory_says_so():
-    with pytest.raises(TypeError, match=r"mask: expected none, since X is read"):
+    with pytest.raises(TypeError, match="with a mask expected a matrix in the memory of one"):
         fit(STREAMED, RANK, mask=np.ones(X.shape))
     for call in (lambda: jnmf.cross_validate(STREAMED, [1], num_restarts=1), lambda: jnmf.shuffle_columns(STREAMED)):
-        with pytest.raises(TypeError, match="in memory"):
+        with pytest.raises(TypeError, match="in the memory of one device, got one that is read in blocks"):
             call()
     with pytest.raises(ValueError, match="at least as many rows as columns, got 9 × 12"):
         jnmf.init.nndsvd(streamed(X.T.copy()), RANK)

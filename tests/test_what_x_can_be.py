@@ -15,13 +15,14 @@ from jnmf.matrix.low_rank import LowRank
 
 PAGE = (Path(__file__).parent.parent / "docs" / "what-x-can-be.md").read_text(encoding="utf-8")
 DRAW = np.random.default_rng(0)
-A, B = DRAW.uniform(0.1, 1, (7, 3)), DRAW.uniform(0.1, 1, (3, 6))
-DENSE = (A @ B) * (DRAW.random((7, 6)) < 0.7)
-SEEN = (DENSE != 0) | (DRAW.random((7, 6)) < 0.3)  # zeros that are stored among them
+A, B = DRAW.uniform(0.1, 1, (8, 3)), DRAW.uniform(0.1, 1, (3, 6))
+DENSE = (A @ B) * (DRAW.random((8, 6)) < 0.7)
+SEEN = (DENSE != 0) | (DRAW.random((8, 6)) < 0.3)  # zeros that are stored among them
 STORED = ss.csr_array((DENSE[SEEN], np.nonzero(SEEN)), shape=DENSE.shape)
-START = Factors(*(jnp.asarray(DRAW.uniform(0.1, 1, shape)) for shape in ((7, 2), (2, 6))))
+START = Factors(*(jnp.asarray(DRAW.uniform(0.1, 1, shape)) for shape in ((8, 2), (2, 6))))
 
 BY_COLUMNS = jax.NamedSharding(jax.make_mesh((2,), ("columns",)), jax.P(None, "columns"))
+BY_ROWS = jax.NamedSharding(jax.make_mesh((2,), ("rows",)), jax.P("rows"))
 
 KINDS = {  # X with its mask, and the array with its mask that it is to be like
     "dense": (DENSE, {}, DENSE, {}),
@@ -30,6 +31,7 @@ KINDS = {  # X with its mask, and the array with its mask that it is to be like
     "stored": (STORED, {"mask": "stored"}, DENSE, {"mask": SEEN}),
     "low rank": (LowRank(jnp.asarray(A), jnp.asarray(B)), {}, A @ B, {}),
     "over devices": (jax.device_put(DENSE, BY_COLUMNS), {}, DENSE, {}),
+    "sparse, over devices": (jnmf.sparse(ss.csr_array(DENSE), BY_ROWS), {}, DENSE, {}),
 }
 WITH_TERMS = HALS(
     on_H=(terms.Smooth(0.1), terms.SumToOne(1.0), terms.Known(B[:1])), on_W=(terms.MinimumVolume(0.1), terms.Lasso(0.1))

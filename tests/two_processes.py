@@ -24,6 +24,14 @@ def data():
     return X
 
 
+def few():
+    """Most of them 0, and more of them in one half than in the other."""
+    X = data()
+    X[:6] *= X[:6] > 0.5
+    X[6:] *= X[6:] > 0.8
+    return X
+
+
 def calls():
     """name -> a call of X, which returns arrays."""
     from jnmf import HALS, MU, fit, kkt_residual, objective, sweep, transform, warm_start
@@ -45,19 +53,20 @@ def calls():
     }
 
 
+SPARSE = ("fit", "fit from factors", "KL", "resumed", "transform", "sweep", "diagnostics")
+
+
 def refusals(spread):
     """The messages for an X with NaN, and for one with negative entries, both in the rows of the second process."""
     from jnmf import MU, fit
 
-    told = {}
     for name, value, algorithm in (("NaN", np.nan, None), ("negative", -1.0, MU(beta=1.0))):
         X = data()
         X[10, 4] = value
         try:
             fit(spread(X), 2, algorithm)
         except ValueError as error:
-            told[name] = str(error)
-    return told
+            yield name, str(error)
 
 
 def child(address: str, number: int, names: list[str]) -> None:
@@ -66,24 +75,35 @@ def child(address: str, number: int, names: list[str]) -> None:
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.config.update("jax_disable_most_optimizations", True)
     jax.distributed.initialize(address, num_processes=2, process_id=number, initialization_timeout=60)
+    import scipy.sparse as ss
     from jax.experimental.multihost_utils import process_allgather
+
+    import jnmf
 
     warnings.simplefilter("ignore")
     mesh = jax.make_mesh((2,), ("rows",))  # its axes are explicit
     sharding = jax.NamedSharding(mesh, jax.P("rows", None))
     half = slice(6 * number, 6 * number + 6)
     spread = lambda X: jax.make_array_from_process_local_data(sharding, X[half])
+    by_rows = lambda X: jnmf.sparse(ss.csr_array(X[half]), sharding)
     is_apart = lambda a: isinstance(a, jax.Array) and not a.is_fully_addressable
-    whole, apart = data(), {}
-    for name, call in calls().items():
-        if names and name not in names:
+    apart = {}
+    kinds = [(name, name, data(), spread) for name in calls()]
+    kinds += [(f"sparse, {name}", name, few(), by_rows) for name in SPARSE]
+    for title, name, whole, divided in kinds:
+        if names and title not in names:
             continue
-        found = [process_allgather(a, tiled=True) if is_apart(a) else a for a in jax.tree.leaves(call(spread(whole)))]
+        call = calls()[name]
+        found = [process_allgather(a, tiled=True) if is_apart(a) else a for a in jax.tree.leaves(call(divided(whole)))]
         wanted = jax.tree.leaves(call(whole))
-        apart[name] = max(
+        apart[title] = max(
             float(np.nanmax(np.abs(np.asarray(a) - np.asarray(b)))) for a, b in zip(found, wanted, strict=True)
         )
-    told = refusals(spread)
+    told = {f"{kind}{name}": text for kind, of in (("", spread), ("sparse, ", by_rows)) for name, text in refusals(of)}
+    try:
+        jnmf.sparse(ss.csr_array(data()[: 6 + number]), sharding)
+    except ValueError as error:
+        told["sparse, other numbers"] = str(error)
     if number == 0:
         print(json.dumps({"processes": jax.process_count(), "apart": apart, "told": told}), flush=True)
     jax.distributed.shutdown()

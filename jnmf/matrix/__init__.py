@@ -25,7 +25,8 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     in_memory, expect_reading, as_read          whether X can be held as an array; what went wrong while it was read
 
 One that is not in one place (`sharded`) says besides what is done where: `by_columns`, `added_up`,
-`is_spread`, `everywhere`, `placed`, `gathered`, `as_array`.
+`is_spread`, `everywhere`, `placed`, `gathered`, `as_array`; and one that it may hold, whose arrays are not divided as X
+is, `divided`, `of_device`, `exchanged`.
 
 The other files here are kinds. No file beside them asks what X is, but `jnmf.door`.
 """
@@ -189,6 +190,25 @@ def is_spread(X: Matrix) -> bool:
 def expect_one_device(X: Matrix, expected: str) -> None:
     if is_spread(X):
         raise TypeError(f"{expected} on one device, got one that is spread over several; pass np.asarray of it")
+
+
+@singledispatch
+def divided(X: Matrix, rows: Any, columns: Any) -> Any:
+    """How the arrays of X are divided among devices, where X is along these axes: those of two sides as X is."""
+    return jax.tree.map(lambda a: jax.P(rows, columns) if jnp.ndim(a) == 2 else jax.P(), X)
+
+
+@singledispatch
+def of_device(X: Matrix) -> Any:
+    """The block of a device, of what it has of the arrays of X."""
+    return X
+
+
+@singledispatch
+def exchanged(X: Matrix, pad: Any, sharding: Any) -> Any:
+    """X with `pad` zero rows or columns more, in other blocks: the devices exchange theirs."""
+    move = lambda a: lax.with_sharding_constraint(jnp.pad(a, pad), sharding) if jnp.ndim(a) == 2 else a
+    return jax.tree.map(move, X)
 
 
 @singledispatch

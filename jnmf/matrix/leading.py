@@ -1,8 +1,14 @@
-"""The first singular values and vectors of a sparse matrix: by SciPy in float64 on the host, inside of `jit` too."""
+"""The first singular values and vectors of a sparse matrix: by SciPy in float64 on the host, inside of `jit` too.
+
+And those of one that is seen in blocks of rows, by a triangle.
+"""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jnmf import matrix
+from jnmf.matrix.blocks import blocks_of
 from jnmf.matrix.csr import Csr
 
 
@@ -61,3 +67,25 @@ def _tails(A, ranks):
     rest = 0.0 if thin else max(np.sum(A.data**2) - np.sum(sigma**2), 0.0)
     beyond = np.append(np.cumsum(sigma[::-1] ** 2)[::-1], 0)  # entry r is the sum over k > r of those that are known
     return unit * np.sqrt(rest + beyond[ranks])
+
+
+def triangle(X, width: int | None = None):
+    """R (n, n) with RᵀR = XᵀX, from the QR factorisations of blocks of `width` rows: σ and V are those of X.
+
+    Demmel, Grigori, Hoemmen and Langou 2012 (TSQR). No square is formed, so that small σ keep their digits.
+    """
+    m, n = X.shape
+    R = lambda A: jnp.linalg.qr(A, mode="r")
+
+    def rows(x, _, fresh):
+        x = jnp.where(fresh[:, None], matrix.entries(x)[0], 0)
+        return (), R(x if len(x) >= n else jnp.vstack([x, jnp.zeros((n - len(x), n), x.dtype)]))
+
+    width = min(m, max(n, blocks_of(X.shape, 0))) if width is None else width  # a factorisation takes n² (width + n)
+    return matrix.block_by_block(rows, X, (), 0, lambda A, B: R(jnp.vstack([A, B])), width)[1]
+
+
+def of_triangle(A):
+    """Q (m, k) of A = Q R with a diagonal of R ≥ 0: U, where A is U diag(σ), orthonormal where σ is 0, too."""
+    Q, R = jnp.linalg.qr(A)
+    return Q * jnp.where(jnp.diag(R) < 0, -1, 1)[None, :].astype(Q.dtype)

@@ -18,7 +18,8 @@ from jax.sharding import PartitionSpec as P
 
 from jnmf import matrix
 from jnmf.checks import is_traced
-from jnmf.matrix.masked import weighted_by
+from jnmf.matrix.leading import of_triangle, triangle
+from jnmf.matrix.masked import Masked, Weighted, weighted_by
 from jnmf.matrix.scaled import in_unit
 from jnmf.pytree import Pytree, positional, static
 
@@ -29,7 +30,7 @@ class Sharded(Pytree):
     """X (m, n), an array or a kind that is made of such arrays, of which each device of a mesh holds a block.
 
     rows, columns: the axes of the mesh that divide the rows, and those that divide the columns of X. Other axes hold
-    copies.
+    copies. A kind whose arrays are not divided as X is registers `matrix.divided`, `of_device`, `exchanged`.
     """
 
     X: Any = positional(kw_only=False)
@@ -83,13 +84,11 @@ def _number(X: Sharded, names) -> int:
     return math.prod(X.mesh.shape[name] for name in names)
 
 
-def _blocks(X: Sharded):
-    return jax.tree.map(lambda a: P(X.rows, X.columns) if jnp.ndim(a) == 2 else P(), X.X)
-
-
 def _on_each(X: Sharded, f, given, found):
     """f(block of X, …) on each device; `given` and `found`: how the other arguments and the results are divided."""
-    call = jax.shard_map(f, mesh=X.mesh, in_specs=(_blocks(X), *given), out_specs=found, check_vma=False)
+    of_block = lambda x, *arguments: f(matrix.of_device(x), *arguments)
+    specs = matrix.divided(X.X, X.rows, X.columns), *given
+    call = jax.shard_map(of_block, mesh=X.mesh, in_specs=specs, out_specs=found, check_vma=False)
     return lambda *arguments: call(X.X, *arguments)
 
 
@@ -119,14 +118,14 @@ def _(X: Sharded, W, H):
     """A block with weights imputes up to its largest one, and what is missing of the largest of all is added."""
     H = H if matrix.is_completed(X) else None
 
-    def block(x, W, H):
+    def of_block(x, W, H):
         WtX = matrix.product(x, W, H)
         if H is not None:
             here = matrix.most_weight(x)
             WtX = WtX + (lax.pmax(here, X.rows + X.columns) - here) * ((W.T @ W) @ H)
         return _added(WtX, X, X.rows, 1)
 
-    return _on_each(X, block, (P(X.rows), P(None, X.columns)), _shares(X, 1))(W, H)
+    return _on_each(X, of_block, (P(X.rows), P(None, X.columns)), _shares(X, 1))(W, H)
 
 
 @matrix.most_weight.register
@@ -171,8 +170,8 @@ def _(X: Sharded, half_step, axis):
 
 @matrix.added_up.register
 def _(X: Sharded, f, of_rows, of_columns):
-    block = lambda *arguments: lax.psum(f(*arguments), X.rows + X.columns)
-    return _on_each(X, block, (P(X.rows), P(None, X.columns)), P())(of_rows, of_columns)
+    of_block = lambda *arguments: lax.psum(f(*arguments), X.rows + X.columns)
+    return _on_each(X, of_block, (P(X.rows), P(None, X.columns)), P())(of_rows, of_columns)
 
 
 def _total(X: Sharded, f, *factors):
@@ -190,14 +189,14 @@ matrix.square_rise.register(Sharded, lambda X, *factors: _total(X, matrix.square
 
 @matrix.gradient_W.register
 def _(X: Sharded, loss, W, H):
-    block = lambda x, W, H: _added(matrix.gradient_W(x, loss, W, H), X, X.columns, 0)
-    return _on_each(X, block, (P(X.rows), P(None, X.columns)), _shares(X, 0))(W, H)
+    of_block = lambda x, W, H: _added(matrix.gradient_W(x, loss, W, H), X, X.columns, 0)
+    return _on_each(X, of_block, (P(X.rows), P(None, X.columns)), _shares(X, 0))(W, H)
 
 
 @matrix.gradient_H.register
 def _(X: Sharded, loss, W, H):
-    block = lambda x, W, H: _added(matrix.gradient_H(x, loss, W, H), X, X.rows, 1)
-    return _on_each(X, block, (P(X.rows), P(None, X.columns)), _shares(X, 1))(W, H)
+    of_block = lambda x, W, H: _added(matrix.gradient_H(x, loss, W, H), X, X.rows, 1)
+    return _on_each(X, of_block, (P(X.rows), P(None, X.columns)), _shares(X, 1))(W, H)
 
 
 @matrix.parts_H.register
@@ -206,7 +205,7 @@ def _(X: Sharded, loss, W, H):
     one = jnp.ones((1, 1), X.dtype)
     of_ones = loss.parts(one, one, 0)[1] is None and not matrix.is_completed(X)
 
-    def block(x, W, H):
+    def of_block(x, W, H):
         negative, positive, unit, value, of_W = matrix.parts_H(x, loss, W, H)
         unit = jnp.broadcast_to(jnp.asarray(unit, x.dtype), (1, x.shape[1]))
         largest = lax.pmax(unit, X.rows) if X.rows else unit
@@ -217,7 +216,7 @@ def _(X: Sharded, loss, W, H):
 
     shares, line = _shares(X, 1), P(None, X.columns)
     found = shares, P() if of_ones else shares, line, P(), _shares(X, 0)
-    return _on_each(X, block, (P(X.rows), line), found)(W, H)
+    return _on_each(X, of_block, (P(X.rows), line), found)(W, H)
 
 
 @matrix.parts_W.register
@@ -225,7 +224,7 @@ def _(X: Sharded, loss, W, H):
     one = jnp.ones((1, 1), X.dtype)
     of_ones = loss.parts(one, one, 1)[1] is None and not matrix.is_completed(X)
 
-    def block(x, W, H):
+    def of_block(x, W, H):
         negative, positive, unit, value = matrix.parts_W(x, loss, W, H)
         unit = jnp.broadcast_to(jnp.asarray(unit, x.dtype), (x.shape[0], 1))
         largest = lax.pmax(unit, X.columns) if X.columns else unit
@@ -235,24 +234,24 @@ def _(X: Sharded, loss, W, H):
 
     shares = _shares(X, 0)
     found = shares, P() if of_ones else shares, P(X.rows), P()
-    return _on_each(X, block, (P(X.rows), P(None, X.columns)), found)(W, H)
+    return _on_each(X, of_block, (P(X.rows), P(None, X.columns)), found)(W, H)
 
 
 @matrix.occupied.register
 def _(X: Sharded, which=matrix.is_nonzero, *factors):
-    def block(x, W, H):
+    def of_block(x, W, H):
         rows, columns = matrix.occupied(x, which, *zip(W, H, strict=True))
         return lax.psum(rows.astype(int), X.columns) > 0, lax.psum(columns.astype(int), X.rows) > 0
 
     W, H = [W for W, _ in factors], [H for _, H in factors]
-    return _on_each(X, block, (P(X.rows), P(None, X.columns)), (P(X.rows), P(X.columns)))(W, H)
+    return _on_each(X, of_block, (P(X.rows), P(None, X.columns)), (P(X.rows), P(X.columns)))(W, H)
 
 
 @matrix.extremes.register
 def _(X: Sharded):
     """The least of several devices is without the NaN of one: it goes as inf."""
 
-    def block(x):
+    def of_block(x):
         least, most = matrix.extremes(x)
         bad = jnp.isnan(least + most) & ~(jnp.isinf(least) | jnp.isinf(most))
         names = X.rows + X.columns
@@ -260,27 +259,26 @@ def _(X: Sharded):
         nan = jnp.array(jnp.nan, x.dtype)
         return jnp.where(bad, nan, jnp.stack([lax.pmin(least, names), lax.pmax(most, names)]))
 
-    return _on_each(X, block, (), P())()
+    return _on_each(X, of_block, (), P())()
 
 
 @matrix.take.register
 def _(X: Sharded, indices, axis):
-    """From the devices that have them; what is taken is whole along the axis."""
+    """As arrays, from the devices that have them; what is taken is whole along the axis."""
     names = (X.rows, X.columns)[axis]
 
-    def block(x, indices):
-        def of_leaf(a):
-            if jnp.ndim(a) != 2:
-                return a
-            place = indices - lax.axis_index(names) * a.shape[axis] if names else indices
-            here = jnp.expand_dims((place >= 0) & (place < a.shape[axis]), 1 - axis)
-            found = jnp.where(here, jnp.take(a, jnp.clip(place, 0, a.shape[axis] - 1), axis), 0)
-            return lax.psum(found, names) if names else found
+    def of_block(x, indices):
+        length = x.shape[axis]
+        place = indices - lax.axis_index(names) * length if names else indices
+        here = jnp.expand_dims((place >= 0) & (place < length), 1 - axis)
+        found = matrix.entries(matrix.take(x, jnp.clip(place, 0, length - 1), axis))
+        found = [jnp.where(here, a, 0) for a in found if a is not None]
+        return lax.psum(found, names) if names else found
 
-        return jax.tree.map(of_leaf, x)
-
-    like = X.of(X.X, **{("rows", "columns")[axis]: ()})
-    return like.of(_on_each(X, block, (P(),), _blocks(like))(indices))
+    like = X.of(None, **{("rows", "columns")[axis]: ()})
+    taken = _on_each(X, of_block, (P(),), P(like.rows, like.columns))(indices)
+    kind = Weighted if matrix.has_own_half_steps(X) else Masked
+    return like.of(taken[0] if len(taken) == 1 else kind(*taken))
 
 
 matrix.part.register(Sharded, lambda X, start, size, axis: matrix.take(X, start + jnp.arange(size), axis))
@@ -295,9 +293,7 @@ def _whole(X: Sharded, axis: int) -> Sharded:
     missing = -X.shape[axis] % _number(X, own + other)
     pad = [(0, missing), (0, 0)][:: 1 if axis == 0 else -1]
     whole = {"rows": own + other, "columns": ()} if axis == 0 else {"rows": (), "columns": own + other}
-    divided = NamedSharding(X.mesh, P(whole["rows"], whole["columns"]))
-    move = lambda a: lax.with_sharding_constraint(jnp.pad(a, pad), divided) if jnp.ndim(a) == 2 else a
-    return X.of(jax.tree.map(move, X.X), **whole)
+    return X.of(matrix.exchanged(X.X, pad, NamedSharding(X.mesh, P(whole["rows"], whole["columns"]))), **whole)
 
 
 @matrix.blockwise.register
@@ -308,11 +304,11 @@ def _(X: Sharded, f, A, axis, plus):
     spec = P(X.rows) if axis == 0 else P(None, X.columns)
     pad = lambda a: jnp.pad(a, [(0, missing if i == axis else 0) for i in range(a.ndim)]) if missing else a
 
-    def block(x, A):
+    def of_block(x, A):
         found, sums = matrix.blockwise(x, f, A, axis, plus)
         return found, jax.tree.map(lambda a: lax.psum(a, X.rows + X.columns), sums)
 
-    found, sums = _on_each(X, block, (spec,), (spec, P()))(jax.tree.map(pad, A))
+    found, sums = _on_each(X, of_block, (spec,), (spec, P()))(jax.tree.map(pad, A))
     return jax.tree.map(lambda a: lax.slice_in_dim(a, 0, length, axis=axis), found) if missing else found, sums
 
 
@@ -334,19 +330,22 @@ def _(X: Sharded, A, axis):
 
 @matrix.svd.register
 def _(X: Sharded, rank):
-    """Of the triangles of QR factorisations of the blocks of rows, put together: X = Q R and R = U Σ Vᵀ."""
+    """Of the triangles of QR factorisations of the blocks of rows, put together; X V = U diag(σ) is factorised so, too.
+
+    Demmel, Grigori, Hoemmen and Langou 2012 (TSQR).
+    """
     if X.shape[0] < X.shape[1]:
         U, sigma, Vt = matrix.svd(X.T, rank)
         return Vt.T, sigma, U.T
     (m, _), X = X.shape, _whole(_checked(X), 0)
 
-    def block(x):
-        Q, R = jnp.linalg.qr(matrix.entries(x)[0])
-        U, sigma, Vt = jnp.linalg.svd(lax.all_gather(R, X.rows, tiled=True), full_matrices=False)
-        mine = lax.dynamic_slice_in_dim(U[:, :rank], lax.axis_index(X.rows) * len(R), len(R))
-        return Q @ mine, sigma[:rank], Vt[:rank]
+    def of_block(x):
+        _, sigma, Vt = jnp.linalg.svd(lax.all_gather(triangle(x), X.rows, tiled=True), full_matrices=False)
+        Q, R = jnp.linalg.qr(matrix.product(x.T, Vt[:rank].T, None).T)
+        U = of_triangle(lax.all_gather(R, X.rows, tiled=True))
+        return Q @ lax.dynamic_slice_in_dim(U, lax.axis_index(X.rows) * len(R), len(R)), sigma[:rank], Vt[:rank]
 
-    U, sigma, Vt = _on_each(X, block, (), (P(X.rows), P(), P()))()
+    U, sigma, Vt = _on_each(X, of_block, (), (P(X.rows), P(), P()))()
     return U[:m], sigma, Vt
 
 
@@ -365,11 +364,14 @@ def _(X: Sharded, ranks):
         return matrix.tails(X.T, ranks)
     X = _whole(_checked(X), 0)
 
-    def block(x):
-        R = jnp.linalg.qr(matrix.entries(x)[0], mode="r")
-        return matrix.tails(lax.all_gather(R, X.rows, tiled=True), ranks)
+    of_block = lambda x: matrix.tails(lax.all_gather(triangle(x), X.rows, tiled=True), ranks)
+    return _on_each(X, of_block, (), P())()
 
-    return _on_each(X, block, (), P())()
+
+@matrix.mean_size.register
+def _(X: Sharded):
+    """Of blocks of one size."""
+    return _on_each(X, lambda x: lax.pmean(matrix.mean_size(x), X.rows + X.columns), (), P())()
 
 
 @matrix.filled.register
@@ -378,12 +380,13 @@ def _(X: Sharded):
 
 
 matrix.weight.register(Sharded, lambda X: matrix.weight(X.X))
-matrix.mean_size.register(Sharded, lambda X: matrix.mean_size(matrix.entries(X)[0]))
 matrix.is_completed.register(Sharded, lambda X: matrix.is_completed(X.X))
 matrix.has_own_half_steps.register(Sharded, lambda X: matrix.has_own_half_steps(X.X))
 matrix.is_spread.register(Sharded, lambda X: True)
 matrix.cast.register(Sharded, lambda X, dtype: X.of(matrix.cast(X.X, dtype)))
-matrix.told_by.register(Sharded, lambda X: [X.of(a) if jnp.ndim(a) == 2 else a for a in jax.tree.leaves(X.X)])
-matrix.as_array.register(Sharded, lambda X: matrix.as_array(X.X))
+matrix.told_by.register(Sharded, lambda X: [X.of(a) if jnp.ndim(a) == 2 else a for a in matrix.told_by(X.X)])
+matrix.as_array.register(Sharded, lambda X: X if matrix.is_kind(X.X) else X.X)
+matrix.in_memory.register(Sharded, lambda X: matrix.in_memory(X.X))
+matrix.size.register(Sharded, lambda X: matrix.size(X.X))
 in_unit.register(Sharded, lambda X, *powers: X.of(in_unit(X.X, *powers)))
 weighted_by.register(Sharded, lambda X, *of: X.of(weighted_by(X.X, *of)))

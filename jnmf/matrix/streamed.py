@@ -15,6 +15,7 @@ import numpy as np
 from jnmf import checks, labels, matrix
 from jnmf.checks import is_traced
 from jnmf.matrix.blocks import blocks_of
+from jnmf.matrix.leading import of_triangle, triangle
 from jnmf.matrix.scaled import in_unit
 from jnmf.numerics import compute_dtype, divide, unit_of
 from jnmf.pytree import Pytree, static
@@ -305,23 +306,14 @@ def _(X: Streamed):
     return matrix.mean_size(matrix.in_blocks(rows, X, (), 0))
 
 
-def triangle(X: Streamed):
-    """R (n, n) with RᵀR = XᵀX, from the QR factorisations of blocks of rows below the R so far: σ and V are those of X.
-
-    Demmel, Grigori, Hoemmen and Langou 2012 (TSQR). No square is formed, so that small σ keep their digits.
-    """
+def _triangle(X: Streamed):
     m, n = X.shape
     if m < n:
         raise ValueError(
             f"X: the singular values of a streamed matrix need at least as many rows as columns, got {m} × {n}; "
             "use init='random', or stream the transpose"
         )
-    R = lambda A: jnp.linalg.qr(A, mode="r")
-
-    def rows(x, _, fresh):
-        return R(jnp.vstack([jnp.where(fresh[:, None], x, 0), jnp.zeros((n, n), x.dtype)]))
-
-    return _sums_over_rows(rows, X, (), lambda A, B: R(jnp.vstack([A, B])))
+    return triangle(X, X.block)
 
 
 @matrix.svd.register
@@ -329,13 +321,11 @@ def _(X: Streamed, rank):
     if X.transposed:
         U, sigma, Vt = matrix.svd(X.T, rank)
         return Vt.T, sigma, U.T
-    _, sigma, Vt = jnp.linalg.svd(triangle(X), full_matrices=False)
-    # X V = U diag(σ), and Q of its QR factorisation is U up to signs, orthonormal where σ is 0, too.
-    Q, R = jnp.linalg.qr(matrix.product(X.T, Vt[:rank].T, None).T)
-    return Q * jnp.where(jnp.diag(R) < 0, -1, 1)[None, :].astype(Q.dtype), sigma[:rank], Vt[:rank]
+    _, sigma, Vt = jnp.linalg.svd(_triangle(X), full_matrices=False)
+    return of_triangle(matrix.product(X.T, Vt[:rank].T, None).T), sigma[:rank], Vt[:rank]
 
 
-matrix.tails.register(Streamed, lambda X, ranks: matrix.tails(triangle(X.T if X.transposed else X), ranks))
+matrix.tails.register(Streamed, lambda X, ranks: matrix.tails(_triangle(X.T if X.transposed else X), ranks))
 matrix.entries.register(Streamed, lambda X: (matrix.part(X, 0, X.shape[X.axis], X.axis), None))
 matrix.weight.register(Streamed, lambda X: float(math.prod(X.shape)))
 matrix.filled.register(Streamed, lambda X: X)

@@ -1,0 +1,162 @@
+"""A sparse matrix whose rows are divided among devices, in one process or in many: each has a `Sparse` of its own rows.
+
+It is what a `Sharded` holds, which says what is computed of a block and what is sent: factors and r × r matrices. Of
+the entries nothing is ever sent.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental.multihost_utils import process_allgather
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jnmf import matrix
+from jnmf.matrix.scaled import in_unit
+from jnmf.matrix.sparse import from_csr
+from jnmf.pytree import Pytree, positional, static
+from jnmf.sparse_formats import LARGEST
+
+
+class SparseBlocks(Pytree):
+    """X (m, n) in blocks of as many rows each, or (axis 1) columns: of a `Sparse` each, the arrays with a first axis.
+
+    Devices hold arrays of one size: a block that stores fewer entries than another one stores zeros beside its own, at
+    places that are free, and so is a `Sparse` like any other.
+    """
+
+    blocks: Any = positional(kw_only=False)  # Sparse
+    axis: Any = static(0)
+
+    @property
+    def T(self) -> "SparseBlocks":
+        return SparseBlocks(self.blocks.T, axis=1 - self.axis)
+
+    @property
+    def number(self) -> int:
+        return self.blocks.by_row.starts.shape[0]
+
+    @property
+    def shape(self):
+        of_block = [A.starts.shape[1] - 1 for A in self.blocks]
+        of_block[self.axis] *= self.number
+        return tuple(of_block)
+
+    @property
+    def dtype(self):
+        return self.blocks.dtype
+
+    def __repr__(self) -> str:
+        return f"SparseBlocks {self.shape} in {self.number}, {self.dtype}"
+
+
+def by_rows(A, dtype, put, sharding) -> tuple[SparseBlocks, Mesh, tuple[str, ...]]:
+    """The rows of a SciPy csr_array, in order, each place once, on the devices of this process; those of others follow.
+
+    Returns X, its mesh with automatic axes, and those that divide the rows.
+
+    A mesh brings the processes of its devices, each of which calls this. `put` as in `from_csr`. Raises ValueError, in
+    all processes, where the rows are not as many for each device, or the columns or the dtype are not the same.
+    """
+    names, mesh = _axes_of_rows(sharding), Mesh(sharding.mesh.devices, sharding.mesh.axis_names)  # which are automatic
+    number, divided = math.prod(mesh.shape[name] for name in names), NamedSharding(mesh, P(names))
+    devices = divided.addressable_devices_indices_map((number,))
+    of_device = {device: index[0].start or 0 for device, index in devices.items()}  # pyright: ignore
+    own = sorted(set(of_device.values()))
+    length, rest = divmod(A.shape[0], len(own))
+    pieces = [A[i * length : (i + 1) * length] for i in range(len(own) if not rest else 0)]
+    told = [length, rest, len(own), A.shape[1], jnp.dtype(dtype).itemsize, max((B.nnz for B in pieces), default=0)]
+    told = np.atleast_2d(told)
+    if len({device.process_index for device in mesh.devices.flat}) > 1:
+        told = process_allgather(told.astype(np.int32), tiled=True)
+    _check_alike(told)
+    most = int(np.max(told[:, -1]))
+    if most > LARGEST:
+        raise ValueError(f"X: expected fewer than 2**31 stored entries on each device, got {most}; take more devices")
+    found = []
+    for device, block in of_device.items():
+        with jax.default_device(device):
+            one = from_csr(_with_zeros(pieces[own.index(block)], most), dtype, put)
+            found.append(jax.tree.map(lambda a, device=device: jax.device_put(a[None], device), one))
+    whole = lambda *a: jax.make_array_from_single_device_arrays((number, *a[0].shape[1:]), divided, list(a))
+    return SparseBlocks(jax.tree.map(whole, *found)), mesh, names
+
+
+def _axes_of_rows(sharding) -> tuple[str, ...]:
+    if isinstance(sharding, NamedSharding):
+        rows, *others = (*sharding.spec, None)[:2]
+        names = rows if isinstance(rows, tuple) else (rows,) if rows else ()
+        if names and others == [None]:
+            return names
+    raise ValueError(
+        "sharding: expected a NamedSharding that divides the rows of a sparse X, and no columns, as "
+        f'NamedSharding(mesh, PartitionSpec("rows", None)), got {sharding!r}'
+    )
+
+
+def _check_alike(told) -> None:
+    """told: of each process what it was given."""
+    length, rest, own, *same = told[:, :-1].T
+    if rest.any():
+        m = length * own + rest
+        raise ValueError(
+            f"X: expected rows that divide by the devices, got {_listed(m)} on {_listed(own)}; X.resize(…) adds empty "
+            "rows to a matrix of SciPy"
+        )
+    for values, what in zip((length, *same), ("rows for each device", "columns", "bytes of a number"), strict=True):
+        if len(set(values)) > 1:
+            raise ValueError(f"X: expected as many {what} in all processes, got {_listed(values)}")
+
+
+def _listed(numbers) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _with_zeros(A, number: int):
+    """A csr_array that stores `number` entries: zeros at places that are free, evenly."""
+    (m, n), missing = A.shape, number - A.nnz
+    if not missing:
+        return A
+    stored = np.repeat(np.arange(m, dtype=np.int64), np.diff(A.indptr)) * n + A.indices
+    free_before = stored - np.arange(A.nnz)
+    chosen = np.arange(missing) * ((m * n - A.nnz) // missing)  # of the free places, in their order
+    places = np.append(stored, chosen + np.searchsorted(free_before, chosen, side="right"))
+    order = np.argsort(places, kind="stable")
+    places, values = places[order], np.append(A.data, np.zeros(missing, A.dtype))[order]
+    return type(A)((values, places % n, np.searchsorted(places, np.arange(m + 1) * n)), shape=A.shape)
+
+
+matrix.divided.register(SparseBlocks, lambda X, rows, columns: jax.tree.map(lambda _: P(rows + columns), X))
+matrix.of_device.register(SparseBlocks, lambda X: jax.tree.map(lambda a: a[0], X.blocks))
+
+
+@matrix.exchanged.register
+def _(X: SparseBlocks, pad, sharding):
+    of = ("rows", "columns")[X.axis]
+    raise TypeError(
+        f"X: expected a sparse matrix whose {of} are not divided, since these are needed whole, got one over devices; "
+        'for singular values it needs at least as many rows as columns, init="random" needs none'
+    )
+
+
+@matrix.entries.register
+def _(X: SparseBlocks):
+    """For small ones: an array, on all devices."""
+    x = jax.vmap(lambda block: matrix.entries(block)[0])(X.blocks)
+    return jnp.moveaxis(x, 0, X.axis).reshape(X.shape), None
+
+
+@matrix.told_by.register
+def _(X: SparseBlocks):
+    """The blocks side by side in the axis that is divided."""
+    return [a if X.axis == 0 else a.T for a in matrix.told_by(X.blocks)]
+
+
+matrix.in_memory.register(SparseBlocks, lambda X: False)
+matrix.weight.register(SparseBlocks, lambda X: float(X.shape[0]) * X.shape[1])
+matrix.filled.register(SparseBlocks, lambda X: X)
+matrix.size.register(SparseBlocks, lambda X: X.blocks.by_row.values.size)
+in_unit.register(SparseBlocks, lambda X, root: SparseBlocks(in_unit(X.blocks, root), axis=X.axis))

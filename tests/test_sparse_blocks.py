@@ -1,0 +1,215 @@
+"""A sparse X whose rows are divided among devices gives what one device gives; of its entries nothing moves."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+import scipy.sparse as ss
+from jax.experimental.sparse import BCOO
+from kinds import FEW, START
+from test_sharded import CALLS as OF_SHARDED
+from test_sharded import like, of_fit, on_four_devices, same, slow, spread
+from test_sparse import FORMATS
+from test_sparse import X as OTHER
+
+import jnmf
+from jnmf import HALS, MU, PGD, Factors, fit, matrix, warm_start
+from jnmf.matrix import blocks
+from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows
+from jnmf.testing.matrices import OF_ITS_FUNCTIONS, OF_X, Case
+from jnmf.testing.promises import hold
+
+P = jax.P
+S = ss.csr_array(np.asarray(FEW))
+BY_ROWS = jax.NamedSharding(jax.make_mesh((2,), ("rows",), devices=jax.devices()[:2]), P("rows", None))
+X = jnmf.sparse(S, BY_ROWS)
+
+IN_BLOCKS = ("weighted", "masked", "by the weights", "spa", "cross_validate", "init of one's own", "diagnostics")
+CALLS = {name: call for name, call in OF_SHARDED.items() if not any(word in name for word in IN_BLOCKS)} | {
+    "MU": lambda X, H: of_fit(fit(X, 3, MU(), max_iters=3)),
+    "PGD": lambda X, H: of_fit(fit(X, 3, PGD(), max_iters=3, stop="kkt")),
+    "KL and its gradient": lambda X, H: of_fit(fit(X, 3, MU(beta=1.0), kkt=True, stop="loss", max_iters=3)),
+    "transform 1.5": lambda X, H: jnmf.transform(X, H, MU(beta=1.5)),
+    "transposed": lambda X, H: of_fit(fit(X.T, 3, MU(beta=1.0), max_iters=3)),
+    "sampled": lambda X, H: of_fit(fit(X, 2, init=warm_start.sampled(num_iters=2, size=4), max_iters=2)),
+    "sketched": lambda X, H: of_fit(fit(X, 2, init=warm_start.sketched(num_iters=2), max_iters=2)),
+    "frobenius": lambda X, H: of_fit(fit(X, 2, MU(beta=1.0), init=warm_start.frobenius(num_iters=2), max_iters=2)),
+    "jit": lambda X, H: jax.jit(lambda X: fit(X, 2, HALS(), max_iters=3).factors)(X),
+    "diagnostics": lambda X, H: [
+        f(X, Factors(START.W[: X.shape[0]], H), MU(beta=beta))
+        for f in (jnmf.objective, jnmf.kkt_residual)
+        for beta in (2.0, 1.0, 1.5)
+    ],
+}
+
+
+QUICK = ("fit", "fit KL")
+
+
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("name", [slow(name, QUICK) for name in CALLS])
+def test_what_one_device_gives(monkeypatch, name):
+    monkeypatch.setattr(blocks, "NUMBERS", 30)
+    same(CALLS[name](X, START.H), CALLS[name](jnmf.sparse(S), START.H))
+
+
+@pytest.mark.slow
+def test_every_function_is_that_of_the_entries():
+    """But `of_columns`, of half-steps by the weights, for which a device would need whole columns."""
+    hold(OF_X, "X", X)
+    hold([promise for promise in OF_ITS_FUNCTIONS if "of_columns" not in str(promise.__doc__)], "X", Case(X, FEW))
+
+
+MESHES = {  # m, the shape of the mesh, what divides the rows
+    "one axis": (12, (4,), "rows"),
+    "both axes": (12, (2, 2), ("rows", "columns")),
+    "copies": (12, (2, 2), "rows"),
+    "columns that divide": (8, (4,), "rows"),
+}
+
+
+def apart(mesh: str) -> dict:
+    """call -> how far it is from that of one device, on four, the rows of one of which hold nothing."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    blocks.NUMBERS = 30
+    m, shape, rows = MESHES[mesh]
+    A = S[:m, : m if m < 9 else 9].tolil()
+    A[m // 2 :] = 0  # of half of them
+    A[m - 1, 4] = 0.5
+    A, found = A.tocsr(), {}
+    devices = jax.make_mesh(shape, ("rows", "columns")[: len(shape)])
+    B, one = jnmf.sparse(A, jax.NamedSharding(devices, P(rows))), jnmf.sparse(A)
+    names = CALLS if m == 12 and len(shape) == 1 else ("fit", "fit KL", "transform", "sweep", "resume")
+    for name in names:
+        of_both = (map(np.asarray, jax.tree.leaves(CALLS[name](C, like(START.H, A[:3])))) for C in (B, one))
+        found[name] = max(
+            float(np.nanmax(np.abs(a - b), initial=0)) / max(1.0, float(np.nanmax(np.abs(b), initial=0)))
+            for a, b in zip(*of_both, strict=True)
+        )
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mesh", MESHES)
+def test_meshes_of_four_devices(mesh):
+    found = on_four_devices(f"test_sparse_blocks.apart({mesh!r})")
+    assert len(found) >= 5
+    assert max(found.values()) < 1e-10, found
+
+
+# What comes in
+
+
+@pytest.mark.quick(6)
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_its_array(name):
+    """Shuffled, in int64, stored twice or as explicit zeros."""
+    found = jnmf.sparse(FORMATS[name](OTHER), BY_ROWS).X
+    assert isinstance(found, SparseBlocks)
+    for A, dense in ((found, OTHER.toarray()), (found.T, OTHER.T.toarray())):
+        np.testing.assert_array_equal(matrix.entries(A)[0], dense)
+
+
+def test_each_device_holds_its_own_rows():
+    for leaf in jax.tree.leaves(X.X):
+        assert [shard.data.shape for shard in leaf.addressable_shards] == [(1, *leaf.shape[1:])] * 2
+    most = max(S[:6].nnz, S[6:].nnz)
+    assert X.X.blocks.by_row.values.shape == (2, most)
+
+
+def test_blocks_with_fewer_entries_store_zeros_at_free_places():
+    """Full, empty and in between: each place once, in order, and of every entry the value."""
+    draw = np.random.default_rng(0)
+    for filled in (0.0, 0.1, 0.5, 0.9, 1.0):
+        dense = draw.uniform(0.1, 1, (4, 5)) * (draw.random((4, 5)) < filled)
+        dense = np.vstack([dense, np.ones((4, 5)), np.zeros((4, 5)), np.tri(4, 5)])
+        mesh = jax.make_mesh((1,), ("rows",), devices=jax.devices()[:1])
+        for order in ((0, 1), (1, 2), (2, 3), (3, 0)):
+            both = np.vstack([dense[4 * i : 4 * i + 4] for i in order])
+            found = jnmf.sparse(ss.csr_array(both), BY_ROWS).X
+            np.testing.assert_array_equal(matrix.entries(found)[0], both)
+            for A in found.blocks:
+                places = np.asarray(A.rows, int) * 100 + np.asarray(A.columns)
+                assert (np.diff(places, axis=1) > 0).all()
+        alone = jnmf.sparse(ss.csr_array(dense[:4]), jax.NamedSharding(mesh, P("rows")))
+        assert matrix.size(alone) == np.count_nonzero(dense[:4])
+
+
+def test_dtypes_are_those_of_the_array():
+    for dtype, wanted in (("float32", "float32"), ("int8", "float64"), ("bool", "float64")):
+        assert jnmf.sparse(S.astype(dtype), BY_ROWS).dtype == wanted
+    A = S.astype("float32")
+    found, wanted = (fit(B, 2, HALS(), max_iters=3) for B in (jnmf.sparse(A, BY_ROWS), A))
+    assert found.W.dtype == np.float32
+    np.testing.assert_allclose(found.W, wanted.W, atol=1e-4)
+
+
+def with_entry(value):
+    A = S.copy()
+    A.data[S.indptr[9]] = value  # the first of row 9, in the rows of the second device
+    return A
+
+
+PLACE = rf"the first at \(9, {S.indices[S.indptr[9]]}\)"
+COLUMNS = jax.NamedSharding(BY_ROWS.mesh, P(None, "rows"))
+WHOLE = r"in the memory of one device, got one that .* is sparse"
+divide = partial(jnmf.sparse, sharding=BY_ROWS)
+
+
+def arrays():
+    A = BCOO.fromdense(FEW[:8, :8], nse=48)
+    return BCOO((spread(A.data), spread(A.indices)), shape=A.shape)
+
+
+REFUSED = [
+    (lambda: divide(with_entry(np.nan)), rf"got 1 NaN or inf of 108, {PLACE}; fill them$"),
+    (lambda: fit(divide(with_entry(-2.0)), 2, MU(beta=1.0)), rf"got 1 negative ones of 108, the least -2, {PLACE}"),
+    (lambda: divide(S[:11]), r"rows that divide by the devices, got 11 on 2; X.resize\(…\) adds empty rows"),
+    (lambda: divide(S * 1j), "real numbers, got csr_array of dtype complex128"),
+    (lambda: jnmf.sparse(S, COLUMNS), "divides the rows of a sparse X, and no columns"),
+    (lambda: jnmf.sparse(S, jax.devices()[0]), "expected a NamedSharding"),
+    (lambda: fit(arrays(), 2), r"expected a sparse matrix on one device, got a BCOO .* pass jnmf.sparse\(rows"),
+    (lambda: fit(X, 2, mask="stored"), f"with a mask expected a matrix {WHOLE}"),
+    (lambda: fit(X, 2, init="spa"), f"spa: expected an X {WHOLE}"),
+    (lambda: jnmf.cross_validate(X, [2], num_restarts=1), f"cross_validate: expected an X {WHOLE}"),
+    (lambda: jnmf.bootstrap(X, 2, num_replicates=2), f"bootstrap: expected an X {WHOLE}"),
+    (lambda: jnmf.stacked([X, FEW]), f"X1: expected a matrix {WHOLE}"),
+    (lambda: jnmf.shuffle_columns(X), f"X: expected a matrix {WHOLE}"),
+    (lambda: jnmf.transform(X.T, START.W.T), "a sparse matrix whose columns are not divided"),
+    (
+        lambda: jnmf.svd_rmse(divide(S[:8]), [1]),
+        "not divided.* as many rows as columns",
+    ),
+]
+
+
+@pytest.mark.quick(8)
+@pytest.mark.parametrize(("call", "message"), REFUSED)
+def test_what_is_refused(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
+
+
+def test_rows_that_do_not_divide_are_made_to():
+    A = S[:11].tocsr()
+    A.resize(12, 9)
+    found, wanted = (jnmf.run(B, START, HALS(), num_iters=2)[0].W for B in (jnmf.sparse(A, BY_ROWS), A))
+    same(found, wanted)
+
+
+def test_what_is_made_is_told_in_a_line():
+    assert repr(X.X) == "SparseBlocks (12, 9) in 2, float64"
+    assert jnmf.sparse(X) is X
+
+
+def test_the_places_of_a_device_are_in_32_bits(monkeypatch):
+    monkeypatch.setattr("jnmf.matrix.sparse_blocks.LARGEST", 5)
+    with pytest.raises(ValueError, match=r"fewer than 2\*\*31 stored entries on each device, got \d+; take more"):
+        by_rows(S, "float64", None, BY_ROWS)
+
+
+def test_another_X_is_not_gone_on_with():
+    half = fit(X, 2, HALS(), max_iters=2)
+    with pytest.raises(ValueError, match="expected the X and mask of the fit, got others"):
+        fit(jnmf.sparse(with_entry(0.7), BY_ROWS), resume=half, max_iters=3)
