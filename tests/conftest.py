@@ -30,14 +30,14 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 # XLA's older way to write loops compiles in half the time or less. It is read when the first program is compiled.
 QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-# The files of half a minute or more, the longest first: one that starts last keeps a single worker busy at the end.
+# The longest files first: one that starts last keeps a single worker busy at the end.
 LONGEST = (
-    *("test_sparse", "test_proofs", "test_units", "test_terms", "test_weights", "test_loops", "test_algorithms"),
-    *("test_kinds", "test_convergence", "test_readme", "test_transform", "test_losses", "test_cross_validation"),
-    *("test_estimator", "test_sharded", "test_door", "test_housekeeping", "test_sizes", "test_streamed"),
-    *("test_minibatch", "test_combinators", "test_warm_start", "test_sweep", "test_robust", "test_testing"),
-    *("test_exact", "test_pausing", "test_cli", "test_nnls", "test_study", "test_study_lab_synthetic"),
-    *("test_study_problem_set", "test_study_faces", "test_bootstrap", "test_study_unmixing", "test_stacked"),
+    *("test_proofs", "test_sparse", "test_loops", "test_terms", "test_units", "test_algorithms", "test_warm_start"),
+    *("test_cross_validation", "test_losses", "test_kinds", "test_weights", "test_housekeeping", "test_nnls"),
+    *("test_transform", "test_combinators", "test_minibatch", "test_door", "test_robust", "test_multiplicative"),
+    *("test_study_lab_synthetic", "test_study", "test_readme", "test_sweep", "test_estimator", "test_docstrings"),
+    *("test_pausing", "test_similarity", "test_testing", "test_exact", "test_sharded", "test_sparse_blocks"),
+    *("test_solvers", "test_study_faces", "test_masks", "test_cli", "test_plot", "test_bootstrap", "test_streamed"),
 )
 
 

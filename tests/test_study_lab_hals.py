@@ -13,6 +13,8 @@ from experiments import data
 from experiments import lab_hals as study
 from experiments.lab_hals import behind, comparison, half_steps, speed, sweeps
 
+pytestmark = pytest.mark.slow
+
 IMPOSSIBLE = [({"num_starts": 0}, "num_starts: expected")]
 SWEEPS, ALL = list(reversed(study.SWEEPS)), list(study.ALGORITHMS)
 of = lambda a, name: a[f"synthetic.{name}"]

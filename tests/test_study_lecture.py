@@ -15,6 +15,8 @@ from experiments import lecture as study
 from experiments.lecture import delta, entropy, formulas, parts, scaling
 from experiments.lecture.algorithms import ANLS, NAMES, ONE, TWO, alternate
 
+pytestmark = pytest.mark.slow
+
 MISSING = ("mnist_test",)
 IMPOSSIBLE = [({"max_iters": (5, 5)}, "max_iters: expected one for each of ANLS")]
 PRINTED, COMPENSATED = 0, 1

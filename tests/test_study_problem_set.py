@@ -12,6 +12,8 @@ from experiments import data
 from experiments import problem_set as study
 from experiments.problem_set import penalties, topics
 
+pytestmark = pytest.mark.slow
+
 MISSING = ("mnist_train", "classic4")
 IMPOSSIBLE = [({"topic_iters": 25}, "topic_iters: expected a multiple of record_every = 10, got 25")]
 losses = lambda a: (a["newton.loss"], a["ALS.loss"])

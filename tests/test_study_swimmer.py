@@ -14,6 +14,8 @@ from experiments.swimmer import EXACT, LIMBS, RANKS, TORSO, WHOLE, WIDTH, identi
 from experiments.swimmer.penalties import PENALTIES, PLACES, price, torso_place
 from experiments.swimmer.recovery import cosines, padded, parts_figure, recovered
 
+pytestmark = pytest.mark.slow
+
 IMPOSSIBLE = [({"ranks": (16,)}, "ranks: expected 16 and 17")]
 DRAWN = ("starts", "torso", "penalties")  # the others are jnmf.plot's, and slow
 exact = lambda a: a.start_error < EXACT

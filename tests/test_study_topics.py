@@ -10,6 +10,8 @@ from experiments import data
 from experiments import topics as study
 from experiments.topics import agreement, perplexity
 
+pytestmark = pytest.mark.slow
+
 MISSING = ("classic4",)
 IMPOSSIBLE = [
     ({"num_holdouts": 1}, "num_holdouts: expected at least 2, got 1"),
