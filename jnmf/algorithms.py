@@ -81,14 +81,15 @@ class MU(Frobenius):
     def step(self, X, state, start: Factors | None = None):
         if self.uses_normal_equations(X):
             return alternate(X, state, self, start)
-        start = state if start is None else start
+        ahead = state if start is None else start
         penalties = self.l1_H, self.l2_H, self.on_H
-        H, value, gradient = multiplicative.half_step_and_start(X, state.W, start.H, self.loss, *penalties)
-        W = multiplicative.half_step_W(X, start.W, H, self.loss, self.l1_W, self.l2_W, self.on_W)
+        H, value, gradient = multiplicative.half_step_and_start(X, state.W, ahead.H, self.loss, *penalties)
+        W = multiplicative.half_step_W(X, ahead.W, H, self.loss, self.l1_W, self.l2_W, self.on_W)
+        if ahead is not state:  # its loss takes a product of its own
+            _, value, gradient = multiplicative.half_step_and_start(X, state.W, state.H, self.loss)
+        kkt = projected_gradient_norm(state, with_penalty(gradient, state, self), self)
         info = residual_info(X, Factors(W, H), self)
-        if start is state:  # from points further on it is the loss of neither
-            kkt = projected_gradient_norm(state, with_penalty(gradient, state, self), self)
-            info = info._replace(start_loss=value + penalty(state, self), start_kkt=kkt)
+        info = info._replace(start_loss=value + penalty(state, self), start_kkt=kkt)
         return Factors(W, H), info
 
 

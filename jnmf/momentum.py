@@ -67,6 +67,9 @@ class Momentum(Combinator):
         if isinstance(self.power, int | float) and not self.power > 1:
             raise ValueError(f"Momentum(power=…): expected a number above 1, got {self.power!r}; the default is 1.5")
 
+    def is_late(self, X: Matrix) -> bool:
+        return self.algorithm.is_late(X)
+
     def init(self, X: Matrix, factors: Factors) -> MomentumState:
         one = jnp.ones((), factors.W.dtype)
         return MomentumState(self.algorithm.init(X, factors), factors, one, 0 * one)

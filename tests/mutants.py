@@ -170,8 +170,8 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("factors.py", "+ old.H * (new_d - d)[:, None]", ""),
     (
         "algorithms.py",
-        "half_step_W(X, start.W, H, self.loss, self.l1_W, self.l2_W, self.on_W)",
-        "half_step_W(X, start.W, H, self.loss, self.l1_H, self.l2_H, self.on_W)",
+        "half_step_W(X, ahead.W, H, self.loss, self.l1_W, self.l2_W, self.on_W)",
+        "half_step_W(X, ahead.W, H, self.loss, self.l1_H, self.l2_H, self.on_W)",
     ),
     ("algorithms.py", "lax.fori_loop(0, self.inner,", "lax.fori_loop(0, 1,"),
     ("extrapolated.py", "new + s.weight * (new - old)", "new + s.weight * (old - new)"),
@@ -292,6 +292,7 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("batches.py", "for pair in batch if pair not in found]", "for pair in batch]"),
     ("resuming.py", "return place | jnp.uint32(1)", "return place * jnp.uint32(0) + jnp.uint32(1)"),
     ("algorithms.py", "start_loss=value + penalty(state, self)", "start_loss=value"),
+    ("algorithms.py", "if ahead is not state:", "if False:"),
     ("matrix/__init__.py", "entries(part(X, 0, 1, 0))[1] is None else None", "X is not None else None"),
     ("losses/beta_divergence.py", "beyond = x * (jnp.log(q) - 1)", "beyond = x * jnp.log(q)"),
     ("stopping.py", "jnp.where(running & finite, a, b)", "jnp.where(running, a, b)"),

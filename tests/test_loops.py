@@ -321,6 +321,7 @@ def test_rounding_of_gram_losses_does_not_stop_a_fit_that_uses_none():
 LATE = {
     "KL": MU(beta=1.0, l1_H=0.1, l2_W=0.2),
     "Itakura-Saito": MU(beta=0.0),
+    "momentum": Momentum(MU(beta=1.5, l1_W=0.1)),
     "3": MU(beta=3.0),
     "negative binomial": MU(loss=losses.NegativeBinomial(alpha=2.0)),
 }
@@ -329,10 +330,18 @@ LATE = {
 SLOW = [pytest.param(name, False, marks=pytest.mark.slow) for name in ("3", "negative binomial")]
 
 
-@pytest.mark.quick(1)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "masked"),
-    [("KL", False), ("Itakura-Saito", False), ("KL", True), ("negative binomial", True), *SLOW],
+    [
+        ("momentum", False),
+        ("KL", False),
+        ("Itakura-Saito", False),
+        ("momentum", True),
+        ("negative binomial", True),
+        ("KL", True),
+        *SLOW,
+    ],
 )
 def test_a_loss_that_comes_late_stands_where_it_belongs(name, masked):
     """The half-step knows the loss of the factors that it starts from; the trace has those of the iteration's end."""
