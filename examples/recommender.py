@@ -21,7 +21,7 @@ def error(factors):
 
 
 algorithm = jnmf.Extrapolated(jnmf.HALS(l2_W=0.3, l2_H=0.3))
-study = jnmf.cross_validate(ratings, range(2, 5), num_restarts=2, algorithm=algorithm, mask="stored", max_iters=100)
+study = jnmf.cross_validate(ratings, range(2, 6), num_restarts=2, algorithm=algorithm, mask="stored", max_iters=100)
 found = jnmf.fit(ratings, study.rank, algorithm, mask="stored")
 as_zeros = jnmf.fit(ratings, study.rank, algorithm)
 mean = ratings.data.mean()
