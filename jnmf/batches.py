@@ -360,4 +360,4 @@ def _padded(starts: list[Any], width: int) -> Factors:
     W, H = np.zeros((len(starts), m, width), dtype), np.zeros((len(starts), width, n), dtype)
     for i, (Wi, Hi) in enumerate(starts):
         W[i, :, : Wi.shape[1]], H[i, : len(Hi)] = Wi, Hi
-    return Factors(jnp.asarray(W), jnp.asarray(H))
+    return Factors(*jax.device_put((W, H)))  # `jnp.asarray` is a program, which would wait for the batch before

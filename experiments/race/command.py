@@ -73,6 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         for dtype in options.dtype:
             case = CASES[name].quick() if options.quick else CASES[name]
             console.print(f"[bold]{name}[/], {dtype}", highlight=False)
+            jax.clear_caches()  # the programs of a whole race take more memory maps than a process may have
             try:
                 result = compute(name, case, dtype, repeats)
             except (data.DataMissing, data.DataDamaged) as error:
