@@ -233,6 +233,25 @@ def test_what_cannot_be_combined_is_an_error_that_says_so(make, message):
         make()
 
 
+class Rounding(Frobenius):
+    """At its minimum, where each half-step raises the objective a little."""
+
+    descends: ClassVar[bool] = True
+
+    def solve(self, H, G, C):
+        return H * (1 + 1e-6)
+
+
+def test_an_extrapolation_whose_iterations_are_all_dropped_settles():
+    """Each drop divides the weight; once it is nothing, a dropped iteration was a plain one, and none is better."""
+    exact = START.W @ START.H
+    found = fit(exact, None, Extrapolated(Rounding()), init=START, max_iters=200)
+    weights_to_nothing = np.log(0.5 / np.sqrt(np.finfo(exact.dtype).eps)) / np.log(1.5)
+    assert found.status == Status.CONVERGED
+    assert found.num_iters == pytest.approx(weights_to_nothing, abs=2)
+    np.testing.assert_allclose(found.W, START.W, rtol=1e-12)
+
+
 class Undeclared(Frobenius):
     def solve(self, H, G, C):
         return solvers.hals(H, G, C)
