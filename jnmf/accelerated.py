@@ -20,7 +20,7 @@ from jnmf.algorithm import (
 )
 from jnmf.factors import Factors
 from jnmf.pytree import positional, static
-from jnmf.types import HalfStep, Matrix
+from jnmf.types import HalfStep, Matrix, Number
 
 
 class Accelerated(Combinator):
@@ -43,7 +43,7 @@ class Accelerated(Combinator):
 
     algorithm: Any = positional(kw_only=False)
     effort: float = static(0.5)
-    tol: Any = 0.1
+    tol: Number = 0.1
 
     def __post_init__(self):
         inner = self.algorithm

@@ -26,7 +26,7 @@ from jnmf.objective import Objective, gradient, objective, penalty, projected_gr
 from jnmf.pytree import Pytree
 from jnmf.solvers import ridge
 from jnmf.terms import together
-from jnmf.types import HalfStep, Matrix
+from jnmf.types import HalfStep, Matrix, Number
 
 
 class Info(NamedTuple):
@@ -128,7 +128,7 @@ class Frobenius(Algorithm):
         """H (r, n) ≥ 0 that lowers ½⟨H, G H⟩ − ⟨C, H⟩, G (r, r), C (r, n): see `jnmf.solvers`."""
         raise NotImplementedError(f"{type(self).__name__} needs a solver, solve(self, H, G, C) -> H")
 
-    def half_step(self, H: Array, G: Array, C: Array, l1: Array | float, l2: Array | float, **within: Any) -> Array:
+    def half_step(self, H: Array, G: Array, C: Array, l1: Number, l2: Number, **within: Any) -> Array:
         """`solve` with the penalties put into G = WᵀW and C = WᵀX; within the set that a `project` tells, if any."""
         return self.solve(H, ridge(G, l2), C - l1, **within)
 
@@ -221,7 +221,7 @@ def half_steps_of(X: Matrix, algorithm: Any) -> tuple[Callable[[Array, Array], A
     )
 
 
-def imputed(half_step: HalfStep, X: Matrix, W: Array, H: Array, l1: Array | float, l2: Array | float) -> Array:
+def imputed(half_step: HalfStep, X: Matrix, W: Array, H: Array, l1: Number, l2: Number) -> Array:
     """`half_step` on the normal equations of a majoriser of the weighted loss: c WᵀW and Wᵀ(M ⊙ X + (c − M) ⊙ WH).
 
     c is the largest weight. See `jnmf.matrix.masked`.

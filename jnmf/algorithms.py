@@ -5,7 +5,7 @@
 
 import numbers
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from jax import Array, lax
 
@@ -16,7 +16,7 @@ from jnmf.matrix import by_columns, is_completed
 from jnmf.objective import penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import static
 from jnmf.solvers import ridge
-from jnmf.types import Matrix
+from jnmf.types import Matrix, Number
 
 
 class MU(Frobenius):
@@ -117,7 +117,7 @@ class HALS(Frobenius):
     def solve(self, H, G, C, **within: Any):
         return lax.fori_loop(0, self.inner, lambda _, H: solvers.hals(H, G, C, **within), H)
 
-    def weighted_half_step(self, X: Matrix, W: Array, H: Array, l1: Array | float, l2: Array | float) -> Array:
+    def weighted_half_step(self, X: Matrix, W: Array, H: Array, l1: Number, l2: Number) -> Array:
         return weighted.hals(X, W, H, l1, l2, self.inner)
 
 
@@ -154,7 +154,7 @@ class PGD(Frobenius):
     (2, 4)
     """
 
-    step_size: Any = None
+    step_size: Number | tuple[Number, Number] | Literal["backtracking"] | solvers.Backtracking | None = None
     scales: ClassVar[bool] = True
     entrywise: ClassVar[bool] = True
     projects: ClassVar[bool] = True
@@ -178,7 +178,8 @@ class PGD(Frobenius):
             object.__setattr__(self, "step_size", solvers.BACKTRACKING)
 
     def solve(self, H, G, C, **within: Any):
-        return solvers.projected_gradient(H, G, C, self.step_size, **within)
+        step_size: Any = self.step_size  # of a name `__post_init__` has made what it means
+        return solvers.projected_gradient(H, G, C, step_size, **within)
 
     def half_steps(self, X):
         if self.steps is None:
@@ -214,5 +215,5 @@ class ANLS(Frobenius):
     def solve(self, H, G, C):
         return nonnegative_least_squares.exact(H, G, C, self.solver)
 
-    def weighted_half_step(self, X: Matrix, W: Array, H: Array, l1: Array | float, l2: Array | float) -> Array:
+    def weighted_half_step(self, X: Matrix, W: Array, H: Array, l1: Number, l2: Number) -> Array:
         return weighted.exact(X, W, H, l1, l2, self.solve)

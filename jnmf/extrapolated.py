@@ -14,7 +14,7 @@ from jnmf.objective import rise
 from jnmf.pytree import positional
 from jnmf.solvers import ridge
 from jnmf.terms import together
-from jnmf.types import Matrix
+from jnmf.types import Matrix, Number
 
 
 class ExtrapolatedState(NamedTuple):
@@ -64,10 +64,10 @@ class Extrapolated(Combinator):
     """
 
     algorithm: Any = positional(kw_only=False)
-    weight: Any = 0.5
-    growth: Any = 1.01
-    cap_growth: Any = 1.005
-    decay: Any = 1.5
+    weight: Number = 0.5
+    growth: Number = 1.01
+    cap_growth: Number = 1.005
+    decay: Number = 1.5
 
     def __post_init__(self):
         inner = self.algorithm
@@ -92,7 +92,7 @@ class Extrapolated(Combinator):
     def init(self, X: Matrix, factors: Factors) -> ExtrapolatedState:
         W, H = factors
         one = jnp.ones((), W.dtype)
-        start = ExtrapolatedState(W.T, H, H, W.T, self.weight * one, one)
+        start = ExtrapolatedState(W.T, H, H, W.T, one * self.weight, one)
         if is_completed(X):
             return start
         WtX = product(X, W, H)

@@ -134,7 +134,7 @@ def _divergence(X, H, before, algorithm):
 
 
 def majorised(
-    H: Array, before: tuple[Any, Any], negative: Array, positive: Array, beta: float, l1: Array | float = 0.0
+    H: Array, before: tuple[Any, Any], negative: Array, positive: Array, beta: float, l1: Number = 0.0
 ) -> tuple[Array, tuple[Array, Array]]:
     """The next H and the sums A, B, from those before and the two parts, Wᵀ(X ⊙ Z^{β−2}) and WᵀZ^{β−1}, of a batch.
 

@@ -11,7 +11,7 @@ from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors
 from jnmf.numerics import divide, unit_of
 from jnmf.pytree import positional
-from jnmf.types import Matrix
+from jnmf.types import Matrix, Number
 
 
 class MomentumState(NamedTuple):
@@ -49,9 +49,9 @@ class Momentum(Combinator):
     (2, 4)
     """
 
-    algorithm: Any = positional(kw_only=False)
-    bound: Any = 1e30
-    power: Any = 1.5
+    algorithm: MU = positional(kw_only=False)
+    bound: Number = 1e30
+    power: Number = 1.5
 
     def __post_init__(self):
         inner = self.algorithm

@@ -9,9 +9,10 @@ from jnmf import matrix
 from jnmf.factors import Factors
 from jnmf.numerics import divide, power, unit_of
 from jnmf.terms import together
+from jnmf.types import Number
 
 
-def half_step(X, W, H, loss, l1=0.0, l2=0.0, on=()):
+def half_step(X, W, H, loss, l1: Number = 0.0, l2: Number = 0.0, on=()):
     r"""H ⊙ [ Wᵀ negative(X, Z) ⊘ (Wᵀ positive(X, Z) + l1 + l2 H) ]^γ with Z = W H and γ = loss.exponent.
 
     X (m, n), W (m, r), H (r, n), all ≥ 0 -> H (r, n), same dtype. It minimises a majoriser of D(X, WH) + l1 ΣH +
@@ -29,7 +30,7 @@ def half_step(X, W, H, loss, l1=0.0, l2=0.0, on=()):
     return half_step_and_start(X, W, H, loss, l1, l2, on)[0]
 
 
-def half_step_and_start(X, W, H, loss, l1=0.0, l2=0.0, on=()):
+def half_step_and_start(X, W, H, loss, l1: Number = 0.0, l2: Number = 0.0, on=()):
     """`half_step`, and of the W, H that it starts from D(X, WH), to eps of the sums of X and W H, and its gradient.
 
     The gradient is the difference of the two parts, to eps of their sums. What is not used is not computed.
@@ -42,7 +43,7 @@ def half_step_and_start(X, W, H, loss, l1=0.0, l2=0.0, on=()):
     return matrix.gathered(X, moved, 1), value, gradient  # once, for all the units that it will be in
 
 
-def half_step_W(X, W, H, loss, l1=0.0, l2=0.0, on=()):
+def half_step_W(X, W, H, loss, l1: Number = 0.0, l2: Number = 0.0, on=()):
     """half_step(Xᵀ, Hᵀ, Wᵀ)ᵀ, the update of W, without transposing X."""
     scale = unit_of(jnp.max(H, axis=1))[None, :]
     negative, positive, unit, _ = matrix.parts_W(X, loss, scale * W, H / scale.T)

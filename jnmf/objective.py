@@ -1,5 +1,6 @@
 """The objective D(X, WH) + l1_W ΣW + l1_H ΣH + ½ l2_W ‖W‖² + ½ l2_H ‖H‖² + terms, its gradient and its optimality."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -11,18 +12,20 @@ from jnmf.losses.beta_divergence import frobenius
 from jnmf.numerics import inner
 from jnmf.pytree import Pytree
 from jnmf.terms import together
+from jnmf.terms.term import Term
+from jnmf.types import Number
 
 
 class Objective(Pytree):
     """Which objective: the loss, the penalties and `jnmf.terms`. An algorithm is an objective and a way to lower it."""
 
     loss: ClassVar[Any] = frobenius
-    l1_W: Any = 0.0
-    l1_H: Any = 0.0
-    l2_W: Any = 0.0
-    l2_H: Any = 0.0
-    on_W: Any = ()
-    on_H: Any = ()
+    l1_W: Number = 0.0
+    l1_H: Number = 0.0
+    l2_W: Number = 0.0
+    l2_H: Number = 0.0
+    on_W: Term | Sequence[Term] = ()
+    on_H: Term | Sequence[Term] = ()
 
     def check_terms(self) -> None:
         """Raise TypeError or ValueError for what are no terms; a method also refuses those it cannot honour."""

@@ -22,15 +22,15 @@ from jax import Array, lax
 from jax.custom_batching import sequential_vmap
 
 from jnmf.numerics import divide, inner, project_nonnegative
-from jnmf.types import AnyArray
+from jnmf.types import AnyArray, Number
 
 
-def ridge(G: Array, l2: Array | float) -> Array:
+def ridge(G: Array, l2: Number) -> Array:
     """G + l2·I."""
     return G + l2 * jnp.eye(G.shape[0], dtype=G.dtype)
 
 
-def multiplicative(H: AnyArray, G: AnyArray, C: AnyArray, l1: Array | float = 0.0) -> Array:
+def multiplicative(H: AnyArray, G: AnyArray, C: AnyArray, l1: Number = 0.0) -> Array:
     """H ⊙ [C]₊ ⊘ (G H + l1): the gradient step with step size H ⊘ (G H + l1), element by element.
 
     It minimises a quadratic that lies above q + l1 ΣH and touches it at H, for G ≥ 0 entrywise (Lee and Seung 2001,
@@ -142,7 +142,7 @@ def projected_gradient(
     H: AnyArray,
     G: AnyArray,
     C: AnyArray,
-    step_size: Array | float | Backtracking | None = None,
+    step_size: Number | Backtracking | None = None,
     project: Callable[..., Array] = project_nonnegative,
 ) -> Array:
     """[H − η (G H − C)]₊ with step size η (Lin 2007, eq. 8).

@@ -13,7 +13,7 @@ from jax import Array
 from scipy.sparse import csr_array
 
 import jnmf
-from jnmf import HALS, MU, PGD, Accelerated, Extrapolated, Factors, terms, warm_start
+from jnmf import HALS, MU, PGD, Accelerated, Extrapolated, Factors, Momentum, losses, terms, warm_start
 from jnmf.estimator import NMF
 
 
@@ -48,6 +48,12 @@ def refused(X: np.ndarray):
     HALS(3)  # pyright: ignore[reportCallIssue]
     HALS(inner="3")  # pyright: ignore[reportArgumentType]
     terms.Ridge()  # pyright: ignore[reportCallIssue]
+    terms.Ridge("0.1")  # pyright: ignore[reportArgumentType]
+    HALS(l1_H="0.1")  # pyright: ignore[reportArgumentType]
+    HALS(on_H=0.1)  # pyright: ignore[reportArgumentType]
+    PGD(step_size="armijo")  # pyright: ignore[reportArgumentType]
+    Momentum(HALS())  # pyright: ignore[reportArgumentType]
+    losses.NegativeBinomial(alpha=None)  # pyright: ignore[reportArgumentType]
     jnmf.fit("counts.csv", 2)  # pyright: ignore[reportArgumentType]
     jnmf.fit(X, 2.5)  # pyright: ignore[reportArgumentType]
     jnmf.fit(X, 2, "HALS")  # pyright: ignore[reportArgumentType]

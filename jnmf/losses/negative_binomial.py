@@ -1,13 +1,13 @@
 """The negative binomial loss, for counts whose variance grows faster than their mean."""
 
 import math
-from typing import Any
 
 import jax.numpy as jnp
 
 from jnmf import checks
 from jnmf.losses.loss import Loss
 from jnmf.numerics import divide
+from jnmf.types import Number
 
 
 class NegativeBinomial(Loss):
@@ -22,7 +22,7 @@ class NegativeBinomial(Loss):
     Gouvert, Oberlin and Févotte 2020, "Negative binomial matrix factorization".
     """
 
-    alpha: Any = 1.0
+    alpha: Number = 1.0
 
     def divergence(self, x, z):
         """Without cancellation near x = z by its series in v = (x − z)/z, elsewhere as x log q − α log p.

@@ -8,7 +8,7 @@ from jax import Array
 from jnmf.numerics import project_nonnegative
 from jnmf.pytree import positional
 from jnmf.terms.term import Term, check_numbers, check_rows, check_scalar
-from jnmf.types import AnyArray
+from jnmf.types import AnyArray, Number
 
 
 class Constraint(Term):
@@ -112,7 +112,7 @@ class Simplex(Constraint):
     [[0.75], [0.25]]
     """
 
-    total: Any = 1.0
+    total: Number = 1.0
     entrywise: ClassVar[bool] = False
     lengths: ClassVar[Any] = {"total": 1}
 

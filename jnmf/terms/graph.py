@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from jnmf import matrix
 from jnmf.pytree import positional
@@ -28,7 +29,7 @@ class Graph(Term):
     """
 
     L: Any = positional()
-    weight: Any = positional()
+    weight: ArrayLike = positional()
     nonnegative_gram: ClassVar[bool] = True
     degree: ClassVar[int | None] = 2
 
@@ -81,7 +82,7 @@ class Smooth(Term):
     4.0
     """
 
-    weight: Any = positional()
+    weight: ArrayLike = positional()
     nonnegative_gram: ClassVar[bool] = True
     degree: ClassVar[int | None] = 2
 

@@ -5,9 +5,11 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jax import lax
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from jnmf.pytree import positional
 from jnmf.terms.term import Term, check_scalar
+from jnmf.types import Number
 
 
 class MinimumVolume(Term):
@@ -25,8 +27,8 @@ class MinimumVolume(Term):
     True
     """
 
-    weight: Any = positional()
-    delta: Any = 0.1
+    weight: ArrayLike = positional()
+    delta: Number = 0.1
     degree: ClassVar[int | None] = 0
     lengths: ClassVar[Any] = {"delta": 2}
 

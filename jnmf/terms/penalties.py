@@ -3,9 +3,11 @@
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jnmf.pytree import positional
 from jnmf.terms.term import Term, check_numbers, check_rows, check_scalar, check_weight, per_row
+from jnmf.types import Number
 
 
 class Quadratic(Term):
@@ -24,7 +26,7 @@ class Ridge(Quadratic):
     6.0
     """
 
-    weight: Any = positional()
+    weight: ArrayLike = positional()
 
     def value(self, H):
         return 0.5 * jnp.sum(per_row(self.weight, H) * H * H)
@@ -40,7 +42,7 @@ class Lasso(Quadratic):
     9.0
     """
 
-    weight: Any = positional()
+    weight: ArrayLike = positional()
     degree: ClassVar[int | None] = 1
 
     def value(self, H):
@@ -60,7 +62,7 @@ class Target(Quadratic):
     """
 
     A: Any = positional()
-    weight: Any = positional()
+    weight: ArrayLike = positional()
     separable: ClassVar[bool] = False
     lengths: ClassVar[Any] = {"A": 1}
 
@@ -93,8 +95,8 @@ class SumToOne(Quadratic):
     0.0
     """
 
-    weight: Any = positional()
-    total: Any = 1.0
+    weight: ArrayLike = positional()
+    total: Number = 1.0
     lengths: ClassVar[Any] = {"total": 1}
 
     def value(self, H):
@@ -118,7 +120,7 @@ class ColumnL1(Quadratic):
     12.0
     """
 
-    weight: Any = positional()
+    weight: ArrayLike = positional()
 
     def value(self, H):
         return 0.5 * self.weight * jnp.sum(jnp.sum(H, axis=0) ** 2)
