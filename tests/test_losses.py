@@ -69,6 +69,20 @@ def test_divergence_of_x_far_from_z_is_in_range_where_its_value_is(beta):
     assert not np.isnan(value).any()
 
 
+@pytest.mark.parametrize("beta", [-1.0, 0.1, 0.5, 1.5, 3.0])
+def test_what_a_trace_shows_is_the_divergence_to_the_rounding_of_its_terms(beta):
+    x, z = (10 ** np.random.default_rng(0).uniform(-12, 12, (2, 300))).astype("float32")
+    x[:20], x[20:60] = 0 if beta > 0 else x[:20], z[20:60] * (1 + 1e-4)
+    quick = np.asarray(jax.jit(losses.BetaDivergence(beta=beta).quick)(x, z), float)
+    wanted = np.array([float(oracle(*pair, beta)) for pair in zip(x, z, strict=True)])
+    inside, a, b = (wanted > 1e-37) & (wanted < 3e38), x.astype(float), z.astype(float)
+    with np.errstate(divide="ignore"):
+        terms = np.where(a > 0, a**beta, 0) + b**beta + a * b ** (beta - 1)
+    assert inside.sum() > 200
+    assert (np.abs(quick - wanted)[inside] <= 2e-6 / abs(beta * (beta - 1)) * terms[inside]).all()
+    assert not np.isnan(quick).any()
+
+
 @pytest.mark.parametrize("beta", [1.0, 1.5, 2.0, 3.0])
 def test_derivative_at_the_origin_is_the_limit(beta):
     np.testing.assert_array_equal(

@@ -75,9 +75,13 @@ class BetaDivergence(Loss):
         return 1 / (2 - self.beta) if self.beta < 1 else 1.0
 
     def quick(self, x, z, beyond_zeros=False):
-        """KL as x (log q − 1) + z, Itakura–Saito as q − log q − 1, q = x/z: one logarithm, inf where it has to be."""
+        """KL as x (log q − 1) + z, Itakura–Saito as q − log q − 1, q = x/z: one logarithm, inf where it has to be.
+
+        The others by their definition, unless β is so near to 0 or 1 that its three terms cancel at every x and z.
+        """
         if self.beta not in (0, 1):
-            return super().quick(x, z, beyond_zeros)
+            exactly = self.quadratic or abs(self.beta * (self.beta - 1)) < 1 / 8
+            return super().quick(x, z, beyond_zeros) if exactly else _by_definition(x, z, self.beta)
         q = (x + jnp.finfo(z.dtype).tiny) / jnp.where(x > 0, z, 1)  # at x = 0 a number with a logarithm
         if self.beta == 1:
             beyond = x * (jnp.log(q) - 1)
@@ -120,12 +124,22 @@ def _divergence(x, z, beta):
     # At the edge d(x, 0) = x^β / (β(β−1)) and d(0, z) = z^β / β, where they are finite.
     edge = jnp.where(x > 0, 1 / (beta * (beta - 1)) if beta > 1 else 0.0, 1 / beta if beta > 0 else 0.0)
     unit = jnp.where(inside, jnp.where(near, b, unit), jnp.where(x > 0, x, z))
-    d = _times(power(unit, beta), jnp.where(inside, smooth, edge))
+    return _infinite_where(_times(power(unit, beta), jnp.where(inside, smooth, edge)), x, z, beta)
+
+
+def _infinite_where(d, x, z, beta):
+    """d(x, z) with that at the edge of the domain where it is not finite."""
     if beta <= 1:
         d = jnp.where((x > 0) & (z == 0), jnp.inf, d)
     if beta <= 0:
         d = jnp.where((x == 0) & (z > 0), jnp.inf, d)
     return d
+
+
+def _by_definition(x, z, beta):
+    """x^β / (β(β−1)) + z^β (1/β − q/(β−1)), q = x/z: to eps of three terms, of which none leaves the range alone."""
+    d = power(x, beta) / (beta * (beta - 1)) + power(z, beta) * (1 / beta - divide(x, z) / (beta - 1))
+    return _infinite_where(d, x, z, beta)
 
 
 def _times(power, a):
