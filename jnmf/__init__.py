@@ -20,6 +20,7 @@ from jnmf.door import sparse
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, normalize, probabilities, relative_change
 from jnmf.io import load, save
+from jnmf.joint import JointMU
 from jnmf.loops import fit, run
 from jnmf.matrix.streamed import ReadError, streamed
 from jnmf.momentum import Momentum
@@ -55,6 +56,7 @@ __all__ = [
     "Fit",
     "Frobenius",
     "Interrupted",
+    "JointMU",
     "Momentum",
     "Pairing",
     "ReadError",

@@ -39,7 +39,7 @@ def half_step_and_start(X, W, H, loss, l1: Number = 0.0, l2: Number = 0.0, on=()
     negative, positive, unit, value, of_W = matrix.parts_H(X, loss, W / scale.T, scale * H)
     gradient = Factors(of_W / scale.T, (positive - negative) * (unit * scale))
     of_terms = _terms(on, H, W)
-    moved = together.feasible(on, _moved(H, negative, positive, unit * scale, loss, l1, l2, *of_terms))
+    moved = together.feasible(on, updated(H, negative, positive, unit * scale, loss, l1, l2, *of_terms))
     return matrix.gathered(X, moved, 1), value, gradient  # once, for all the units that it will be in
 
 
@@ -50,7 +50,7 @@ def half_step_W(X, W, H, loss, l1: Number = 0.0, l2: Number = 0.0, on=()):
     on = together.transposed(on)
     *both, curved = _terms(on, W.T, H.T)
     of_terms = [None if part is None else part.T for part in both]
-    moved = _moved(W, negative, positive, unit * scale, loss, l1, l2, *of_terms, curved)
+    moved = updated(W, negative, positive, unit * scale, loss, l1, l2, *of_terms, curved=curved)
     moved = moved if together.constraint(on) is None else together.feasible(on, moved.T).T
     return matrix.gathered(X, moved, 0)
 
@@ -63,7 +63,7 @@ def _terms(on, H, other):
     return G @ H + jnp.maximum(-C, 0), jnp.broadcast_to(jnp.maximum(C, 0), H.shape), jnp.any(G != 0)
 
 
-def _moved(H, negative, positive, unit, loss, l1, l2, plus=None, minus=None, curved: Any = False):
+def updated(H, negative, positive, unit, loss, l1, l2, plus=None, minus=None, curved: Any = False):
     """The formula, for either factor, from the two parts in a unit, and what terms add to them."""
     # A penalty can outgrow the loss beyond the range of the dtype; it then wins, and is not lost.
     limits = jnp.finfo(H.dtype)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from hypothesis import settings
 
-from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, Momentum, losses
+from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Extrapolated, Factors, JointMU, Momentum, losses
 from jnmf.testing import algorithms as checker
 
 ALGORITHMS = {
@@ -18,6 +18,8 @@ ALGORITHMS = {
     "MU -1": MU(beta=-1.0),
     "MU 3": MU(beta=3.0),
     "MU negative binomial": MU(loss=losses.NegativeBinomial(alpha=2.0)),
+    "Joint MU 0.5": JointMU(beta=0.5),
+    "Joint MU -1": JointMU(beta=-1.0),
     "HALS": HALS(),
     "HALS inner": HALS(inner=3),
     "Extrapolated HALS": Extrapolated(Accelerated(HALS())),

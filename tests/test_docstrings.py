@@ -18,7 +18,7 @@ WITHOUT = {  # and why
     "jnmf.terms.Constraint": "the same",
     "jnmf.warm_start.Start": "it is what the functions beside it return",
 }
-ALGORITHMS = ("MU", "HALS", "ALS", "PGD", "ANLS", "Accelerated", "Extrapolated", "Momentum")
+ALGORITHMS = ("MU", "HALS", "ALS", "PGD", "ANLS", "Accelerated", "Extrapolated", "Momentum", "JointMU")
 MODULES = ("plot", "terms", "warm_start")
 
 

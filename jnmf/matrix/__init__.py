@@ -131,6 +131,15 @@ def blockwise(X: Matrix, f: Callable[..., Any], A: Any, axis: int, plus: Callabl
     return block_by_block(f, X, A, axis, plus, width)
 
 
+@singledispatch
+def pass_axis(X: Matrix) -> int | None:
+    """Along which axis a pass in blocks of whole rows (0) or whole columns (1) costs no more than to see X once.
+
+    None where neither can be had so.
+    """
+    return 1
+
+
 def block_by_block(f: Callable[..., Any], X: Matrix, A: Any, axis: int, plus: Callable[..., Any], width: int) -> Any:
     """`in_blocks_with_sums` in blocks of `width` rows (columns)."""
     size = X.shape[axis]

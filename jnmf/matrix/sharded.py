@@ -312,6 +312,12 @@ def _(X: Sharded, f, A, axis, plus):
     return jax.tree.map(lambda a: lax.slice_in_dim(a, 0, length, axis=axis), found) if missing else found, sums
 
 
+@matrix.pass_axis.register
+def _(X: Sharded):
+    """That in which the blocks are whole."""
+    return 1 if not X.rows else None if X.columns else 0
+
+
 @matrix.everywhere.register
 def _(X: Sharded, tree):
     return jax.tree.map(lambda a: lax.with_sharding_constraint(a, NamedSharding(X.mesh, P())), tree)

@@ -141,6 +141,8 @@ def _(X: Stacked, W, H):
     return _together(X, (matrix.product(B, w, h) + rest(B, w, h) for B, [(w, h)] in _each(X, (W, H))), 1)
 
 
+matrix.pass_axis.register(Stacked, lambda X: X.axis)
+
 SUMS: tuple[Any, ...] = (matrix.weight, matrix.square, matrix.size)
 for _function in SUMS:
     _function.register(Stacked, lambda X, f=_function: _sum(map(f, X.blocks)))

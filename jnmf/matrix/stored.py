@@ -89,6 +89,9 @@ def _(X: Stored, start, size, axis):
     return kind(matrix.part(X.X, start, size, axis), M if axis == 0 else M.T)
 
 
+matrix.pass_axis.register(Stored, lambda X: None)  # an array, block after block
+
+
 @matrix.product.register
 def _(X: Stored, W, H):
     """c (WᵀW) H + Wᵀ R with R = m (x − z) on the stored entries: completed from Z = W H, c the largest weight."""

@@ -186,6 +186,9 @@ def _(X: Streamed, f, A, axis, plus):
     return matrix.block_by_block(of_block, X, A, axis, plus, X.block)
 
 
+matrix.pass_axis.register(Streamed, lambda X: X.axis)
+
+
 def _sums_over_rows(f, X, A, plus=matrix.summed):
     """Sums over rows from f(X, A, fresh), of blocks of an X that is not transposed."""
     return matrix.block_by_block(lambda *block: ((), f(*block)), X, A, 0, plus, X.block)[1]

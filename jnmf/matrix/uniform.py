@@ -62,6 +62,7 @@ def _(X: Uniform, *of):
 
 
 matrix.part.register(Uniform, lambda X, *place: Uniform(matrix.part(X.X, *place), X.weight))
+matrix.pass_axis.register(Uniform, lambda X: matrix.pass_axis(X.X))
 matrix.extremes.register(Uniform, lambda X: jnp.where(X.weight > 0, matrix.extremes(X.X), 0))
 matrix.is_completed.register(Uniform, lambda X: True)
 matrix.has_own_half_steps.register(Uniform, lambda X: matrix.has_own_half_steps(X.X))
