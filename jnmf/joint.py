@@ -117,7 +117,7 @@ def _relative(units, beta):
 def _powers(X, a, b, Z, loss):
     """P, R and d of the entries of X in the units a and b, times their weights, for Z in them."""
     x, m = matrix.entries(X)
-    x, largest = x / a / b, _largest(Z.dtype)
+    x, largest = x * (1 / a) * (1 / b), _largest(Z.dtype)  # powers of two: nothing is rounded
     R = jnp.where(Z > 0, jnp.clip(power(Z, loss.beta - 1), 1 / largest, largest), 0)
     parts = divide(x, Z) * R, R, loss.quick(x, Z)
     return parts if m is None else tuple(jnp.where(m > 0, m * part, 0) for part in parts)

@@ -1,9 +1,11 @@
 """The multiplicative update for any loss: the half-step (X, W, H) -> H that sees X, and starts it can leave."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jnmf import matrix
 from jnmf.factors import Factors
@@ -75,7 +77,8 @@ def updated(H, negative, positive, unit, loss, l1, l2, plus=None, minus=None, cu
     exponents = loss.exponent(ridge=False), loss.exponent(ridge=True)
     if exponents[0] == exponents[1]:
         return H * power(ratio, exponents[0])
-    return H * jnp.where((l2 > 0) | curved, power(ratio, exponents[1]), power(ratio, exponents[0]))
+    alone, with_ridge = (partial(power, exponent=exponent) for exponent in exponents)
+    return H * lax.cond((l2 > 0) | curved, with_ridge, alone, ratio)  # one power: it costs as much as a product
 
 
 @jax.jit

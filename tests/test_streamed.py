@@ -25,6 +25,7 @@ from jnmf import (
     Accelerated,
     Extrapolated,
     Interrupted,
+    JointMU,
     ReadError,
     Status,
     fit,
@@ -105,6 +106,7 @@ PER_ITERATION = [
     (PGD(step_size="backtracking"), 2),
     (MU(beta=1.0), 2),
 ]
+ONCE = JointMU(beta=0.5)  # which updates W first, as for the transpose of an array: test_joint.py
 
 
 @pytest.mark.quick(2)
@@ -116,6 +118,11 @@ def test_an_iteration_reads_X_so_often_and_gives_the_same(algorithm, readings):
     assert counts[1] - counts[0] == 2 * readings
     found, wanted = (call(A, 3) for A in (STREAMED, X))
     same((found.factors, found.loss, found.trace), (wanted.factors, wanted.loss, wanted.trace))
+
+
+def test_a_joint_iteration_reads_X_once():
+    call = lambda k: fit(STREAMED, init=START, algorithm=ONCE, max_iters=k, tol=0, resumable=False)
+    assert passes(lambda: call(3)) - passes(lambda: call(1)) == 2
 
 
 FITTED = {"algorithm": HALS(), "max_iters": 1, "resumable": False}
@@ -173,7 +180,7 @@ def test_the_guide_tells_how_often():
         for names, count in of_iterations.items()
         for name in re.findall(r"`(.*?)`", names)
     }
-    assert told == {repr(a): ("one", "two")[count - 1] for a, count in PER_ITERATION}
+    assert told == {repr(a): ("one", "two")[count - 1] for a, count in [*PER_ITERATION, (ONCE, 1)]}
 
 
 def raising(block):

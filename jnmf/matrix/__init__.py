@@ -21,6 +21,7 @@ entries are ever held whole; a kind for which there is a shorter way registers t
     filled(X), mean_size(X), svd(X, rank), take(…)    what an init sees, and a sample of it: by itself an array
     tails(X, ranks)                             what the singular values leave beyond each rank
     cast(X, dtype), size(X), told_by(X)         X in another dtype; how many numbers it is made of, and which
+    pass_axis(X)                                whether one pass in blocks takes whole rows or whole columns
     products, gradients                         what is made of X twice in a row, from one reading where X is read
     in_memory, expect_reading, as_read          whether X can be held as an array; what went wrong while it was read
 
