@@ -197,6 +197,8 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("joint.py", "unit_b * power(a, loss.beta - 1) / scale.T", "unit_b * power(a, loss.beta - 1) * scale.T"),
     ("joint.py", "unit_a * power(b, loss.beta - 1) * scale", "power(b, loss.beta - 1) * scale"),
     ("joint.py", "x * (1 / a) * (1 / b)", "x * (1 / a)"),
+    ("joint.py", "jnp.clip(power(Z, loss.beta - 1), 1 / largest, largest)", "power(Z, loss.beta - 1)"),
+    ("joint.py", "jnp.max(units) if beta > 0 else jnp.min(units)", "jnp.max(units)"),
     ("joint.py", "jnp.where(m > 0, m * part, 0)", "jnp.where(m > 0, part, 0)"),
     ("joint.py", "self.loss, of_H, of_W)", "self.loss, of_W, of_H)"),
     ("joint.py", "if not self.beta < 1:", "if not self.beta <= 1:"),

@@ -112,6 +112,21 @@ def test_an_entry_that_all_but_vanishes_takes_nothing_with_it():
     assert all(np.isfinite(B).all() for B in found)
 
 
+def test_an_entry_whose_powers_leave_the_range_is_updated_by_their_ratio():
+    """Z^{β−1} of 1e-20 is 1e40, beyond float32, in the numerator as in the denominator."""
+    small = np.float32(1e-20)
+    W = H = np.array([[1, small], [small, 1]], "float32")
+    A = np.array([[1, small], [small, 1]], "float32")
+    near(iterated(A, W, H, -1.0)[0], formula(A, W, H, -1.0), 2e-5)
+
+
+def test_rows_of_any_size_leave_the_range_of_none():
+    """For β = −2 the loss of a row goes with its size to the −2: 1e60 for one of 1e-30, beyond float32."""
+    rows = 10.0 ** -np.linspace(0, 30, X.shape[0])[:, None]
+    A, W, H = (np.asarray(B, "float32") for B in (rows * X, rows * START.W, START.H))
+    near(iterated(A, W, H, -2.0)[0], formula(A, W, H, -2.0), 2e-5)
+
+
 ROWS_FIRST = "streamed", "stacked, transposed"
 
 
