@@ -48,7 +48,7 @@ ALIKE = ("MU 0.5", "MU -1", "MU 3", "Momentum MU", "HALS", "PGD backtracking", "
 ALL = [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in ALGORITHMS]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ALL)
 def test_every_algorithm_keeps_what_it_promises(name):
     check_algorithm(ALGORITHMS[name], dtype="float64")

@@ -296,7 +296,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.quick(10)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("refused", REFUSED)
 def test_what_a_refusal_says_to_write_works(refused):
     with pytest.raises((TypeError, ValueError)) as error:

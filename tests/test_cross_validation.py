@@ -157,6 +157,7 @@ def test_the_held_out_entries_are_really_held_out():
     np.testing.assert_array_equal(plain.train, other.train)
 
 
+@pytest.mark.slow
 def test_half_precision_and_a_holdout_of_numpy():
     options = {"algorithm": HALS(), "max_iters": 20}
     narrow = cross_validate(X.astype("float16"), [2], num_restarts=2, holdout=np.float32(0.2), **options)
@@ -238,6 +239,7 @@ def test_cross_validation_finds_the_planted_rank_over_ten_data_seeds():
         assert (result.test[2] > result.train[2]).all()
 
 
+@pytest.mark.slow
 def test_cross_validation_finds_three_in_the_exercise_data(nmfdata):
     result = cross_validate(nmfdata, [2, 3, 4], num_restarts=8)
     assert (result.rank, result.rank_1se) == (3, 3)
@@ -255,6 +257,7 @@ def test_batches_and_devices_do_not_matter(monkeypatch):
     np.testing.assert_allclose(both.test, one.test, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_second_call_compiles_nothing(caplog):
     call = lambda key: cross_validate(X, [2], num_restarts=2, algorithm=HALS(), max_iters=3, key=key)
     call(0)

@@ -370,7 +370,7 @@ def test_nothing_raises_inside_jit():
     np.testing.assert_allclose(fitted.W, START.W)
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
 def test_X_is_looked_at_once(monkeypatch, mask):
     """Also for an algorithm with a domain, a start of the caller's, and dead components to report."""

@@ -29,7 +29,7 @@ def same(found, wanted, rtol=1e-9):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=1e-12)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in KINDS]
 )
@@ -81,6 +81,7 @@ def test_every_public_function_takes_it(call):
     same(found, wanted, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_whole_numbers_among_the_leaves_stay_what_they_are():
     A, X = KINDS["coordinates"]
     for call in (

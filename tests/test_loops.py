@@ -150,6 +150,7 @@ def test_vmap_over_a_penalty_path_and_keys_of_run(name):
         np.testing.assert_allclose(loss[k], trace.loss, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_jit_and_no_jit_agree():
     """Of `run`; of the steps it is asked by the check of each algorithm."""
     X, start = problem()
@@ -424,6 +425,7 @@ def test_what_is_recorded_is_in_the_units_of_x():
             np.testing.assert_array_equal(found[name], jnp.ldexp(wanted[name], power))
 
 
+@pytest.mark.slow
 def test_a_fit_is_five_lines_with_words_for_what_to_do():
     X, _ = problem("float32")
     found = fit(X, 3, max_iters=4, tol=0)
@@ -440,7 +442,7 @@ def test_a_fit_is_five_lines_with_words_for_what_to_do():
     assert repr(batch) == "Fit(W float32(2, 12, 3), H float32(2, 3, 9), of a batch or traced)"
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "masked"), [("KL", False), ("Itakura-Saito", True)])
 def test_kkt_that_comes_late_decides_for_the_iteration_it_is_of(name, masked, monkeypatch):
     """In several blocks, the last of which begins earlier: what two blocks share counts once."""

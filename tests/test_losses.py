@@ -116,7 +116,7 @@ def slow(*places):
     return [pytest.param(LOSSES[i], marks=pytest.mark.slow) for i in places]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("loss", [*LOSSES[:7], LOSSES[8], *slow(7, 9)], ids=repr)
 def test_every_loss_keeps_what_it_promises(loss):
     check_loss(loss, dtype="float64")

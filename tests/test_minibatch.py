@@ -118,7 +118,7 @@ def test_batches_of_other_kinds_and_sizes(dtype):
     assert np.isfinite(fewer.H).all()
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [0.5, 1.0, 1.5])
 def test_columns_that_are_empty_in_the_first_batch_are_learnt_later(beta):
     algorithm, levels = MU(beta=beta), np.arange(1.0, 5).repeat(5)[:, None]

@@ -92,7 +92,7 @@ def test_hals_brings_a_component_back_whose_row_became_zero():
     assert (factors.H[1] > 0).any()
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.filterwarnings("ignore:.*components are dead")  # ALS and ANLS lose one in twenty iterations
 @pytest.mark.parametrize("name", ["MU", "MU KL", "MU Itakura-Saito", "HALS", "ALS", "PGD", "ANLS pivoting"])
 @pytest.mark.parametrize("dtype", ["float32"])

@@ -428,7 +428,7 @@ def test_hold_outs_are_lists_of_the_right_entries(view):
         assert held.sum(axis=0)[dense == 0].mean() == pytest.approx(12 * round(0.3 * of) / 1200, rel=0.1)
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("algorithm", [None, MU(beta=1.0), MU(beta=1.5)], ids=repr)
 def test_scores_are_those_of_single_fits(view, algorithm):
@@ -538,7 +538,7 @@ print(peak())
     assert float(done.stdout) < 0.8  # GB; 0.2 are those of Python and JAX
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_fit_goes_on_where_it_was_on_the_same_x_alone(view):
     A, mask, _, _ = VIEWS[view]

@@ -13,6 +13,8 @@ from experiments.faces.controls import MOVED, NO_FLOOR, OTHER_FLOOR
 from experiments.faces.pictures import covered, shrunk
 from experiments.measures import cancelled, relative_error
 
+pytestmark = pytest.mark.slow
+
 MISSING = ("cbcl", "olivetti")
 IMPOSSIBLE = [
     *(({"face": face}, "face: expected") for face in (60, -1)),

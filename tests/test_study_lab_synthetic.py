@@ -12,6 +12,8 @@ from experiments.words import span
 from jnmf import PGD, losses
 from proofs.statements import statements
 
+pytestmark = pytest.mark.slow
+
 IMPOSSIBLE = [
     ({"few_restarts": 3}, "few_restarts: expected"),
     ({"few_restarts": 0}, "few_restarts: expected"),

@@ -459,6 +459,7 @@ def test_masked_sparse_and_streamed_see_them():
         np.testing.assert_allclose(trace.loss[-1], value, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_transform_solves_the_same_half_problem():
     on_W = (terms.SumToOne(2.0), terms.Ridge(np.array([0.3, 0, 2])), terms.Lasso(0.1))
     found = transform(X, START.H, HALS(on_W=on_W))
@@ -481,6 +482,7 @@ def test_transform_of_other_losses(beta):
         assert value(np.asarray(found[i])) <= best.fun * (1 + 1e-8)
 
 
+@pytest.mark.slow
 def test_save_and_load_keep_them(tmp_path):
     found = fit(
         X, R, HALS(on_H=(terms.Target(A, 0.5), terms.Simplex())[:1], on_W=terms.MinimumVolume(0.5)), max_iters=5
@@ -554,6 +556,7 @@ def test_what_is_refused(algorithm, error, says):
         fit(X, R, algorithm)
 
 
+@pytest.mark.slow
 def test_one_of_ones_own_is_passed_again_after_load(tmp_path):
     for term in (Decorrelation(weight=0.1), terms.Graph(jnmf.sparse(L), 0.1)):
         algorithm = HALS(on_H=(terms.Ridge(0.1), term))

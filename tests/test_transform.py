@@ -21,7 +21,7 @@ X, (W_START, H) = problem()
 X = X * jax.random.uniform(jax.random.key(1), X.shape, X.dtype, 0.1, 2.0)  # far from rank 3: some loadings end at zero
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=repr)
 def test_satisfies_the_optimality_condition(algorithm):
     W = transform(X, H, algorithm)
@@ -116,7 +116,7 @@ def test_is_the_minimum_that_scipy_finds(beta, penalties, masked):
         assert objective(w)[0] <= lowest + 1e-9 * (1 + abs(lowest))
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "loss",
     [
@@ -155,7 +155,7 @@ def test_the_second_derivative_of_the_negative_binomial_does_not_cancel(alpha, d
         np.testing.assert_allclose(found / scale, np.array(exact, float) / scale, rtol=0, atol=rounding(dtype))
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("penalties", [{}, PENALISED, {"l2_W": 5.0}], ids=repr)
 @pytest.mark.parametrize("beta", [1.0, 1.5])
 def test_newton_alone_finds_the_minimiser_from_afar(beta, penalties):

@@ -79,7 +79,7 @@ def same_bits(found, wanted, k):
     np.testing.assert_array_equal(shift(W, V) + shift(H, G), [k])
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "dtype"), in_one_precision(*ALGORITHMS))
 def test_a_fit_has_the_same_bits_in_every_unit(name, dtype):
     X, _ = problem(dtype)
@@ -148,6 +148,7 @@ def test_a_traced_run_has_a_unit_and_inside_of_the_range_leaves_the_balance_of_t
     same_bits(traced(jnp.ldexp(X, k), Factors(given.W, jnp.ldexp(given.H, k)))[0], traced(X, given)[0], k)
 
 
+@pytest.mark.slow
 def test_the_powers_of_a_loss_of_high_degree():
     X = problem("float32")[0]
     wanted = fit(X, 3, MU(beta=10.0), max_iters=3)
@@ -156,6 +157,7 @@ def test_the_powers_of_a_loss_of_high_degree():
     np.testing.assert_allclose(np.ldexp(found.loss, -180), wanted.loss, rtol=1e-5)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("k", [600, -600])
 def test_restarts_are_told_apart_where_their_losses_leave_the_range(k):
     X, _ = problem()
@@ -219,7 +221,7 @@ def test_a_traced_x_has_its_unit_too(algorithm, dtype):
     assert compiled(algorithm)._cache_size() <= 2  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("algorithm", "dtype"), in_one_precision(HALS()))
 def test_studies_in_every_unit(algorithm, dtype):
     X, _ = problem(dtype)
@@ -315,7 +317,7 @@ def test_a_given_step_size_is_converted(dtype):
             fit(X.astype("float32"), 3, PGD(step_size=step_size))
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("alpha", "dtype"), in_one_precision(1e-6, 2.0, None))
 def test_the_negative_binomial_up_to_the_ends_of_its_range(alpha, dtype):
     """Held against float64 and X of about 1, where c X and c α have c times the loss; None: α is as large as X."""

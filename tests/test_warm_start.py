@@ -104,6 +104,7 @@ def test_the_sketch_alone_is_not_the_answer():
     assert error(X, finished) < 0.98 * error(X, start)
 
 
+@pytest.mark.slow
 def test_rounded_starts_in_the_dtype_asked_for(X):
     start = warm_start.rounded(tol=1e-3)
     plain = start(jax.random.key(0), X, 4)
@@ -162,7 +163,7 @@ def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transpos
         assert rows == sorted(set(rows))
 
 
-@pytest.mark.quick(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "transposed"), [("float32", False), ("float64", True)], ids=["columns", "rows"])
 def test_the_factor_of_the_sample_is_a_run_and_the_other_its_least_squares_answer(X, dtype, transposed):
     X, key = (X.T if transposed else X).astype(dtype), jax.random.key(3)
@@ -340,6 +341,7 @@ def test_what_fit_refuses_of_a_start_a_sweep_refuses_too():
             sweep(SMALL, [2], num_restarts=2, num_iters=1, algorithm=HALS(), init=start)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_cheap_fit_are_in_the_dtype_of_X():
     penalised = HALS(l1_H=jnp.float64(0.1))
     assert sampled(0, SMALL.astype("float32"), 2).W.dtype == jnp.float32

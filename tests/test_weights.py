@@ -118,6 +118,7 @@ def test_the_weighted_objective_never_rises(algorithm, imputes):
     assert values[-1] < 0.9 * values[0]
 
 
+@pytest.mark.slow
 def test_the_loss_and_the_optimality_of_a_fit_are_those_of_the_weighted_objective():
     for algorithm in (HALS(l1_H=0.01), ANLS(), DEFAULT):
         fitted = fit(X, algorithm=algorithm, init=START, mask=WIDE, tol=1e-2, stop="kkt", max_iters=4000)
@@ -139,7 +140,7 @@ def test_what_imputation_crawls_to_weighted_half_steps_reach():
     assert objective(X, by_weights, mask=M) < 0.9 * objective(X, imputed, mask=M)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("algorithm", [HALS(), ANLS(), DEFAULT, PGD()], ids=repr)
 @pytest.mark.parametrize(("least", "most"), [(1e-30, 1.0), (1.0, 1e30)])
 def test_extremes_of_float32_stay_in_range(algorithm, least, most):
