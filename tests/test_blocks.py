@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from support import problem
 
-from jnmf import MU, Factors, door, loops, losses, multiplicative, resuming
+from jnmf import MU, Factors, door, loops, losses, matrix, multiplicative, resuming
 from jnmf.matrix import blocks
+from jnmf.matrix.low_rank import LowRank
 from jnmf.matrix.masked import Masked
 from jnmf.objective import gradient
 
@@ -57,8 +58,8 @@ def test_empty_rows_and_columns_are_found_in_blocks(monkeypatch, numbers):
     A = X.at[1].set(0).at[:, 2].set(0)
     hidden = Masked(X, jnp.ones_like(X).at[1].set(0).at[:, 2].set(0))
     monkeypatch.setattr(blocks, "NUMBERS", numbers)
-    for matrix in (A, hidden):
-        found = loops.zero_where_empty(matrix, Factors(W, H), MU())
+    for seen in (A, hidden):
+        found = loops.zero_where_empty(seen, Factors(W, H), MU())
         np.testing.assert_array_equal(found.W, W.at[1].set(0))
         np.testing.assert_array_equal(found.H, H.at[:, 2].set(0))
 
@@ -76,3 +77,9 @@ def test_looking_at_the_data_makes_no_second_matrix(dtype, transposed):
     ):
         memory = program.lower(shaped(m, n), *arguments).compile().memory_analysis()
         assert memory.temp_size_in_bytes < 0.07 * m * n * jnp.dtype(dtype).itemsize
+
+
+def test_the_number_of_entries_may_be_beyond_the_whole_numbers_of_jax():
+    X = LowRank(jnp.ones((10**5, 1), "float32"), jnp.ones((1, 10**5), "float32"))
+    with jax.enable_x64(False):
+        assert jnp.asarray(matrix.weight(X)) == np.float32(1e10)

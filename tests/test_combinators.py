@@ -30,6 +30,7 @@ from jnmf import (
     solvers,
 )
 from jnmf.loops import _run
+from jnmf.matrix.masked import Masked
 from jnmf.momentum import ahead_of
 from proofs.strategies import nonnegative
 
@@ -250,6 +251,19 @@ def test_an_extrapolation_whose_iterations_are_all_dropped_settles():
     assert found.status == Status.CONVERGED
     assert found.num_iters == pytest.approx(weights_to_nothing, abs=2)
     np.testing.assert_allclose(found.W, START.W, rtol=1e-12)
+
+
+def test_extrapolated_with_weights_of_1_is_that_without():
+    """What is completed by weights of 1 is X: each half-step starts where it does for the array."""
+    algorithm = Extrapolated(HALS(), **BOLD)
+
+    @jax.jit
+    def iterated(X):
+        step = lambda _, state: algorithm.step(X, state)[0]
+        return jax.lax.fori_loop(0, 12, step, algorithm.init(X, START)).factors
+
+    for found, wanted in zip(iterated(Masked(X, jnp.ones(X.shape))), iterated(X), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
 class Undeclared(Frobenius):

@@ -44,6 +44,7 @@ from jnmf import (
 from jnmf.loops import last_factors
 from jnmf.matrix import blocks, csr, stored
 from jnmf.matrix.stored import FewStored, Stored
+from jnmf.sparse_holdout import _OnHost
 
 START = problem()[1]
 DRAW = np.random.default_rng(0)
@@ -449,6 +450,12 @@ def test_scores_are_those_of_single_fits(view, algorithm):
         for scores, m in ((found.train, rest), (found.test, held)):
             wanted = np.sum(np.where(m > 0, d, 0)) / m.sum()
             assert scores[0, s] == pytest.approx(np.sqrt(2 * wanted) if algorithm is None else wanted, rel=1e-6)
+
+
+def test_an_entry_that_its_row_and_its_column_need_is_given_back_once():
+    host = _OnHost(jnmf.sparse(np.eye(3)).by_row, (3, 3))
+    held = np.array([0, 2])
+    assert sorted(host.emptied(held, held, np.full(2, True))) == [0, 1]
 
 
 def test_hold_outs_that_cannot_be():
