@@ -244,7 +244,7 @@ def _csr_array(X):
     from scipy.sparse import csr_array
 
     if isinstance(X, Sparse):
-        return csr_array(tuple(map(np.asarray, (X.by_row.values, *X.by_row[2:]))), shape=X.shape)
+        return csr_array(tuple(map(np.asarray, X.by_row)), shape=X.shape)
     return csr_array(_numbers(X, "X"))
 
 

@@ -70,6 +70,8 @@ def _sum_of_bits(a):
         if not a.size:
             return jnp.zeros((), jnp.uint32)
         a = a if a.dtype.itemsize >= 4 else a.astype(jnp.float32)
+        if a.ndim == 1:
+            return _sum_of_line(a)
         a = a.reshape(-1, a.shape[-1] if a.ndim > 1 else 1)
 
     def of_block(a, u, v):
@@ -83,9 +85,26 @@ def _sum_of_bits(a):
     return added_up(a, of_block, _odd(m), _odd(n * words)[None, :])
 
 
-def _odd(length: int):
-    """(length,): odd numbers of 32 bits, in which each bit depends on all of the place (MurmurHash3's finaliser)."""
-    place = jnp.arange(length, dtype=jnp.uint32)
+def _sum_of_line(a):
+    """The same of a as one column, whose u is not written down but for a chunk at a time: a may be most of X."""
+    width = min(2**16, a.size)
+
+    def add(i, found):
+        e = jnp.minimum(i * width, a.size - width)  # a last chunk that would not be whole starts earlier
+        bits = lax.bitcast_convert_type(lax.dynamic_slice_in_dim(a, e, width), jnp.uint32).reshape(width, -1)
+        fresh = e + jnp.arange(width) >= i * width
+        of_entry = _odd(width, e) * jnp.sum(bits * _odd(bits.shape[1])[None, :], axis=1, dtype=jnp.uint32)
+        return found + jnp.sum(jnp.where(fresh, of_entry, 0), dtype=jnp.uint32)
+
+    return lax.fori_loop(0, -(-a.size // width), add, jnp.zeros((), jnp.uint32))
+
+
+def _odd(length: int, first: Any = 0):
+    """(length,): odd numbers of 32 bits, in which each bit depends on all of the place (MurmurHash3's finaliser).
+
+    Those of the places from `first` on.
+    """
+    place = jnp.arange(length, dtype=jnp.uint32) + jnp.asarray(first, jnp.uint32)
     for shift, factor in (16, 0x85EBCA6B), (13, 0xC2B2AE35):
         place = (place ^ (place >> jnp.uint32(shift))) * jnp.uint32(factor)
     return place | jnp.uint32(1)

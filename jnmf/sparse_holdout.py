@@ -40,7 +40,8 @@ class _OnHost:
 
     def __init__(self, A: Csr, shape):
         self.shape = shape
-        values, self.rows, self.columns = (np.asarray(a) for a in (A.values, A.rows, A.columns))
+        values, self.columns, starts = map(np.asarray, A)
+        self.rows = np.repeat(np.arange(shape[0], dtype=np.int32), np.diff(starts))
         self.is_nonzero, self.size = values != 0, values.size
         by_column = np.lexsort((self.rows, self.columns))
         self.in_columns = np.empty(self.size + 1, int)
@@ -126,7 +127,7 @@ def _csr(flat, shape, dtype) -> Csr:
     """1 at each place i n + j, sorted."""
     rows, columns = np.divmod(flat, shape[1])
     starts = np.searchsorted(rows, np.arange(shape[0] + 1))
-    return Csr(np.ones(flat.size, dtype), rows, columns, starts)  # pyright: ignore[reportArgumentType]
+    return Csr(np.ones(flat.size, dtype), columns, starts)  # pyright: ignore[reportArgumentType]
 
 
 def _stacked(each):

@@ -9,13 +9,13 @@ from jax import Array, lax
 from jnmf import matrix
 from jnmf.checks import is_traced, on_host
 from jnmf.matrix.columns import NUMBERS
-from jnmf.matrix.csr import Csr, at, block, rows_where, sampled, times
+from jnmf.matrix.csr import Csr, at, block, lines_where, sampled, times
 from jnmf.matrix.leading import leading
 from jnmf.matrix.masked import LIGHT, Masked, Weighted
 from jnmf.matrix.scaled import in_unit
 from jnmf.numerics import unit_of
 
-OF_AN_ENTRY = 6  # numbers, which `Sparse` takes
+OF_AN_ENTRY = 4  # numbers, which `Sparse` takes
 
 
 class Stored(NamedTuple):
@@ -135,12 +135,9 @@ matrix.gradient_H.register(Stored, lambda X, loss, W, H: matrix.gradient_W(X.T, 
 
 @matrix.occupied.register
 def _(X: Stored, which=matrix.is_nonzero, *factors):
-    (A, m), (B, k) = _of_rows(X), _of_rows(X, 1)
-    transposed = [(H.T, W.T) for W, H in factors]
-    return (
-        rows_where(A, X.shape[1], (m > 0) & which(A.values, *at(A, factors))),
-        rows_where(B, X.shape[0], (k > 0) & which(B.values, *at(B, transposed))),
-    )
+    A, m = _of_rows(X)
+    true = lambda chunk: (chunk.of(m) > 0) & which(chunk.of(A.values), *chunk.z)
+    return lines_where(A, X.shape, true, *((W, H.T) for W, H in factors))
 
 
 @matrix.extremes.register
@@ -167,9 +164,10 @@ def _(X: Stored, root, of_weights=1.0):
 
 
 class StoredColumns(NamedTuple):
-    """`Columns` of the stored entries: A by column, and their weights."""
+    """`Columns` of the stored entries: A by column, its rows, written down once for all sweeps, and their weights."""
 
     A: Csr
+    rows: Array
     m: Array
 
     @property
@@ -177,16 +175,16 @@ class StoredColumns(NamedTuple):
         return self.A.values
 
     def at(self, B, C):
-        return sampled(self.A, B, C)
+        return sampled(self.A, B, C, self.rows)
 
     def sums(self, V, C):
         return times(self.A._replace(values=V), C)
 
     def spread(self, a):
-        return a[self.A.rows]
+        return a[self.rows]
 
     def most(self):
-        return jnp.zeros(self.A.num_rows, self.m.dtype).at[self.A.rows].max(self.m)
+        return jnp.zeros(self.A.num_rows, self.m.dtype).at[self.rows].max(self.m)
 
     def of_grams(self, f, W, *arrays):
         """Row k of the Gram matrices is a product of the weights with W ⊙ W_k, of a block of columns at a time.
@@ -200,7 +198,7 @@ class StoredColumns(NamedTuple):
         def of_block(start):
             ends = jnp.asarray([0, self.m.size], A.starts.dtype)  # what is before the block, and after it: a row each
             starts = jnp.concatenate([ends[:1], lax.dynamic_slice_in_dim(A.starts, start, width + 1), ends[1:]])
-            M = Csr(self.m, jnp.clip(A.rows - start + 1, 0, width + 1), A.columns, starts)
+            M = Csr(self.m, A.columns, starts)
             row = lambda W_k: times(M, W * W_k[:, None])[1:-1]
             G = lax.map(row, W.T, batch_size=r if r * W.size <= room else 1)
             own = (lax.dynamic_slice_in_dim(a, start, width) for a in arrays)
@@ -211,7 +209,12 @@ class StoredColumns(NamedTuple):
         return jnp.zeros((n, *found.shape[2:]), found.dtype).at[starts[:, None] + jnp.arange(width)[None, :]].set(found)
 
 
-matrix.of_columns.register(Stored, lambda X, f, H: f(StoredColumns(*_of_rows(X, 1)), H))
+@matrix.of_columns.register
+def _(X: Stored, f, H):
+    A, m = _of_rows(X, 1)
+    return f(StoredColumns(A, A.rows, m), H)
+
+
 matrix.has_own_half_steps.register(Stored, lambda X: isinstance(X, FewStored))
 matrix.is_completed.register(Stored, lambda X: True)
 matrix.size.register(Stored, lambda X: X.X.num_stored)
