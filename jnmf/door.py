@@ -21,7 +21,7 @@ from jnmf.matrix import sharded
 from jnmf.matrix.masked import Masked, Weighted, of_weights, weighted_by
 from jnmf.matrix.sharded import Sharded
 from jnmf.matrix.sparse import Sparse, from_csr
-from jnmf.matrix.sparse_blocks import by_rows
+from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows, stored
 from jnmf.matrix.stored import Stored, of_entries
 from jnmf.numerics import compute_dtype, in_dtype
 from jnmf.types import MatrixLike
@@ -171,28 +171,42 @@ def _of_sparse(X: Sparse, mask):
     """X, or with mask "stored" what it stores."""
     if mask is None:
         return X
+    _check_stored(mask)
+    if not X.num_stored:
+        _refuse_nothing_stored()
+    return of_entries(Stored(X))
+
+
+def _check_stored(mask) -> None:
     if not isinstance(mask, str) or mask != STORED:
         got = repr(mask) if isinstance(mask, str) else f"{type(mask).__name__} {np.shape(mask)}"
         raise ValueError(
             f'mask: for a sparse X expected None or "stored", with which only the stored entries count, got {got}; '
             "store what counts, zeros too, or pass X.toarray() with the mask"
         )
-    if not X.num_stored:
-        raise ValueError('mask: expected stored entries to count, with mask="stored", got none')
-    return of_entries(Stored(X))
+
+
+def _refuse_nothing_stored() -> NoReturn:
+    raise ValueError('mask: expected stored entries to count, with mask="stored", got none')
 
 
 def _enter_kind(X, mask, name: str) -> Entered:
     if not jnp.issubdtype(X.dtype, jnp.floating):
         raise TypeError(f"{name}: expected a {type(X).__name__} of floating point, got {X.dtype}; convert its arrays")
-    if mask is not None:
+    in_blocks = isinstance(X, Sharded) and isinstance(X.X, SparseBlocks)
+    if mask is not None and not in_blocks:
         kinds.expect_in_memory(X, f"{name}: with a mask expected a matrix")
     if kinds.is_spread(X):
         _refuse_a_set_mesh(name)
     dtype = X.dtype
-    B = kinds.cast(X, compute_dtype(dtype))
+    B: Any = kinds.cast(X, compute_dtype(dtype))
     if isinstance(B, Sparse):
         B, mask = _of_sparse(B, mask), None
+    if in_blocks and mask is not None:
+        _check_stored(mask)
+        B, mask = B.of(stored(B.X)), None
+        if not is_traced(B) and not on_host(lambda: kinds.weight(B)):
+            _refuse_nothing_stored()
     if isinstance(B, Stored):
         B = of_entries(B)
     names = labels.names(X)

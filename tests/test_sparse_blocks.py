@@ -1,5 +1,7 @@
 """A sparse X whose rows are divided among devices gives what one device gives; of its entries nothing moves."""
 
+import math
+import re
 from functools import partial
 
 import jax
@@ -9,14 +11,14 @@ import scipy.sparse as ss
 from jax.experimental.sparse import BCOO
 from kinds import FEW, START
 from test_sharded import CALLS as OF_SHARDED
-from test_sharded import like, of_fit, on_four_devices, same, slow, spread
+from test_sharded import collectives, like, of_fit, on_four_devices, same, slow, spread
 from test_sparse import FORMATS
 from test_sparse import X as OTHER
 
 import jnmf
 from jnmf import HALS, MU, PGD, Factors, fit, matrix, warm_start
 from jnmf.matrix import blocks
-from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows
+from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows, stored
 from jnmf.testing.matrices import OF_ITS_FUNCTIONS, OF_X, Case
 from jnmf.testing.promises import hold
 
@@ -31,6 +33,7 @@ CALLS = {name: call for name, call in OF_SHARDED.items() if not any(word in name
     "PGD": lambda X, H: of_fit(fit(X, 3, PGD(), max_iters=3, stop="kkt")),
     "KL and its gradient": lambda X, H: of_fit(fit(X, 3, MU(beta=1.0), kkt=True, stop="loss", max_iters=3)),
     "transform 1.5": lambda X, H: jnmf.transform(X, H, MU(beta=1.5)),
+    "stored KL": lambda X, H: of_fit(fit(X, 3, MU(beta=1.0), max_iters=3, mask="stored")),
     "transposed": lambda X, H: of_fit(fit(X.T, 3, MU(beta=1.0), max_iters=3)),
     "sampled": lambda X, H: of_fit(fit(X, 2, init=warm_start.sampled(num_iters=2, size=4), max_iters=2)),
     "sketched": lambda X, H: of_fit(fit(X, 2, init=warm_start.sketched(num_iters=2), max_iters=2)),
@@ -52,6 +55,74 @@ QUICK = ("fit", "fit KL")
 def test_what_one_device_gives(monkeypatch, name):
     monkeypatch.setattr(blocks, "NUMBERS", 30)
     same(CALLS[name](X, START.H), CALLS[name](jnmf.sparse(S), START.H))
+
+
+WITH_ZEROS = (
+    S.copy()
+)  # stored zeros among the entries, of both signs, and blocks that store different numbers of entries
+WITH_ZEROS.data[::4], WITH_ZEROS.data[::8] = 0.0, -0.0
+WITH_ZEROS = ss.vstack([WITH_ZEROS[:3], S[:1] * 0, WITH_ZEROS[4:]]).tocsr()
+STORED_CALLS = {
+    "HALS": lambda X: of_fit(fit(X, 3, HALS(), max_iters=3, mask="stored")),
+    "default": lambda X: of_fit(fit(X, 3, max_iters=3, mask="stored")),
+    "KL": lambda X: of_fit(fit(X, 3, MU(beta=1.0), max_iters=3, mask="stored")),
+    "1.5": lambda X: of_fit(fit(X, 3, MU(beta=1.5), max_iters=3, mask="stored")),
+    "nndsvda": lambda X: of_fit(fit(X, 3, HALS(), init="nndsvda", max_iters=1, mask="stored")),
+    "sweep": lambda X: jnmf.sweep(X, [2], num_restarts=2, algorithm=HALS(), num_iters=2, mask="stored").rmse,
+    "transposed": lambda X: of_fit(fit(X.T, 3, MU(beta=1.0), max_iters=3, mask="stored")),
+    "diagnostics": lambda X: [
+        f(X, START, MU(beta=beta), mask="stored")
+        for f in (jnmf.objective, jnmf.kkt_residual)
+        for beta in (2.0, 1.0, 1.5)
+    ],
+    "jit": lambda X: jax.jit(lambda X: fit(X, 2, MU(beta=1.0), max_iters=3, mask="stored").factors)(X),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*components are dead")
+@pytest.mark.parametrize("name", [slow(name, ("KL", "HALS")) for name in STORED_CALLS])
+def test_the_stored_entries_alone_are_those_of_one_device(monkeypatch, name):
+    """Where that imputes, too. What is stored beside them, for blocks of one size, has no weight."""
+    monkeypatch.setattr("jnmf.matrix.stored.LIGHT", 0)
+    divided = jnmf.sparse(WITH_ZEROS, BY_ROWS)
+    assert len(set(np.add.reduceat(np.diff(WITH_ZEROS.indptr), [0, 6]))) == 2
+    same(STORED_CALLS[name](divided), STORED_CALLS[name](jnmf.sparse(WITH_ZEROS)))
+
+
+def test_what_is_added_for_blocks_of_one_size_has_no_weight():
+    found = stored(jnmf.sparse(WITH_ZEROS, BY_ROWS).X)
+    seen = np.zeros(WITH_ZEROS.shape)
+    seen[WITH_ZEROS.tocoo().coords] = 1
+    for A, dense, weights in ((found, WITH_ZEROS, seen), (found.T, WITH_ZEROS.T, seen.T)):
+        x, m = matrix.entries(A)
+        np.testing.assert_array_equal(x, dense.toarray())
+        np.testing.assert_array_equal(m, weights)
+    assert matrix.weight(found) == WITH_ZEROS.nnz
+
+
+@pytest.mark.slow
+def test_stored_entries_at_the_limits_of_their_range(monkeypatch):
+    monkeypatch.setattr("jnmf.matrix.stored.LIGHT", 0)
+    A = ss.csr_array(2.0**300 * WITH_ZEROS)
+    found, wanted = (fit(B, 3, HALS(), max_iters=3, mask="stored") for B in (jnmf.sparse(A, BY_ROWS), A))
+    same(of_fit(found), of_fit(wanted))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)], ids=repr)
+def test_of_stored_entries_nothing_is_sent(algorithm):
+    """But factors and r × r matrices: no number of what is sent is a multiple of that of the entries of a block."""
+    divided = jnmf.sparse(WITH_ZEROS, BY_ROWS)
+    call = jax.jit(lambda X: fit(X, 3, algorithm, max_iters=3, mask="stored").factors)
+    sent = [shape for _, _, shape in collectives(call.lower(divided).compile().as_text())]
+    sizes = [
+        math.prod(map(int, dims.split(","))) if dims else 1
+        for shape in sent
+        for dims in re.findall(r"\[([\d,]*)\]", shape)
+    ]
+    assert sizes
+    assert max(sizes) <= max(12 * 3, 9 * 3)
+    assert divided.X.blocks.by_row.values.shape[1] not in sizes
 
 
 @pytest.mark.slow
@@ -80,7 +151,7 @@ def apart(mesh: str) -> dict:
     A, found = A.tocsr(), {}
     devices = jax.make_mesh(shape, ("rows", "columns")[: len(shape)])
     B, one = jnmf.sparse(A, jax.NamedSharding(devices, P(rows))), jnmf.sparse(A)
-    names = CALLS if m == 12 and len(shape) == 1 else ("fit", "fit KL", "transform", "sweep", "resume")
+    names = CALLS if m == 12 and len(shape) == 1 else ("fit", "fit KL", "stored KL", "transform", "sweep", "resume")
     for name in names:
         of_both = (map(np.asarray, jax.tree.leaves(CALLS[name](C, like(START.H, A[:3])))) for C in (B, one))
         found[name] = max(
@@ -170,7 +241,9 @@ REFUSED = [
     (lambda: jnmf.sparse(S, COLUMNS), "divides the rows of a sparse X, and no columns"),
     (lambda: jnmf.sparse(S, jax.devices()[0]), "expected a NamedSharding"),
     (lambda: fit(arrays(), 2), r"expected a sparse matrix on one device, got a BCOO .* pass jnmf.sparse\(rows"),
-    (lambda: fit(X, 2, mask="stored"), f"with a mask expected a matrix {WHOLE}"),
+    (lambda: fit(X, 2, mask=FEW != 0), 'for a sparse X expected None or "stored"'),
+    (lambda: fit(divide(ss.csr_array((4, 3))), 2, mask="stored"), "stored entries to count"),
+    (lambda: jnmf.cross_validate(X, [2], num_restarts=1, mask="stored"), f"cross_validate: expected an X {WHOLE}"),
     (lambda: fit(X, 2, init="spa"), f"spa: expected an X {WHOLE}"),
     (lambda: jnmf.cross_validate(X, [2], num_restarts=1), f"cross_validate: expected an X {WHOLE}"),
     (lambda: jnmf.bootstrap(X, 2, num_replicates=2), f"bootstrap: expected an X {WHOLE}"),

@@ -32,6 +32,7 @@ KINDS = {  # X with its mask, and the array with its mask that it is to be like
     "low rank": (LowRank(jnp.asarray(A), jnp.asarray(B)), {}, A @ B, {}),
     "over devices": (jax.device_put(DENSE, BY_COLUMNS), {}, DENSE, {}),
     "sparse, over devices": (jnmf.sparse(ss.csr_array(DENSE), BY_ROWS), {}, DENSE, {}),
+    "stored, over devices": (jnmf.sparse(STORED, BY_ROWS), {"mask": "stored"}, DENSE, {"mask": SEEN}),
 }
 WITH_TERMS = HALS(
     on_H=(terms.Smooth(0.1), terms.SumToOne(1.0), terms.Known(B[:1])), on_W=(terms.MinimumVolume(0.1), terms.Lasso(0.1))

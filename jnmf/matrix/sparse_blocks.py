@@ -1,5 +1,7 @@
 """A sparse matrix whose rows are divided among devices, in one process or in many: each has a `Sparse` of its own rows.
 
+Or, where the stored entries alone count, a `Stored`.
+
 It is what a `Sharded` holds, which says what is computed of a block and what is sent: factors and r × r matrices. Of
 the entries nothing is ever sent.
 """
@@ -16,7 +18,8 @@ from jax.sharding import PartitionSpec as P
 
 from jnmf import matrix
 from jnmf.matrix.scaled import in_unit
-from jnmf.matrix.sparse import from_csr
+from jnmf.matrix.sparse import Sparse, from_csr
+from jnmf.matrix.stored import Completed, Stored
 from jnmf.pytree import Pytree, positional, static
 from jnmf.sparse_formats import LARGEST
 
@@ -25,10 +28,11 @@ class SparseBlocks(Pytree):
     """X (m, n) in blocks of as many rows each, or (axis 1) columns: of a `Sparse` each, the arrays with a first axis.
 
     Devices hold arrays of one size: a block that stores fewer entries than another one stores zeros beside its own, at
-    places that are free, and so is a `Sparse` like any other.
+    places that are free, and so is a `Sparse` like any other. Those zeros are −0, and no other entry is: of a `Stored`,
+    they have weight 0.
     """
 
-    blocks: Any = positional(kw_only=False)  # Sparse
+    blocks: Any = positional(kw_only=False)  # Sparse, Stored, or Completed
     axis: Any = static(0)
 
     @property
@@ -37,11 +41,16 @@ class SparseBlocks(Pytree):
 
     @property
     def number(self) -> int:
-        return self.blocks.by_row.starts.shape[0]
+        return self.sparse.by_row.starts.shape[0]
+
+    @property
+    def sparse(self) -> Sparse:
+        """The entries of the blocks alone."""
+        return self.blocks if isinstance(self.blocks, Sparse) else self.blocks[0]
 
     @property
     def shape(self):
-        of_block = [A.starts.shape[1] - 1 for A in self.blocks]
+        of_block = [A.starts.shape[1] - 1 for A in self.sparse]
         of_block[self.axis] *= self.number
         return tuple(of_block)
 
@@ -51,6 +60,12 @@ class SparseBlocks(Pytree):
 
     def __repr__(self) -> str:
         return f"SparseBlocks {self.shape} in {self.number}, {self.dtype}"
+
+
+def stored(X: SparseBlocks) -> SparseBlocks:
+    """X, of which what was stored counts, and what was added for equal sizes does not."""
+    weights = tuple(jnp.where((A.values == 0) & jnp.signbit(A.values), 0, 1).astype(X.dtype) for A in X.sparse)
+    return SparseBlocks(Stored(X.sparse, weights), axis=X.axis)
 
 
 def by_rows(A, dtype, put, sharding) -> tuple[SparseBlocks, Mesh, tuple[str, ...]]:
@@ -116,16 +131,16 @@ def _listed(numbers) -> str:
 
 
 def _with_zeros(A, number: int):
-    """A csr_array that stores `number` entries: zeros at places that are free, evenly."""
-    (m, n), missing = A.shape, number - A.nnz
+    """A csr_array that stores `number` entries: −0 at places that are free, evenly; what is −0 in A becomes 0."""
+    (m, n), missing, values = A.shape, number - A.nnz, A.data + A.dtype.type(0)
     if not missing:
-        return A
+        return type(A)((values, A.indices, A.indptr), shape=A.shape)
     stored = np.repeat(np.arange(m, dtype=np.int64), np.diff(A.indptr)) * n + A.indices
     free_before = stored - np.arange(A.nnz)
     chosen = np.arange(missing) * ((m * n - A.nnz) // missing)  # of the free places, in their order
     places = np.append(stored, chosen + np.searchsorted(free_before, chosen, side="right"))
     order = np.argsort(places, kind="stable")
-    places, values = places[order], np.append(A.data, np.zeros(missing, A.dtype))[order]
+    places, values = places[order], np.append(values, np.full(missing, -0.0, A.dtype))[order]
     return type(A)((values, places % n, np.searchsorted(places, np.arange(m + 1) * n)), shape=A.shape)
 
 
@@ -145,8 +160,9 @@ def _(X: SparseBlocks, pad, sharding):
 @matrix.entries.register
 def _(X: SparseBlocks):
     """For small ones: an array, on all devices."""
-    x = jax.vmap(lambda block: matrix.entries(block)[0])(X.blocks)
-    return jnp.moveaxis(x, 0, X.axis).reshape(X.shape), None
+    found = jax.vmap(matrix.entries)(X.blocks)
+    x, m = (a if a is None else jnp.moveaxis(a, 0, X.axis).reshape(X.shape) for a in found)
+    return x, m
 
 
 @matrix.told_by.register
@@ -155,8 +171,21 @@ def _(X: SparseBlocks):
     return [a if X.axis == 0 else a.T for a in matrix.told_by(X.blocks)]
 
 
+@matrix.weight.register
+def _(X: SparseBlocks):
+    return matrix.weight(X.blocks) if matrix.is_completed(X) else float(X.shape[0]) * X.shape[1]
+
+
+@matrix.filled.register
+def _(X: SparseBlocks):
+    """Where the stored entries alone count, the others are the mean of those of all blocks."""
+    if not matrix.is_completed(X):
+        return X
+    S, level = matrix.filled(X.blocks)
+    return SparseBlocks(Completed(S, jnp.full(X.number, level)), axis=X.axis)
+
+
 matrix.in_memory.register(SparseBlocks, lambda X: False)
-matrix.weight.register(SparseBlocks, lambda X: float(X.shape[0]) * X.shape[1])
-matrix.filled.register(SparseBlocks, lambda X: X)
-matrix.size.register(SparseBlocks, lambda X: X.blocks.by_row.values.size)
-in_unit.register(SparseBlocks, lambda X, root: SparseBlocks(in_unit(X.blocks, root), axis=X.axis))
+matrix.is_completed.register(SparseBlocks, lambda X: matrix.is_completed(X.blocks))
+matrix.size.register(SparseBlocks, lambda X: X.sparse.by_row.values.size)
+in_unit.register(SparseBlocks, lambda X, *powers: SparseBlocks(in_unit(X.blocks, *powers), axis=X.axis))
