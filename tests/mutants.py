@@ -498,6 +498,7 @@ NEAREST = {  # what most likely fails, tried first
         )
     },
     "matrix/sharded.py": ["tests/test_sharded.py", "tests/test_sparse_blocks.py"],
+    "matrix/csr.py": ["tests/test_sparse.py", "tests/test_kinds.py"],
     "matrix/sparse_blocks.py": ["tests/test_sparse_blocks.py"],
     "matrix/stored.py": [f"{STATEMENT}[36]", "tests/test_sparse.py", "tests/test_kinds.py"],
     "sweep.py": ["tests/test_sweep.py", "tests/test_cross_validation.py"],
