@@ -92,6 +92,7 @@ def over_chunks(A: Csr, f, found, *factors, rows=None):
     number = A.columns.size
     if not number:
         return found
+    factors = jax.tree.map(jnp.asarray, factors)  # of NumPy no entries of traced numbers can be taken
     width = min(number, max(1, NUMBERS // max(8, sum(B.shape[1] for B, _ in factors))))
     cut = lambda a, e: lax.dynamic_slice_in_dim(a, e, width)
     rows_of = A.rows_of(width) if rows is None else lambda e: cut(rows, e)
@@ -107,7 +108,6 @@ def over_chunks(A: Csr, f, found, *factors, rows=None):
 
 def sampled(A: Csr, B, C, rows=None):
     """(B Cᵀ) at the places of A, one number an entry, for B (m, r) and C (n, r). `rows` as in `over_chunks`."""
-    B, C = jnp.asarray(B), jnp.asarray(C)
     write = lambda found, chunk: lax.dynamic_update_slice_in_dim(found, chunk.z[0], chunk.first, 0)
     return over_chunks(A, write, jnp.zeros(A.columns.size, B.dtype), (B, C), rows=rows)
 
