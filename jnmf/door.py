@@ -21,7 +21,7 @@ from jnmf.matrix import sharded
 from jnmf.matrix.masked import Masked, Weighted, of_weights, weighted_by
 from jnmf.matrix.sharded import Sharded
 from jnmf.matrix.sparse import Sparse, from_csr
-from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows, stored
+from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows
 from jnmf.matrix.stored import Stored, of_entries
 from jnmf.numerics import compute_dtype, in_dtype
 from jnmf.types import MatrixLike
@@ -186,6 +186,12 @@ def _check_stored(mask) -> None:
         )
 
 
+def stored_of(X: SparseBlocks) -> SparseBlocks:
+    """X, of which what was stored counts, and what was added for equal sizes does not."""
+    weights = tuple(jnp.where((A.values == 0) & jnp.signbit(A.values), 0, 1).astype(X.dtype) for A in X.sparse)
+    return SparseBlocks(Stored(X.sparse, weights), axis=X.axis)
+
+
 def _refuse_nothing_stored() -> NoReturn:
     raise ValueError('mask: expected stored entries to count, with mask="stored", got none')
 
@@ -204,7 +210,7 @@ def _enter_kind(X, mask, name: str) -> Entered:
         B, mask = _of_sparse(B, mask), None
     if in_blocks and mask is not None:
         _check_stored(mask)
-        B, mask = B.of(stored(B.X)), None
+        B, mask = B.of(stored_of(B.X)), None
         if not is_traced(B) and not on_host(lambda: kinds.weight(B)):
             _refuse_nothing_stored()
     if isinstance(B, Stored):

@@ -17,8 +17,9 @@ from test_sparse import X as OTHER
 
 import jnmf
 from jnmf import HALS, MU, PGD, Factors, fit, matrix, warm_start
+from jnmf.door import stored_of
 from jnmf.matrix import blocks
-from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows, stored
+from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows
 from jnmf.testing.matrices import OF_ITS_FUNCTIONS, OF_X, Case
 from jnmf.testing.promises import hold
 
@@ -90,7 +91,7 @@ def test_the_stored_entries_alone_are_those_of_one_device(monkeypatch, name):
 
 
 def test_what_is_added_for_blocks_of_one_size_has_no_weight():
-    found = stored(jnmf.sparse(WITH_ZEROS, BY_ROWS).X)
+    found = stored_of(jnmf.sparse(WITH_ZEROS, BY_ROWS).X)
     seen = np.zeros(WITH_ZEROS.shape)
     seen[WITH_ZEROS.tocoo().coords] = 1
     for A, dense, weights in ((found, WITH_ZEROS, seen), (found.T, WITH_ZEROS.T, seen.T)):

@@ -19,7 +19,6 @@ from jax.sharding import PartitionSpec as P
 from jnmf import matrix
 from jnmf.matrix.scaled import in_unit
 from jnmf.matrix.sparse import Sparse, from_csr
-from jnmf.matrix.stored import Completed, Stored
 from jnmf.pytree import Pytree, positional, static
 from jnmf.sparse_formats import LARGEST
 
@@ -60,12 +59,6 @@ class SparseBlocks(Pytree):
 
     def __repr__(self) -> str:
         return f"SparseBlocks {self.shape} in {self.number}, {self.dtype}"
-
-
-def stored(X: SparseBlocks) -> SparseBlocks:
-    """X, of which what was stored counts, and what was added for equal sizes does not."""
-    weights = tuple(jnp.where((A.values == 0) & jnp.signbit(A.values), 0, 1).astype(X.dtype) for A in X.sparse)
-    return SparseBlocks(Stored(X.sparse, weights), axis=X.axis)
 
 
 def by_rows(A, dtype, put, sharding) -> tuple[SparseBlocks, Mesh, tuple[str, ...]]:
@@ -181,8 +174,8 @@ def _(X: SparseBlocks):
     """Where the stored entries alone count, the others are the mean of those of all blocks."""
     if not matrix.is_completed(X):
         return X
-    S, level = matrix.filled(X.blocks)
-    return SparseBlocks(Completed(S, jnp.full(X.number, level)), axis=X.axis)
+    completed = matrix.filled(X.blocks)
+    return SparseBlocks(completed._replace(level=jnp.full(X.number, completed.level)), axis=X.axis)
 
 
 matrix.in_memory.register(SparseBlocks, lambda X: False)
