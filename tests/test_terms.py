@@ -482,6 +482,14 @@ def test_transform_of_other_losses(beta):
         assert value(np.asarray(found[i])) <= best.fun * (1 + 1e-8)
 
 
+@pytest.mark.parametrize("weight", [1.5, 3.0])
+def test_the_value_of_a_term_decides_whether_an_extrapolated_iteration_is_kept(weight):
+    """From a small H the loss falls far beyond the H that is best with the ridge."""
+    algorithm, start = Extrapolated(HALS(on_H=terms.Ridge(10.0)), weight=weight), Factors(START.W, 0.01 * START.H)
+    state, _ = algorithm.step(X, algorithm.init(X, start))
+    assert jnmf.objective(X, state.factors, algorithm) <= jnmf.objective(X, start, algorithm)
+
+
 @pytest.mark.slow
 def test_save_and_load_keep_them(tmp_path):
     found = fit(
