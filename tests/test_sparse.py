@@ -269,7 +269,7 @@ EVERY = [
 ]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize(("name", "view"), EVERY)
 def test_every_algorithm(name, view):
@@ -334,6 +334,7 @@ def test_starts_and_singular_values():
     assert np.count_nonzero(np.any(np.asarray(init.nndsvd(repeated, 3).W) > 0, axis=0)) == 2
 
 
+@pytest.mark.slow
 def test_derivatives_pass_through():
     A, loss = jnmf.sparse(X), lambda B, H: jnp.sum(run(B, Factors(START.W, H), MU(beta=1.0), num_iters=2)[0].W ** 2)
     with_it, without = (jax.grad(lambda H, B=B: loss(B, H))(START.H) for B in (A, DENSE))
