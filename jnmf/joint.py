@@ -22,9 +22,9 @@ class JointMU(Algorithm):
 
     two exact minimisers, one after the other, of one majoriser of D(X, WH) in W and H, so that the objective never
     rises (`proofs.joint_majorisation`). Marmin, Goulart and Févotte 2023. H⁺ is that of MU, whose W⁺ takes a new W H.
-    An iteration has half the powers and three products of four. Where X has few zeros, to an equal divergence a few
-    more of them are needed, and 0.65 to 0.86 of the time of `MU`; on digits, mostly zeros raised to 1/1000, a quarter
-    more or half as many again, and more time than `MU` (docs/speed.md).
+    An iteration has half the powers and five products of six. Where X has few zeros, to an equal divergence a few more
+    of them are needed, and 0.65 to 0.86 of the time of `MU`; on digits, mostly zeros raised to 1/1000, a quarter to
+    three fifths more, and more time than `MU` (docs/speed.md).
 
     beta: below 1, default 0, Itakura–Saito. For β from 1 to 2 `Momentum(MU(beta=β))` is far better. Penalties as in
         `MU`; no terms. For β ≤ 0 zeros of X must fill whole rows or columns.

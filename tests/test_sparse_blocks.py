@@ -58,9 +58,8 @@ def test_what_one_device_gives(monkeypatch, name):
     same(CALLS[name](X, START.H), CALLS[name](jnmf.sparse(S), START.H))
 
 
-WITH_ZEROS = (
-    S.copy()
-)  # stored zeros among the entries, of both signs, and blocks that store different numbers of entries
+# Stored zeros among the entries, of both signs, and blocks that store different numbers of entries.
+WITH_ZEROS = S.copy()
 WITH_ZEROS.data[::4], WITH_ZEROS.data[::8] = 0.0, -0.0
 WITH_ZEROS = ss.vstack([WITH_ZEROS[:3], S[:1] * 0, WITH_ZEROS[4:]]).tocsr()
 STORED_CALLS = {
