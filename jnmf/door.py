@@ -79,7 +79,7 @@ def enter(X, mask=None, name: str = "X") -> Entered:
     B = sharded.spread(B, A) if isinstance(A, jax.Array) and sharded.is_divided(A) else B
     if is_traced(B):
         return Entered(B, dtype, None, None, names)
-    least, most = _range(B[0] if isinstance(B, Masked) else B)
+    least, most = range_of(B[0] if isinstance(B, Masked) else B)
     entered = Entered(B, dtype, least, most, names)
     if not (math.isfinite(least) and math.isfinite(most)):
         _refuse_nonfinite(A, M, entered, name)
@@ -148,7 +148,7 @@ def _enter_sparse(X, names, mask, name: str) -> Entered:
     dtype = _dtype_of(X if hasattr(X, "n_batch") else A)
     with jax.ensure_compile_time_eval():  # inside of `jit` it is a constant, with values
         B = from_csr(A, compute_dtype(dtype), on_device)
-    least, most = _range(B)
+    least, most = range_of(B)
     if not (math.isfinite(least) and math.isfinite(most)):
         bad = ~np.isfinite(A.data)
         i, j = sparse_formats.place(A, int(np.argmax(bad if bad.any() else np.abs(A.data))))
@@ -221,7 +221,7 @@ def _enter_kind(X, mask, name: str) -> Entered:
     if is_traced(B):
         return Entered(B, dtype, None, None, names)
     kinds.expect_reading(B)
-    least, most = kinds.as_read(B, _range(B))
+    least, most = kinds.as_read(B, range_of(B))
     entered = Entered(B, dtype, least, most, names)
     if not (math.isfinite(least) and math.isfinite(most)):
         if kinds.is_spread(B):
@@ -356,7 +356,14 @@ def domain(entered: Entered, algorithm, name: str = "X") -> None:
 
 def _found(entered: Entered, which) -> tuple[int, str]:
     """How many of the entries that count are `which`(x, whether row and column are used), and where the first is."""
-    X = entered.X
+    with jax.ensure_compile_time_eval():
+        number, place = jax.device_get(_counted(entered.X, which))
+    return int(number), labels.place(entered.names, *place.tolist())
+
+
+@partial(jax.jit, static_argnames="which")
+def _counted(X, which):
+    """`_found` as arrays: the number in floating point, as 32 bits may not count them, and the place (2,)."""
     rows, columns = kinds.occupied(X)
 
     def of_rows(X, row):
@@ -365,15 +372,9 @@ def _found(entered: Entered, which) -> tuple[int, str]:
         found = found if m is None else found & (m > 0)
         return jnp.stack([jnp.sum(found, axis=1), jnp.argmax(found, axis=1)], axis=1)
 
-    def all_rows():
-        found = kinds.in_blocks(of_rows, X, rows[:, None], axis=0)
-        i = jnp.argmax(found[:, 0] > 0)
-        return kinds.everywhere(X, jnp.stack([i, found[i, 1]]))
-
-    def all_counts():  # in floating point: 32 bits may not count them
-        return jnp.sum(kinds.in_blocks(of_rows, X, rows[:, None], axis=0)[:, 0], dtype=float)
-
-    return int(on_host(all_counts)), labels.place(entered.names, *on_host(all_rows))
+    found = kinds.everywhere(X, kinds.in_blocks(of_rows, X, rows[:, None], axis=0))
+    i = jnp.argmax(found[:, 0] > 0)
+    return jnp.sum(found[:, 0], dtype=float), jnp.stack([i, found[i, 1]])
 
 
 def factors(value, shape, rank: int | None = None, name: str = "init ", *, nonnegative: bool = True) -> Factors:
@@ -402,7 +403,7 @@ def some_positive(value: Factors, entered: Entered) -> None:
     if is_traced(value) or not entered.nonzero:
         return
     for name, A in (("W", value.W), ("H", value.H)):
-        if _range(A) == (0, 0):
+        if range_of(A) == (0, 0):
             raise ValueError(
                 f"init {name}: expected a positive entry, got all zeros, which no update leaves; try init.random"
             )
@@ -489,7 +490,7 @@ def _weights(X, A, mask, dtype, name: str, names: labels.Names | None = None):
         M = M if there is None else M * on_device(there, dtype)
     if M is None or is_traced(M):
         return M
-    least, most = _range(M)
+    least, most = range_of(M)
     if not (least >= 0 and math.isfinite(most)):
         bad = lambda m, used: ~((m >= 0) & (m < jnp.inf))
         number, first = _found(Entered(M, dtype, least, most, labels.names(mask)), bad)
@@ -545,15 +546,21 @@ def extremes(A, spread: bool = False):
 _extremes_of_kind = jax.jit(kinds.extremes)
 
 
-def extremes_of(X, spread: bool = False):
-    return _extremes_of_kind(X) if kinds.is_kind(X) else extremes(X, spread=spread)
-
-
-def _range(A) -> tuple[float, float]:
+def range_of(A) -> tuple[float, float]:
+    """`extremes` of an array or a kind, as numbers: by NumPy where it lies in the memory of the host, which compiles
+    nothing; then NaN for NaN."""
+    if not kinds.is_kind(A) and _is_on_host(A):
+        here = np.asarray(A)  # the same memory
+        with np.errstate(invalid="ignore"):
+            return float(here.min()), float(here.max())
     spread = isinstance(A, jax.Array) and len(A.devices()) > 1
     with jax.ensure_compile_time_eval():  # also while something else is being traced
-        least, most = extremes_of(A, spread).tolist()
+        least, most = (_extremes_of_kind(A) if kinds.is_kind(A) else extremes(A, spread=spread)).tolist()
     return least, most
+
+
+def _is_on_host(A) -> bool:
+    return not isinstance(A, jax.Array) or [device.platform for device in A.devices()] == ["cpu"]
 
 
 def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:

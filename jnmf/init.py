@@ -42,7 +42,7 @@ def random(key: Key, X: MatrixLike, rank: Integer) -> Factors:
     ((6, 2), (2, 4))
     """
     entered = door.enter(X)
-    found = _random(as_key(key), filled(entered.X), checks.rank(rank, entered.X.shape))
+    found = _random(as_key(key), entered.X, checks.rank(rank, entered.X.shape))
     return Factors(*(A.astype(entered.dtype) for A in as_read(entered.X, found)))
 
 
@@ -50,7 +50,7 @@ def random(key: Key, X: MatrixLike, rank: Integer) -> Factors:
 def _random(key, X, rank: int) -> Factors:
     """`random` of a matrix that is behind the door, in its dtype; as `_nndsvd`."""
     W, H = uniform(key, X.shape, rank, X.dtype)
-    of_W, of_H = balanced(mean_size(X), parts=rank)
+    of_W, of_H = balanced(mean_size(filled(X)), parts=rank)
     return Factors(2 * of_W * W, 2 * of_H * H)
 
 
@@ -96,8 +96,11 @@ def nndsvd(X: MatrixLike, rank: Integer, fill: Fill = "zero", *, key: Key = 0) -
     """
     entered, rank = door.enter(X), checks.rank(rank)
     checks.choice(fill, "fill", FILLS)
-    found = _nndsvd(filled(entered.X), rank, fill, key)
+    found = _nndsvd(entered.X, rank, fill, key)
     return Factors(*(A.astype(entered.dtype) for A in as_read(entered.X, found)))
+
+
+whole = jax.jit(filled)  # one program; an array without weights is handed on
 
 
 def _nndsvd(X, rank: int, fill: str, key: Key = 0) -> Factors:
@@ -106,7 +109,13 @@ def _nndsvd(X, rank: int, fill: str, key: Key = 0) -> Factors:
             f"nndsvd: expected rank ≤ min(m, n) = {min(X.shape)} for X {X.shape}, got {rank}; "
             'use init="random" for more'
         )
-    U, sigma, Vt = svd(X, rank)
+    X = whole(X)
+    return _of_triplets(X, svd(X, rank), as_key(key), rank, fill)
+
+
+@partial(jax.jit, static_argnames=("rank", "fill"))
+def _of_triplets(X, triplets, key, rank: int, fill: str) -> Factors:
+    U, sigma, Vt = triplets
     V = Vt.T
     sigma = jnp.where(sigma > max(X.shape) * jnp.finfo(X.dtype).eps * sigma[0], sigma, 0)
 
@@ -123,7 +132,7 @@ def _nndsvd(X, rank: int, fill: str, key: Key = 0) -> Factors:
     if fill == "mean":
         W, H = (jnp.where(A == 0, level, A) for A in (W, H))
     elif fill == "random":
-        keys = jax.random.split(as_key(key))
+        keys = jax.random.split(key)
         draws = (level / 100 * jax.random.uniform(k, A.shape, A.dtype) for k, A in zip(keys, (W, H), strict=True))
         W, H = (jnp.where(A == 0, draw, A) for A, draw in zip((W, H), draws, strict=True))
     return Factors(W, H)
@@ -150,7 +159,7 @@ def spa_columns(X: MatrixLike, rank: Integer, *, normalize: bool = True) -> Arra
     [0, 1]
     """
     entered = door.enter(X)
-    return separable.columns(separable.able(filled(entered.X), checks.rank(rank)), rank, bool(normalize))[0]
+    return separable.columns(separable.able(whole(entered.X), checks.rank(rank)), rank, bool(normalize))[0]
 
 
 def spa(key: Any, X: MatrixLike, rank: Integer, *, normalize: bool = True) -> Factors:
@@ -165,7 +174,7 @@ def spa(key: Any, X: MatrixLike, rank: Integer, *, normalize: bool = True) -> Fa
     """
     del key
     entered = door.enter(X)
-    found = separable.start(filled(entered.X), checks.rank(rank), bool(normalize))
+    found = separable.start(whole(entered.X), checks.rank(rank), bool(normalize))
     return Factors(*(A.astype(entered.dtype) for A in as_read(entered.X, found)))
 
 
@@ -174,7 +183,7 @@ NAMED = {
     "nndsvd": lambda key, X, rank: _nndsvd(X, rank, "zero"),
     "nndsvda": lambda key, X, rank: _nndsvd(X, rank, "mean"),
     "nndsvdar": lambda key, X, rank: _nndsvd(X, rank, "random", key),
-    "spa": lambda key, X, rank: separable.start(X, rank),
+    "spa": lambda key, X, rank: separable.start(whole(X), rank),
 }
 """The inits that `fit` knows by name, for an X behind the door and in its dtype.
 

@@ -19,7 +19,7 @@ from jnmf.algorithm import Algorithm, Combinator, Info
 from jnmf.algorithms import HALS
 from jnmf.extrapolated import Extrapolated
 from jnmf.factors import Factors, relative_change
-from jnmf.matrix import as_array, as_read, filled, occupied, placed
+from jnmf.matrix import as_array, as_read, occupied, placed
 from jnmf.numerics import in_dtype
 from jnmf.pausing import Interrupted, Pieces
 from jnmf.results import Fit, Status, Trace
@@ -320,7 +320,7 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
         raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
     if given or callable(init):
         in_unit = getattr(init, "in_units", False)  # those of `warm_start`; others see X as it is
-        seen = filled(X) if in_unit else as_array(filled(entered.X))
+        seen = inits.whole(X) if in_unit else as_array(inits.whole(entered.X))
         start = init if given else as_read(X, init(inits.as_key(key), seen, rank))
         nonnegative = not (together.signed(algorithm.on_W) or together.signed(algorithm.on_H))
         (start,) = in_dtype(X.dtype, placed(X, door.factors(start, X.shape, rank, nonnegative=nonnegative)))
@@ -328,7 +328,7 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
         unit, start = (unit, start) if in_unit else units.start(unit, start)
     else:
         checks.choice(init, "init (or Factors, or a callable)", inits.NAMED)
-        start = as_read(X, inits.NAMED[init](inits.as_key(key), filled(X), rank))
+        start = as_read(X, inits.NAMED[init](inits.as_key(key), X, rank))
     if init != "random":  # which is positive unless X is zero; the parts of a negative X that nndsvd keeps may be none
         door.some_positive(start, entered)
     if not entered.positive:

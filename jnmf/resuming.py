@@ -175,8 +175,10 @@ def _check_data(entered: door.Entered, fit: Fit) -> None:
 
 def _check_factors(fit: Fit) -> None:
     """The state goes on whatever W and H are: changed ones would have no effect."""
+    same = jax.jit(
+        lambda A, B: jnp.all(jnp.abs(A - B.astype(A.dtype)) <= jnp.finfo(A.dtype).tiny)
+    )  # which may become 0
     for A, B in zip(fit.factors, units.factors(fit.state.unit, fit.state.progress.factors), strict=True):
-        same = lambda A, B: jnp.all(jnp.abs(A - B.astype(A.dtype)) <= jnp.finfo(A.dtype).tiny)  # which may become 0
         if checks.is_traced(A, B):
             continue
         if A.shape != B.shape or not checks.on_host(partial(same, A, B)):

@@ -56,6 +56,7 @@ def test_an_iteration_is_the_formula_over_the_range_of_float32(beta, decades, of
     near(found, wanted, 2e-5)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("beta", BETAS)
 def test_penalties_and_weights_and_what_comes_with_them(beta):
     algorithm = JointMU(beta=beta, l1_W=0.7, l2_W=0.4, l1_H=0.3)
@@ -130,6 +131,7 @@ def test_rows_of_any_size_leave_the_range_of_none():
 ROWS_FIRST = "streamed", "stacked, transposed"
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", ["weighted", "sparse", "without", "rescaled, weighted", *ROWS_FIRST])
 def test_kinds_of_X_are_as_the_array_or_as_its_transpose(name):
     A, dense = KINDS[name]
@@ -147,6 +149,7 @@ def test_kinds_of_X_are_as_the_array_or_as_its_transpose(name):
     np.testing.assert_allclose(info.start_kkt, wanted.start_kkt, rtol=1e-10)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("by_rows", [False, True])
 def test_over_devices_it_goes_along_whole_rows_or_columns(by_rows):
     A = X[:, :8]

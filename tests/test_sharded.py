@@ -283,7 +283,7 @@ def sent(request):
     return on_four_devices(f"test_sharded.report({sorted(set(asked))!r})")
 
 
-OFTEN = ("HALS", "KL", "sparse HALS", "sparse KL")
+OFTEN = ("HALS", "sparse KL")
 
 
 # Blocks of X are 32 × 20, those of W and H 32 × 5 and 5 × 20, each divided once more by two.

@@ -133,7 +133,7 @@ CALLS = {  # function -> its call, and how often it reads X
     "fit": (lambda A: fit(A, RANK, **FITTED).factors, 7),
     "fit, resumable": (lambda A: fit(A, RANK, HALS(), max_iters=1).factors, 8),
     "resume": (lambda A: fit(A, resume=fit(A, RANK, HALS(), max_iters=1), max_iters=2).factors, 12),
-    "nndsvd": (lambda A: jnmf.init.nndsvd(A, RANK), 4),
+    "nndsvd": (lambda A: jnmf.init.nndsvd(A, RANK), 3),
     "random": (lambda A: jnmf.init.random(0, A, RANK), 2),
     "svd_rmse": (lambda A: jnmf.svd_rmse(A, [1, 2]), 2),
     "transform": (lambda A: transform(A, START.H), 2),

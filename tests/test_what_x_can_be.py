@@ -79,10 +79,9 @@ def test_the_table_has_every_kind_and_function():
     assert set(CELLS.values()) == {"yes", "no"}
 
 
-OFTEN = ("fit", "fit, KL", "objective")  # the others are tried by the tests of the kinds, too
+OFTEN = ("objective",)  # the others are tried by the tests of the kinds, too
 
 
-@pytest.mark.quick(1)
 @pytest.mark.filterwarnings("ignore:.*components are dead")
 @pytest.mark.parametrize("function", [pytest.param(f, marks=() if f in OFTEN else pytest.mark.slow) for f in FUNCTIONS])
 def test_the_cells_of_a_function(function):
