@@ -48,7 +48,7 @@ CALLS = {name: call for name, call in OF_SHARDED.items() if not any(word in name
 }
 
 
-QUICK = ("fit", "fit KL")
+QUICK = ("fit KL",)
 
 
 @pytest.mark.filterwarnings("ignore:.*components are dead")
@@ -80,7 +80,7 @@ STORED_CALLS = {
 
 
 @pytest.mark.filterwarnings("ignore:.*components are dead")
-@pytest.mark.parametrize("name", [slow(name, ("KL", "HALS")) for name in STORED_CALLS])
+@pytest.mark.parametrize("name", [slow(name, ("HALS",)) for name in STORED_CALLS])
 def test_the_stored_entries_alone_are_those_of_one_device(monkeypatch, name):
     """Where that imputes, too. What is stored beside them, for blocks of one size, has no weight."""
     monkeypatch.setattr("jnmf.matrix.stored.LIGHT", 0)
@@ -192,6 +192,7 @@ def test_each_device_holds_its_own_rows():
 def test_blocks_with_fewer_entries_store_zeros_at_free_places():
     """Full, empty and in between: each place once, in order, and of every entry the value."""
     draw = np.random.default_rng(0)
+    rows = jax.jit(jax.vmap(lambda B: B.rows))
     for filled in (0.0, 0.1, 0.5, 0.9, 1.0):
         dense = draw.uniform(0.1, 1, (4, 5)) * (draw.random((4, 5)) < filled)
         dense = np.vstack([dense, np.ones((4, 5)), np.zeros((4, 5)), np.tri(4, 5)])
@@ -201,7 +202,7 @@ def test_blocks_with_fewer_entries_store_zeros_at_free_places():
             found = jnmf.sparse(ss.csr_array(both), BY_ROWS).X
             np.testing.assert_array_equal(matrix.entries(found)[0], both)
             for A in found.blocks:
-                places = np.asarray(jax.vmap(lambda B: B.rows)(A), int) * 100 + np.asarray(A.columns)
+                places = np.asarray(rows(A), int) * 100 + np.asarray(A.columns)
                 assert (np.diff(places, axis=1) > 0).all()
         alone = jnmf.sparse(ss.csr_array(dense[:4]), jax.NamedSharding(mesh, P("rows")))
         assert matrix.size(alone) == np.count_nonzero(dense[:4])
