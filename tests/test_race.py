@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.optimize
 from scipy import sparse
 
 import jnmf
@@ -21,6 +22,7 @@ from experiments.race.memory import Memory
 from experiments.race.one_matrix import Bar, Race
 from experiments.race.problem import kl_divergence, relative_error
 from experiments.race.scaling import Scaling
+from experiments.race.stream import OURS, THEIRS, Stream
 from experiments.race.sweep import Sweep
 
 
@@ -388,6 +390,20 @@ def test_the_sweep_at_a_tiny_setting(monkeypatch, race):
     assert [verdict["bar"] for verdict in result["verdicts"]] == [6, 12, 30]
     assert all(verdict["found"] > 0 for verdict in result["verdicts"])
     assert [row[-1] for row in shown] == ["", "≥ 6×", "≥ 12×", "", "≥ 30×"]
+
+
+@pytest.mark.slow
+def test_a_stream_is_judged_by_its_time_and_by_the_loss_of_H_with_the_best_W(monkeypatch, race):
+    A = np.random.default_rng(0).random((5, 3)) @ np.random.default_rng(1).random((3, 60))
+    monkeypatch.setitem(problem.DATA, "lab", lambda: A)
+    result, rows, shown = race(Stream("lab", 2, 20))
+    H = jnmf.minibatch.fit([A.T[i : i + 20] for i in range(0, 60, 20)], 2).H
+    W = np.array([scipy.optimize.nnls(np.asarray(H).T, row)[0] for row in A.T])
+    np.testing.assert_allclose(rows[OURS]["loss"], np.linalg.norm(A.T - W @ H) / np.linalg.norm(A), rtol=1e-6)
+    loss, fast = result["verdicts"]
+    assert loss["found"] == rows[OURS]["loss"] / rows[THEIRS]["loss"]
+    assert fast["found"] == rows[OURS]["ratio"] == rows[THEIRS]["seconds"] / rows[OURS]["seconds"]
+    assert [row[-1] for row in shown] == ["≥ 1×", ""]
 
 
 def test_scaling_fits_an_exponent(race):

@@ -7,6 +7,7 @@ from experiments.race.memory import Memory
 from experiments.race.one_matrix import Bar, Race
 from experiments.race.peers import lineup
 from experiments.race.scaling import Scaling
+from experiments.race.stream import Stream
 from experiments.race.sweep import Sweep
 from experiments.race.warm import WARM, WARM_KL
 
@@ -42,6 +43,8 @@ def table() -> dict[str, Case]:
         "products-mnist": Race("mnist", 81, floor, PRODUCTS, 50, "floor", bars=(Bar((STEPS,), 1.2, 1.2),)),
         "products-dense": Race((5000, 10000), 64, floor, PRODUCTS, 20, "floor", bars=(Bar((STEPS,), 1.06, 1.06),)),
         "sweep": Sweep(tuple(range(2, 16)), 50, 100, 10, {"equal iterations": 6, "equal error": 12, "exact": 30}),
+        "stream": Stream("mnist", 25, 500),
+        "stream-kl": Stream("mnist", 25, 500, "kl"),
         "first-call": FirstCall(25, {"without cache": 3, "with cache": 1.5}),
         "memory": Memory((5000, 10000), 64, held, 20),
         "memory-kl": Memory((5000, 10000), 64, kl, 20),
