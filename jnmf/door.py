@@ -21,7 +21,7 @@ from jnmf.matrix import sharded
 from jnmf.matrix.masked import Masked, Weighted, of_weights, weighted_by
 from jnmf.matrix.sharded import Sharded
 from jnmf.matrix.sparse import Sparse, from_csr
-from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows
+from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows, is_added
 from jnmf.matrix.stored import Stored, of_entries
 from jnmf.numerics import compute_dtype, in_dtype
 from jnmf.types import MatrixLike
@@ -188,7 +188,7 @@ def _check_stored(mask) -> None:
 
 def stored_of(X: SparseBlocks) -> SparseBlocks:
     """X, of which what was stored counts, and what was added for equal sizes does not."""
-    weights = tuple(jnp.where((A.values == 0) & jnp.signbit(A.values), 0, 1).astype(X.dtype) for A in X.sparse)
+    weights = tuple(jnp.where(is_added(A.values), 0, 1).astype(X.dtype) for A in X.sparse)
     return SparseBlocks(Stored(X.sparse, weights), axis=X.axis)
 
 

@@ -100,6 +100,23 @@ def test_what_is_added_for_blocks_of_one_size_has_no_weight():
     assert matrix.weight(found) == WITH_ZEROS.nnz
 
 
+@pytest.mark.filterwarnings("ignore:float64 is rounded")
+def test_no_entry_is_taken_for_what_is_added():
+    """Less than 0 by less than the dtype holds, or by less than a device tells from 0."""
+    A = WITH_ZEROS.astype("float32")
+    A.data[[1, 2]] = -1e-40, -1e-45
+    assert matrix.weight(stored_of(jnmf.sparse(A, BY_ROWS).X)) == A.nnz
+    with jax.enable_x64(False):
+        B = WITH_ZEROS.copy()
+        B.data[1] = -1e-50
+        assert matrix.weight(stored_of(jnmf.sparse(B, BY_ROWS).X)) == B.nnz
+
+
+def test_nothing_stored_is_a_matrix_of_zeros():
+    nothing = ss.csr_array((4, 3))
+    assert fit(jnmf.sparse(nothing, BY_ROWS), 2, HALS(), max_iters=1).loss == 0
+
+
 @pytest.mark.slow
 def test_stored_entries_at_the_limits_of_their_range(monkeypatch):
     monkeypatch.setattr("jnmf.matrix.stored.LIGHT", 0)

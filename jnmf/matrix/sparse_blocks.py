@@ -75,6 +75,8 @@ def by_rows(A, dtype, put, sharding) -> tuple[SparseBlocks, Mesh, tuple[str, ...
     of_device = {device: index[0].start or 0 for device, index in devices.items()}  # pyright: ignore
     own = sorted(set(of_device.values()))
     length, rest = divmod(A.shape[0], len(own))
+    with np.errstate(over="ignore"):  # what leaves the range is found by the look
+        A = A.astype(dtype, copy=False)  # before −0 is given its meaning: less than the dtype holds may become it
     pieces = [A[i * length : (i + 1) * length] for i in range(len(own) if not rest else 0)]
     told = [length, rest, len(own), A.shape[1], jnp.dtype(dtype).itemsize, max((B.nnz for B in pieces), default=0)]
     told = np.atleast_2d(told)
@@ -135,6 +137,12 @@ def _with_zeros(A, number: int):
     order = np.argsort(places, kind="stable")
     places, values = places[order], np.append(values, np.full(missing, -0.0, A.dtype))[order]
     return type(A)((values, places % n, np.searchsorted(places, np.arange(m + 1) * n)), shape=A.shape)
+
+
+def is_added(values):
+    """Which entries of a block are those zeros: by their bits, since a device may take the least numbers for 0."""
+    bits = jnp.dtype(f"int{8 * values.dtype.itemsize}")
+    return values.view(bits) == jnp.iinfo(bits).min
 
 
 matrix.divided.register(SparseBlocks, lambda X, rows, columns: jax.tree.map(lambda _: P(rows + columns), X))
