@@ -355,10 +355,14 @@ def domain(entered: Entered, algorithm, name: str = "X") -> None:
 
 
 def _found(entered: Entered, which) -> tuple[int, str]:
-    """How many of the entries that count are `which`(x, whether row and column are used), and where the first is."""
+    """How many of the entries that count are `which`(x, whether row and column are used), and where the first is.
+
+    The first by rows; of an X whose columns are divided among devices, which are not whole in one place, by columns.
+    """
+    by_column = kinds.is_spread(entered.X) and kinds.pass_axis(entered.X) == 1
     with jax.ensure_compile_time_eval():
-        number, place = jax.device_get(_counted(entered.X, which))
-    return int(number), labels.place(entered.names, *place.tolist())
+        number, place = jax.device_get(_counted(entered.X.T if by_column else entered.X, which))
+    return int(number), labels.place(entered.names, *(place[::-1] if by_column else place).tolist())
 
 
 @partial(jax.jit, static_argnames="which")

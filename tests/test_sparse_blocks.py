@@ -241,6 +241,7 @@ def with_entry(value):
 
 
 PLACE = rf"the first at \(9, {S.indices[S.indptr[9]]}\)"
+PLACE_OF_T = rf"the first at \({S.indices[S.indptr[9]]}, 9\)"
 COLUMNS = jax.NamedSharding(BY_ROWS.mesh, P(None, "rows"))
 WHOLE = r"in the memory of one device, got one that .* is sparse"
 divide = partial(jnmf.sparse, sharding=BY_ROWS)
@@ -254,6 +255,10 @@ def arrays():
 REFUSED = [
     (lambda: divide(with_entry(np.nan)), rf"got 1 NaN or inf of 108, {PLACE}; fill them$"),
     (lambda: fit(divide(with_entry(-2.0)), 2, MU(beta=1.0)), rf"got 1 negative ones of 108, the least -2, {PLACE}"),
+    (
+        lambda: fit(divide(with_entry(-2.0)).T, 2, MU(beta=1.0)),
+        rf"got 1 negative ones of 108, the least -2, {PLACE_OF_T}",
+    ),
     (lambda: divide(S[:11]), r"rows that divide by the devices, got 11 on 2; X.resize\(…\) adds empty rows"),
     (lambda: divide(S * 1j), "real numbers, got csr_array of dtype complex128"),
     (lambda: jnmf.sparse(S, COLUMNS), "divides the rows of a sparse X, and no columns"),
