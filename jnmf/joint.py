@@ -8,7 +8,7 @@ from jnmf import losses, matrix, multiplicative
 from jnmf.algorithm import Algorithm, residual_info
 from jnmf.algorithms import MU
 from jnmf.factors import Factors
-from jnmf.numerics import divide, power, unit_of
+from jnmf.numerics import bounded, divide, power, unit_of
 from jnmf.objective import penalty, projected_gradient_norm, with_penalty
 from jnmf.pytree import static
 
@@ -120,7 +120,7 @@ def _powers(X, a, b, Z, loss):
     x, m = matrix.entries(X)
     x, largest = x * (1 / a) * (1 / b), _largest(Z.dtype)  # powers of two: nothing is rounded
     R = jnp.where(Z > 0, jnp.clip(power(Z, loss.beta - 1), 1 / largest, largest), 0)
-    parts = divide(x, Z) * R, R, loss.quick(x, Z)
+    parts = bounded(divide(x, Z) * R), R, loss.quick(x, Z)
     return parts if m is None else tuple(jnp.where(m > 0, m * part, 0) for part in parts)
 
 

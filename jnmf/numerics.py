@@ -21,6 +21,14 @@ def power(a, exponent: float):
     return jnp.where(a == 0, 1.0 if exponent == 0 else 0.0, value)
 
 
+def bounded(a):
+    """a ≥ 0, or if it is less, a number of which sums are finite: of the negative parts of derivatives.
+
+    A multiplicative update that sees less of one rises by less than to its minimiser; from inf it would make NaN.
+    """
+    return jnp.minimum(a, float(jnp.finfo(a.dtype).max) ** 0.9)
+
+
 def inner(A, B):
     """⟨A, B⟩ = Σ A_ij B_ij, a scalar; unlike `vdot` it does not make a vector of what is divided among devices."""
     return jnp.tensordot(A, B, 2)

@@ -121,6 +121,15 @@ def test_an_entry_whose_powers_leave_the_range_is_updated_by_their_ratio():
     near(iterated(A, W, H, -1.0)[0], formula(A, W, H, -1.0), 2e-5)
 
 
+@pytest.mark.parametrize("beta", BETAS)
+def test_a_quotient_beyond_the_range_makes_no_nan(beta):
+    """x/z is 1e39, beyond float32, and beside it stands a zero of W."""
+    W, H = (np.array(B, "float32") for B in START)
+    W[0, 0] = 0
+    found = iterated(100 * X.astype("float32"), W, np.float32(1e-37) * H, beta)[0]
+    assert all(np.isfinite(B).all() for B in found)
+
+
 def test_rows_of_any_size_leave_the_range_of_none():
     """For β = −2 the loss of a row goes with its size to the −2: 1e60 for one of 1e-30, beyond float32."""
     rows = 10.0 ** -np.linspace(0, 30, X.shape[0])[:, None]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support import problem
 
+import jnmf
 from jnmf import HALS, MU, Factors, fit, init, losses, matrix, multiplicative, objective, run, solvers, sweep
 from jnmf.matrix.masked import Masked
 
@@ -51,6 +52,18 @@ def test_half_step_is_the_formula_over_the_range_of_float32(beta, decades, of_X,
         inside = wanted > 1e-36
         assert inside.mean() > 0.9
         np.testing.assert_allclose(np.asarray(found, float)[inside], wanted[inside], rtol=2e-5)
+
+
+@pytest.mark.parametrize("of_sparse", [False, True])
+@pytest.mark.parametrize("loss", [losses.kl, losses.BetaDivergence(beta=-1.0), losses.NegativeBinomial()], ids=repr)
+def test_a_quotient_beyond_the_range_makes_no_nan(loss, of_sparse):
+    """x/z is 1e39, beyond float32, and beside it stands a zero of W."""
+    X, (W, H) = problem("float32")
+    X, start = 100 * X, Factors(W.at[0, 0].set(0), 1e-37 * H)
+    found, _ = run(jnmf.sparse(np.asarray(X)) if of_sparse else X, start, MU(loss=loss), num_iters=1)
+    assert np.isfinite(found.W).all()
+    assert np.isfinite(found.H).all()
+    assert (found.H > start.H).all()
 
 
 @pytest.mark.quick(4)

@@ -6,7 +6,7 @@ import numbers
 import jax.numpy as jnp
 
 from jnmf.losses.loss import Loss, total_of
-from jnmf.numerics import divide, power
+from jnmf.numerics import bounded, divide, power
 from jnmf.pytree import static
 
 
@@ -41,7 +41,7 @@ class BetaDivergence(Loss):
         return 0.5 * (x - z) ** 2 if self.quadratic else _divergence(x, z, self.beta)
 
     def negative(self, x, z):
-        return divide(x, z) * power(z, self.beta - 1)
+        return bounded(divide(x, z) * power(z, self.beta - 1))
 
     def positive(self, x, z):
         return power(z, self.beta - 1)
@@ -56,9 +56,9 @@ class BetaDivergence(Loss):
 
     def parts(self, x, z, axis):
         if self.beta == 1:
-            return divide(x, z), None, None
+            return bounded(divide(x, z)), None, None
         weights, unit = _weights(z, axis, self.beta - 1)
-        return divide(x, z) * weights, weights, unit
+        return bounded(divide(x, z) * weights), weights, unit
 
     def exponent(self, ridge: bool) -> float:
         """γ(β), with which the multiplicative update descends (Févotte and Idier 2011; Tan and Févotte 2013).

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jnmf import checks
 from jnmf.losses.loss import Loss
-from jnmf.numerics import divide
+from jnmf.numerics import bounded, divide
 from jnmf.types import Number
 
 
@@ -42,7 +42,7 @@ class NegativeBinomial(Loss):
         return jnp.where(inside, jnp.where(near, series, far), at_zero)
 
     def negative(self, x, z):
-        return divide(x, z)
+        return bounded(divide(x, z))
 
     def positive(self, x, z):
         return (x + self.alpha) / (z + self.alpha)
