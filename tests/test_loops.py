@@ -10,7 +10,23 @@ import pytest
 from support import ALGORITHMS, R, penalised, problem, rounding
 
 import jnmf
-from jnmf import ALS, ANLS, HALS, MU, PGD, Factors, Momentum, Status, fit, kkt_residual, loops, losses, objective, run
+from jnmf import (
+    ALS,
+    ANLS,
+    HALS,
+    MU,
+    PGD,
+    Factors,
+    JointMU,
+    Momentum,
+    Status,
+    fit,
+    kkt_residual,
+    loops,
+    losses,
+    objective,
+    run,
+)
 from jnmf.matrix import blocks
 
 
@@ -325,6 +341,7 @@ LATE = {
     "momentum": Momentum(MU(beta=1.5, l1_W=0.1)),
     "3": MU(beta=3.0),
     "negative binomial": MU(loss=losses.NegativeBinomial(alpha=2.0)),
+    "joint": JointMU(beta=0.5, l1_H=0.1, l2_W=0.2),
 }
 
 
@@ -341,6 +358,7 @@ SLOW = [pytest.param(name, False, marks=pytest.mark.slow) for name in ("3", "neg
         ("momentum", True),
         ("negative binomial", True),
         ("KL", True),
+        ("joint", True),
         *SLOW,
     ],
 )

@@ -17,6 +17,7 @@ from jnmf import (
     Accelerated,
     Extrapolated,
     Factors,
+    JointMU,
     Momentum,
     Status,
     batches,
@@ -72,6 +73,7 @@ METHODS = {
     "default": Extrapolated(Accelerated(HALS())),
     "Momentum MU": Momentum(MU()),
     "Momentum MU KL": Momentum(MU(beta=1.0)),
+    "JointMU": JointMU(beta=0.5),
 }
 PENALISED = {
     "none": {},
