@@ -254,7 +254,8 @@ def sparse(X: MatrixLike, sharding: NamedSharding | None = None) -> Any:
     if not sparse_formats.is_sparse(X):
         X = _csr_array(X)
     if sharding is not None:
-        return _divided(X, sharding)
+        with jax.ensure_compile_time_eval():
+            return _divided(X, sharding)
     entered = enter(X)
     with jax.ensure_compile_time_eval():
         return kinds.cast(entered.X, entered.dtype)
@@ -265,6 +266,12 @@ def _csr_array(X):
 
     if isinstance(X, Sparse):
         return csr_array(tuple(map(np.asarray, X.by_row)), shape=X.shape)
+    if kinds.is_kind(X):
+        raise TypeError(
+            f"X: expected a matrix of SciPy, a NumPy array or what jnmf.sparse made of one, got a {type(X).__name__}; "
+            "pass what that was made of"
+        )
+    _refuse_masked(X, "X")
     return csr_array(_numbers(X, "X"))
 
 

@@ -259,6 +259,8 @@ REFUSED = [
         lambda: fit(divide(with_entry(-2.0)).T, 2, MU(beta=1.0)),
         rf"got 1 negative ones of 108, the least -2, {PLACE_OF_T}",
     ),
+    (lambda: divide(X), "a NumPy array or what jnmf.sparse made of one, got a Sharded; pass what that was made of"),
+    (lambda: jnmf.sparse(np.ma.masked_equal([[1.0, 2.0]], 2)), r"no masked entries, got 1; pass X.filled\(value\)"),
     (lambda: divide(S[:11]), r"rows that divide by the devices, got 11 on 2; X.resize\(…\) adds empty rows"),
     (lambda: divide(S * 1j), "real numbers, got csr_array of dtype complex128"),
     (lambda: jnmf.sparse(S, COLUMNS), "divides the rows of a sparse X, and no columns"),
@@ -285,6 +287,11 @@ REFUSED = [
 def test_what_is_refused(call, message):
     with pytest.raises((TypeError, ValueError), match=message):
         call()
+
+
+def test_inside_of_jit_it_is_a_constant():
+    made = jax.jit(lambda a: a * matrix.square(jnmf.sparse(S, BY_ROWS)))(1.0)
+    np.testing.assert_allclose(made, np.sum(S.data**2))
 
 
 def test_rows_that_do_not_divide_are_made_to():
