@@ -243,3 +243,27 @@ def test_a_hundred_thousand_columns(kind, optimized):
     some = rng.choice(B.shape[1], 60, replace=False)
     excess = square(A, B[:, some], Z[:, some]) - oracle(A, B[:, some])
     assert (excess <= 1e-10 * np.sum(B[:, some] ** 2, axis=0)).all()
+
+
+def state_of_the_active_set(*, h, passive, best, value, entered=0):
+    """Of one problem in two unknowns: what is tried, and the lowest point so far."""
+    h, since = jnp.asarray(h, float), jnp.where(jnp.asarray(passive), 0, active_set.NEVER)
+    point = active_set.Point(jnp.asarray(best, float), jnp.zeros(2, int), jnp.asarray(value), jnp.ones(2))
+    return active_set.State(point, h, since, jnp.array(entered), jnp.zeros(2, bool), jnp.array(False))
+
+
+def test_a_move_of_the_active_set_ends_where_its_first_entry_is_zero():
+    """From (1, 1) towards the minimiser (−1, 3) it is half of the way."""
+    start = state_of_the_active_set(h=[1, 1], passive=[True, True], best=[0, 0], value=np.inf)
+    moved = jax.jit(active_set._round)(jnp.eye(2), jnp.array([-1.0, 3.0]), jnp.zeros(2), 1, start)
+    np.testing.assert_array_equal(moved.h, [0, 2])
+    assert (np.asarray(moved.since) < active_set.NEVER).tolist() == [False, True]
+
+
+def test_an_arrival_that_leads_no_lower_is_not_taken_and_what_entered_is_refused():
+    """As rounding may have it, for ever: (0, 1) has the value −½, (1, 1) has −1."""
+    start = state_of_the_active_set(h=[0, 1], passive=[False, True], best=[1, 1], value=-1.0, entered=1)
+    end = jax.jit(active_set._round)(jnp.eye(2), jnp.ones(2), jnp.zeros(2), 1, start)
+    assert end.best.value == -1
+    assert end.refused.tolist() == [False, True]
+    np.testing.assert_array_equal(end.h, [1, 1])
