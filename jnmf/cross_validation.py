@@ -12,7 +12,6 @@ from jnmf import init as inits
 from jnmf.algorithm import Algorithm, Combinator
 from jnmf.batches import Study, Watch, checked, mean_loss, members, rmse, stopping, with_all
 from jnmf.holdout import drawn, fraction, split
-from jnmf.matrix import expect_in_memory
 from jnmf.results import SCORES, Status, means, saved
 from jnmf.types import Integer, Key, Mask, MatrixLike, Number, Path, Ranks
 
@@ -84,7 +83,6 @@ def cross_validate(
     ((2, 3), 'rmse')
     """
     entered, ranks, algorithm = checked(X, mask, ranks, algorithm, num_restarts)
-    expect_in_memory(entered.X, "cross_validate: expected an X")
     if score is None:
         score = "rmse" if algorithm.loss.quadratic else "loss"
     checks.choice(score, "score", SCORES)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jnmf.matrix import entries, everywhere
+from jnmf.matrix import entries, everywhere, expect_in_memory
 from jnmf.matrix.masked import weighted_by
 from jnmf.matrix.stacked import Stacked
 from jnmf.matrix.uniform import Uniform
@@ -72,6 +72,7 @@ def _draws(key, X):
 @singledispatch
 def drawn(X, keys, holdout: float) -> Any:
     """For each key, the hold-out of round(holdout · number of entries that count) entries, up to ties of the draws."""
+    expect_in_memory(X, "cross_validate: expected an X")
     counts = np.asarray(_row_counts(X)).sum(dtype=np.int64)  # in 64 bits
     number = round(holdout * int(counts))
     check_number(number, holdout, counts)

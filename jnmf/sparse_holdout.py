@@ -9,12 +9,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec as P
 
-from jnmf import holdout
+from jnmf import holdout, matrix, stored_places
 from jnmf.matrix.csr import Csr
 from jnmf.matrix.held_out import Without
+from jnmf.matrix.sharded import Sharded
 from jnmf.matrix.sparse import Sparse
+from jnmf.matrix.sparse_blocks import SparseBlocks, free_places
 from jnmf.matrix.stored import Stored
+from jnmf.stored_places import Block, StoredPlaces
 
 ROUNDS = 100  # in which what would leave a row or column without a nonzero is given back, at most
 
@@ -35,41 +39,18 @@ class Entries(NamedTuple):
     entries: tuple[Any, Any]
 
 
-class _OnHost:
-    """The stored entries, their numbers by column, and how many nonzeros there are in each row and column."""
-
-    def __init__(self, A: Csr, shape):
-        self.shape = shape
-        values, self.columns, starts = map(np.asarray, A)
-        self.rows = np.repeat(np.arange(shape[0], dtype=np.int32), np.diff(starts))
-        self.is_nonzero, self.size = values != 0, values.size
-        by_column = np.lexsort((self.rows, self.columns))
-        self.in_columns = np.empty(self.size + 1, int)
-        self.in_columns[by_column], self.in_columns[self.size] = np.arange(self.size), self.size
-        self.flat = self.rows.astype(np.int64) * shape[1] + self.columns  # in order
-        self.totals = [
-            np.bincount(lines[self.is_nonzero], minlength=length)
-            for lines, length in zip((self.rows, self.columns), shape, strict=True)
-        ]
-
-    def stored_at(self, flat):
-        """The number of the stored entry at each place i n + j; that of all where there is none."""
-        found = np.searchsorted(self.flat, flat)
-        there = np.append(self.flat, -1)[found] == flat
-        return np.where(there, found, self.size)
-
-    def emptied(self, rows, columns, is_nonzero):
-        """Of the held-out entries in random order, one of each line that they leave without a nonzero."""
-        given_back = np.zeros(0, int)
-        for lines, total in zip((rows, columns), self.totals, strict=True):
-            lost = (np.bincount(lines[is_nonzero], minlength=total.size) == total) & (total > 0)
-            lost[lines[given_back]] = False  # that line has one back
-            candidates = np.flatnonzero(is_nonzero & lost[lines])
-            given_back = np.append(given_back, candidates[np.unique(lines[candidates], return_index=True)[1]])
-        return given_back
+def emptied(totals, rows, columns, is_nonzero):
+    """Of the held-out entries in random order, one of each line that they leave without a nonzero of its total."""
+    given_back = np.zeros(0, int)
+    for lines, total in zip((rows, columns), totals, strict=True):
+        lost = (np.bincount(lines[is_nonzero], minlength=total.size) == total) & (total > 0)
+        lost[lines[given_back]] = False  # that line has one back
+        candidates = np.flatnonzero(is_nonzero & lost[lines])
+        given_back = np.append(given_back, candidates[np.unique(lines[candidates], return_index=True)[1]])
+    return given_back
 
 
-def _chosen(key, population: int, number: int, told, X: _OnHost):
+def _chosen(key, population: int, number: int, told, totals):
     """`number` of the integers below `population`, sorted, and without those that a row or column needs.
 
     told(integers) -> the rows, the columns and whether they are nonzero. None where too many are needed.
@@ -77,7 +58,7 @@ def _chosen(key, population: int, number: int, told, X: _OnHost):
     draw = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     held, kept = _fresh(draw, population, number, np.zeros(0, np.int64)), np.zeros(0, np.int64)
     for _ in range(ROUNDS):
-        back = X.emptied(*told(held))
+        back = emptied(totals, *told(held))
         if not back.size:
             return np.sort(held)
         held, kept = np.delete(held, back), np.append(kept, held[back])
@@ -100,56 +81,82 @@ def _fresh(draw, population: int, number: int, taken):
     return found[:number]
 
 
-@holdout.drawn.register
-def _(X: Sparse, keys, share):
-    (m, n), host = X.shape, _OnHost(X.by_row, X.shape)
-    nonzeros = int(host.is_nonzero.sum())
+def _places(X: StoredPlaces, keys, share, dtype):
+    """Of an X of which every entry counts."""
+    (m, n), nonzeros = X.shape, int(X.totals[0].sum(dtype=np.int64))
     number = round(share * nonzeros)
     holdout.check_number(number, share, nonzeros)
+    told = lambda flat: (flat // n, flat % n, X.is_nonzero(flat))
 
-    def told(flat):
-        return flat // n, flat % n, np.append(host.is_nonzero, False)[host.stored_at(flat)]
-
-    def one(key) -> Places:
-        flat = _chosen(key, m * n, number, told, host)
+    def one(key):
+        flat = _chosen(key, m * n, number, told, X.totals)
         if flat is None:
             holdout.refuse_number(number, share, nonzeros)
-        by_column = np.lexsort((flat // n, flat % n))
-        transposed = (flat % n * m + flat // n)[by_column]
-        entries = host.stored_at(flat)
-        places = Sparse(_csr(flat, X.shape, X.dtype), _csr(transposed, (n, m), X.dtype))
-        return Places(places, (entries, host.in_columns[entries[by_column]]))
+        return {b: X.within(b, flat)[1] for b in X.blocks}
 
-    return _stacked(map(one, keys))
+    return _on_devices(X, [one(key) for key in keys], lambda *of: _places_of_block(*of, dtype))
 
 
-def _csr(flat, shape, dtype) -> Csr:
-    """1 at each place i n + j, sorted."""
-    rows, columns = np.divmod(flat, shape[1])
-    starts = np.searchsorted(rows, np.arange(shape[0] + 1))
-    return Csr(np.ones(flat.size, dtype), columns, starts)  # pyright: ignore[reportArgumentType]
+def _entries(X: StoredPlaces, keys, share):
+    """Of an X of which the stored entries alone count."""
+    total = X.num_stored
+    number = round(share * total)
+    holdout.check_number(number, share, total)
+
+    def one(key):
+        numbers = _chosen(key, total, number, X.stored, X.totals)
+        if numbers is None:
+            holdout.refuse_number(number, share, total)
+        return {b: X.numbered(b, numbers)[1] for b in X.blocks}
+
+    def of_block(block: Block, entries, number: int) -> Entries:
+        entries = np.pad(entries, (0, number - entries.size), constant_values=block.size)
+        return Entries((entries, block.in_columns[entries]))
+
+    return _on_devices(X, [one(key) for key in keys], of_block)
+
+
+def _on_devices(X: StoredPlaces, each, of_block):
+    """What of_block(block, places, number) makes of each restart: `number` places, as many for all blocks."""
+    number = X.most(max(places.size for one in each for places in one.values()))
+    found = {b: _stacked([of_block(block, one[b], number) for one in each]) for b, block in X.blocks.items()}
+    return X.on_devices(found)
 
 
 def _stacked(each):
     """As one tree, its whole numbers in 32 bits."""
     narrow = lambda a: a.astype(np.int32) if a.dtype == np.int64 else a
-    return jax.tree.map(lambda *a: jnp.asarray(narrow(np.stack(a))), *each)
+    return jax.tree.map(lambda *a: narrow(np.stack(a)), *each)
+
+
+def _places_of_block(block: Block, flat, number: int, dtype) -> Places:
+    """Those at i n + j in a block, in order, and others up to the number, at which `places` has 0 and X changes not."""
+    (m, n), fewer = block.shape, number - flat.size
+    entries = np.pad(block.at(flat), (0, fewer), constant_values=block.size)
+    flat = np.append(flat, free_places(flat, m * n, fewer))
+    order = np.argsort(flat, kind="stable")
+    rows, columns, entries = *np.divmod(flat[order], n), entries[order]
+    ones = (order < number - fewer).astype(dtype)
+    by_column = np.lexsort((rows, columns))
+    places = Sparse(_csr(ones, rows, columns, m), _csr(*(a[by_column] for a in (ones, columns, rows)), n))
+    return Places(places, (entries, block.in_columns[entries[by_column]]))
+
+
+def _csr(values, rows, columns, num_rows: int) -> Csr:
+    return Csr(values, columns, np.searchsorted(rows, np.arange(num_rows + 1)))  # pyright: ignore[reportArgumentType]
+
+
+holdout.drawn.register(Sparse, lambda X, keys, share: _places(stored_places.of_one(X), keys, share, X.dtype))
+holdout.drawn.register(Stored, lambda X, keys, share: _entries(stored_places.of_one(X.X), keys, share))
 
 
 @holdout.drawn.register
-def _(X: Stored, keys, share):
-    host = _OnHost(X.X.by_row, X.shape)
-    number = round(share * host.size)
-    holdout.check_number(number, share, host.size)
-    told = lambda entries: (host.rows[entries], host.columns[entries], host.is_nonzero[entries])
-
-    def one(key) -> Entries:
-        entries = _chosen(key, host.size, number, told, host)
-        if entries is None:
-            holdout.refuse_number(number, share, host.size)
-        return Entries((entries, host.in_columns[entries]))
-
-    return _stacked(map(one, keys))
+def _(X: Sharded, keys, share):
+    """Of a sparse X the same as on one device. Each process draws all places, and keeps those in its blocks."""
+    if not isinstance(X.X, SparseBlocks):
+        return holdout.drawn.dispatch(object)(X, keys, share)
+    of = stored_places.of_blocks(X)
+    return _entries(of, keys, share) if isinstance(X.X.blocks, Stored) else _places(of, keys, share, X.dtype)
 
 
 @holdout.split.register
@@ -167,6 +174,24 @@ def _(X: Sparse, own):
 @holdout.split.register
 def _(X: Stored, own):
     weights = [jnp.ones_like(A.values) for A in X.X] if X.weights is None else X.weights
-    held = [jnp.zeros_like(m).at[which].set(m[which]) for m, which in zip(weights, own.entries, strict=True)]
-    rest = [m.at[which].set(0) for m, which in zip(weights, own.entries, strict=True)]
+    held = [jnp.zeros_like(m).at[which].set(m[which], mode="drop") for m, which in zip(weights, own.entries, strict=True)]
+    rest = [m.at[which].set(0, mode="drop") for m, which in zip(weights, own.entries, strict=True)]
     return X._replace(weights=tuple(rest)), X._replace(weights=tuple(held))
+
+
+@holdout.split.register
+def _(X: Sharded, own):
+    """Of a sparse X each device its block; of what it holds out that counts which is not there for blocks of one size."""
+    if not isinstance(X.X, SparseBlocks):
+        return holdout.split.dispatch(object)(X, own)
+
+    def of_device(x, own):
+        own = jax.tree.map(lambda a: a[0], own)
+        rest, held = holdout.split(matrix.of_device(x), own)
+        if isinstance(own, Places):
+            held = held._replace(weights=tuple(A.values for A in own.places))
+        return jax.tree.map(lambda a: a[None], (rest, held))
+
+    divided = P(X.rows + X.columns)
+    of_each = jax.shard_map(of_device, mesh=X.mesh, in_specs=divided, out_specs=divided, check_vma=False)
+    return tuple(X.of(SparseBlocks(blocks, axis=X.X.axis)) for blocks in of_each(X.X, own))

@@ -14,7 +14,10 @@ from jnmf.numerics import unit_of
 
 
 class Without(NamedTuple):
-    """X (m, n), of which every entry counts but those at `places`: X is 0 there, `places` is 1 there alone."""
+    """X (m, n), of which every entry counts but those at `places`: X is 0 there, `places` is 1 there alone.
+
+    What else `places` stores is 0: of blocks of one size, one that leaves out fewer entries than another.
+    """
 
     X: Sparse
     places: Sparse
@@ -46,12 +49,12 @@ def _(X: Without, *place):
 def _(X: Without, W, H):
     """Wᵀ(X + E), where E is W H at the places left out."""
     A = X.places.by_column
-    return matrix.product(X.X, W, H) + times(A._replace(values=sampled(A, H.T, W)), W).T
+    return matrix.product(X.X, W, H) + times(A._replace(values=A.values * sampled(A, H.T, W)), W).T
 
 
 @matrix.weight.register
 def _(X: Without):
-    return matrix.weight(X.X) - X.places.num_stored
+    return matrix.weight(X.X) - jnp.count_nonzero(X.places.by_row.values).astype(X.dtype)
 
 
 @matrix.divergence.register
@@ -59,8 +62,10 @@ def _(X: Without, loss, W, H):
     """That of X, which is 0 at the places left out, less Σ d(0, z) over them."""
     if loss.of_zeros(W, H) is None:
         return matrix.divergence.dispatch(object)(X, loss, W, H)
-    z = sampled(X.places.by_row, W, H.T)
-    return jnp.maximum(matrix.divergence(X.X, loss, W, H) - jnp.sum(loss.divergence(jnp.zeros_like(z), z)), 0)
+    A = X.places.by_row
+    z = sampled(A, W, H.T)
+    left_out = jnp.sum(A.values * loss.divergence(jnp.zeros_like(z), z))
+    return jnp.maximum(matrix.divergence(X.X, loss, W, H) - left_out, 0)
 
 
 @matrix.square_rise.register
@@ -69,7 +74,7 @@ def _(X: Without, factors, change):
     inner = lambda A, B: jnp.vdot(A[0].T @ B[0], A[1] @ B[1].T)
     (dz,), (z, dz_there) = at(X.X.by_row, [change]), at(X.places.by_row, [factors, change])
     whole = inner(factors, change) + 0.5 * inner(change, change) - jnp.vdot(X.X.by_row.values, dz)
-    return whole - jnp.sum((z + 0.5 * dz_there) * dz_there)
+    return whole - jnp.sum(X.places.by_row.values * (z + 0.5 * dz_there) * dz_there)
 
 
 @matrix.parts_W.register
@@ -80,7 +85,7 @@ def _(X: Without, loss, W, H):
     negative, positive, unit, value = matrix.parts_W(X.X, loss, W, H)
     A = X.places.by_row
     z = sampled(A, W, H.T)
-    value = value - jnp.sum(loss.quick(jnp.zeros_like(z), z))
+    value = value - jnp.sum(A.values * loss.quick(jnp.zeros_like(z), z))
     return negative, jnp.maximum(positive - times(A, H.T), 0), unit, value
 
 
@@ -96,7 +101,7 @@ def _(X: Without, loss, W, H):
 def _(X: Without, loss, W, H):
     if loss.quadratic:
         A = X.places.by_row
-        return matrix.gradient_W(X.X, loss, W, H) - times(A._replace(values=sampled(A, W, H.T)), H.T)
+        return matrix.gradient_W(X.X, loss, W, H) - times(A._replace(values=A.values * sampled(A, W, H.T)), H.T)
     if not X.X.tells(loss):
         return matrix.gradient_W.dispatch(object)(X, loss, W, H)
     negative, positive, unit, _ = matrix.parts_W(X, loss, W, H)
@@ -131,12 +136,15 @@ class Plus(NamedTuple):
         return self.A.dtype
 
 
-@matrix.filled.register
-def _(X: Without):
+def completed(X: Without, weight) -> Plus:
+    """X with the mean Σ x / weight at the places left out."""
     values = X.X.by_row.values
     unit = unit_of(jnp.max(jnp.abs(values), initial=0))
-    level = unit * (jnp.sum(values / unit) / matrix.weight(X))
+    level = unit * (jnp.sum(values / unit) / weight)
     return Plus(X.X, X.places.of_each(lambda one: level * one))
+
+
+matrix.filled.register(Without, lambda X: completed(X, matrix.weight(X)))
 
 
 @matrix.product.register

@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jnmf import matrix
+from jnmf.matrix.held_out import Without, completed
 from jnmf.matrix.scaled import in_unit
 from jnmf.matrix.sparse import Sparse, from_csr
 from jnmf.pytree import Pytree, positional, static
@@ -31,7 +32,7 @@ class SparseBlocks(Pytree):
     they have weight 0.
     """
 
-    blocks: Any = positional(kw_only=False)  # Sparse, Stored, or Completed
+    blocks: Any = positional(kw_only=False)  # Sparse, Stored or Without, or what an init sees: Completed or Plus
     axis: Any = static(0)
 
     @property
@@ -131,12 +132,16 @@ def _with_zeros(A, number: int):
     if not missing:
         return type(A)((values, A.indices, A.indptr), shape=A.shape)
     stored = np.repeat(np.arange(m, dtype=np.int64), np.diff(A.indptr)) * n + A.indices
-    free_before = stored - np.arange(A.nnz)
-    chosen = np.arange(missing) * ((m * n - A.nnz) // missing)  # of the free places, in their order
-    places = np.append(stored, chosen + np.searchsorted(free_before, chosen, side="right"))
+    places = np.append(stored, free_places(stored, m * n, missing))
     order = np.argsort(places, kind="stable")
     places, values = places[order], np.append(values, np.full(missing, -0.0, A.dtype))[order]
     return type(A)((values, places % n, np.searchsorted(places, np.arange(m + 1) * n)), shape=A.shape)
+
+
+def free_places(taken, size: int, number: int):
+    """`number` of the places below `size` that are not taken, evenly; `taken` is in order."""
+    chosen = np.arange(number) * ((size - taken.size) // max(number, 1))  # of the free places, in their order
+    return chosen + np.searchsorted(taken - np.arange(taken.size), chosen, side="right")
 
 
 def is_added(values):
@@ -174,16 +179,19 @@ def _(X: SparseBlocks):
 
 @matrix.weight.register
 def _(X: SparseBlocks):
-    return matrix.weight(X.blocks) if matrix.is_completed(X) else float(X.shape[0]) * X.shape[1]
+    whole = float(X.shape[0]) * X.shape[1]
+    return jnp.sum(jax.vmap(matrix.weight)(X.blocks)) if matrix.is_completed(X) else whole
 
 
 @matrix.filled.register
 def _(X: SparseBlocks):
-    """Where the stored entries alone count, the others are the mean of those of all blocks."""
+    """What does not count is the mean of what does, in all blocks."""
     if not matrix.is_completed(X):
         return X
-    completed = matrix.filled(X.blocks)
-    return SparseBlocks(completed._replace(level=jnp.full(X.number, completed.level)), axis=X.axis)
+    if isinstance(X.blocks, Without):
+        return SparseBlocks(completed(X.blocks, matrix.weight(X)), axis=X.axis)
+    found = matrix.filled(X.blocks)
+    return SparseBlocks(found._replace(level=jnp.full(X.number, found.level)), axis=X.axis)
 
 
 matrix.in_memory.register(SparseBlocks, lambda X: False)
