@@ -52,7 +52,7 @@ class Watch(NamedTuple):
     progress: bool = False
     callback: Callable[[Any], Any] | None = None  # of what `so_far` makes of the members there are
     checkpoint: Any = None  # a folder
-    told: Any = None  # what the study is, by name, for the folder to compare
+    told: Any = None  # what the study is, by name, for the folder to compare; of what is drawn for it, the keys
     so_far: Any = None  # {(rank, restart): Member} -> the result, in which some may be missing
 
 
@@ -88,7 +88,7 @@ def members(entered: door.Entered, own, study: Study, ranks, keys, algorithm, in
 
     X = units.matrix(unit, X)
     start = _single_starts(entered, unit, own, study, ranks, keys, init, algorithm, batch_size)
-    told = {"ranks": list(ranks), "keys": keys, "algorithm": algorithm, "init": init, "own": own} | stop
+    told = {"ranks": list(ranks), "keys": keys, "algorithm": algorithm, "init": init} | stop
     found, jobs = _kept(X, told, watch, jobs)
 
     def keep(batch, of_starts, fits) -> bool:

@@ -145,7 +145,7 @@ def bootstrap(
     def collected(members):
         return _collected(with_all(members, [rank], num_replicates, shape), found, rank, num_replicates, axis, entered)
 
-    told = {"call": f"bootstrap, {resample}, axis {axis}"}
+    told = {"call": f"bootstrap, {resample}, axis {axis}", "keys of the samples": keys}
     watch = Watch(progress, callback, checkpoint, told, collected)
     start_keys, stop = jax.random.split(study_key, num_replicates), stopping(None, tol, max_iters)
     result = collected(members(entered, own, study, [rank], start_keys, algorithm, near, stop, batch_size, watch))

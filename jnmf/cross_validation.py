@@ -87,7 +87,8 @@ def cross_validate(
         score = "rmse" if algorithm.loss.quadratic else "loss"
     checks.choice(score, "score", SCORES)
     mask_key, start_key = jax.random.split(inits.as_key(key))
-    held_out = drawn(entered.X, jax.random.split(mask_key, num_restarts), fraction(holdout))
+    mask_keys, holdout = jax.random.split(mask_key, num_restarts), fraction(holdout)
+    held_out = drawn(entered.X, mask_keys, holdout)
     starts = jax.random.split(start_key, num_restarts)
     study, stop = STUDIES[score], stopping(None, tol, max_iters)
     tables = lambda found: _tables(with_all(found, ranks, num_restarts, entered.X.shape), ranks, num_restarts)
@@ -97,7 +98,8 @@ def cross_validate(
         chosen = choose(ranks, test) if np.isfinite(means(test)).any() else (0, 0)
         return CrossValidation(np.array(ranks), train, test, score, diverged, *chosen)
 
-    watch = Watch(progress, callback, checkpoint, {"call": f"cross_validate, {score}"}, so_far)
+    told = {"call": f"cross_validate, {score}", "holdout": holdout, "keys of the hold-outs": mask_keys}
+    watch = Watch(progress, callback, checkpoint, told, so_far)
     found = members(entered, held_out, study, ranks, starts, algorithm, "random", stop, batch_size, watch)
     train, test, diverged = tables(found)
     _warn_of_infinite(ranks, test)

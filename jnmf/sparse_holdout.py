@@ -174,14 +174,16 @@ def _(X: Sparse, own):
 @holdout.split.register
 def _(X: Stored, own):
     weights = [jnp.ones_like(A.values) for A in X.X] if X.weights is None else X.weights
-    held = [jnp.zeros_like(m).at[which].set(m[which], mode="drop") for m, which in zip(weights, own.entries, strict=True)]
+    held = [
+        jnp.zeros_like(m).at[which].set(m[which], mode="drop") for m, which in zip(weights, own.entries, strict=True)
+    ]
     rest = [m.at[which].set(0, mode="drop") for m, which in zip(weights, own.entries, strict=True)]
     return X._replace(weights=tuple(rest)), X._replace(weights=tuple(held))
 
 
 @holdout.split.register
 def _(X: Sharded, own):
-    """Of a sparse X each device its block; of what it holds out that counts which is not there for blocks of one size."""
+    """Of a sparse X each device its block. Of what it holds out, what is there for blocks of one size has no weight."""
     if not isinstance(X.X, SparseBlocks):
         return holdout.split.dispatch(object)(X, own)
 

@@ -1,4 +1,4 @@
-"""Where a sparse X stores entries, as the host knows it: each process of its own blocks, and of the others what it asks.
+"""Where a sparse X stores entries, on the host: a process knows it of its own blocks, and of the others what it asks.
 
 What they tell each other are whole numbers, and no entry: how many nonzeros each row and each column has; of places
 whether there is a nonzero; and of X whose stored entries alone count how many of them each row has in each block, and
@@ -22,7 +22,7 @@ from jnmf.matrix.sparse_blocks import is_added
 
 
 class Block:
-    """The stored entries of a block of X, by row: their places in it, i n + j for n columns, and their numbers by column.
+    """The stored entries of a block of X by row: their places i n + j in it, n its columns, and their numbers by column.
 
     `counts` are the numbers of those that were not added for blocks of one size.
     """

@@ -344,7 +344,7 @@ def test_two_processes_each_with_its_own_rows():
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["processes"] == 2
-    assert len(told["apart"]) == 10 + 7  # of a sparse X
+    assert len(told["apart"]) == 11 + 7 + 4  # of a sparse X
     assert max(told["apart"].values()) < 1e-10, told["apart"]
     for kind in ("", "sparse, "):
         assert "got 1 NaN or inf of 108, the first at (10, 4)" in told["told"][kind + "NaN"]

@@ -16,8 +16,8 @@ from test_sparse import FORMATS
 from test_sparse import X as OTHER
 
 import jnmf
-from jnmf import HALS, MU, PGD, Factors, fit, matrix, warm_start
-from jnmf.door import stored_of
+from jnmf import HALS, MU, PGD, Factors, batches, fit, holdout, matrix, warm_start
+from jnmf.door import enter, stored_of
 from jnmf.matrix import blocks
 from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows
 from jnmf.testing.matrices import OF_ITS_FUNCTIONS, OF_X, Case
@@ -28,7 +28,14 @@ S = ss.csr_array(np.asarray(FEW))
 BY_ROWS = jax.NamedSharding(jax.make_mesh((2,), ("rows",), devices=jax.devices()[:2]), P("rows", None))
 X = jnmf.sparse(S, BY_ROWS)
 
-IN_BLOCKS = ("weighted", "masked", "by the weights", "spa", "cross_validate", "init of one's own", "diagnostics")
+IN_BLOCKS = ("weighted", "masked", "by the weights", "spa", "init of one's own", "diagnostics")
+
+
+def held_out(X, algorithm, num_restarts=3, **how):
+    found = jnmf.cross_validate(X, [1, 2], num_restarts=num_restarts, algorithm=algorithm, max_iters=3, **how)
+    return found.train, found.test, found.rank
+
+
 CALLS = {name: call for name, call in OF_SHARDED.items() if not any(word in name for word in IN_BLOCKS)} | {
     "MU": lambda X, H: of_fit(fit(X, 3, MU(), max_iters=3)),
     "PGD": lambda X, H: of_fit(fit(X, 3, PGD(), max_iters=3, stop="kkt")),
@@ -40,6 +47,10 @@ CALLS = {name: call for name, call in OF_SHARDED.items() if not any(word in name
     "sketched": lambda X, H: of_fit(fit(X, 2, init=warm_start.sketched(num_iters=2), max_iters=2)),
     "frobenius": lambda X, H: of_fit(fit(X, 2, MU(beta=1.0), init=warm_start.frobenius(num_iters=2), max_iters=2)),
     "jit": lambda X, H: jax.jit(lambda X: fit(X, 2, HALS(), max_iters=3).factors)(X),
+    "cross_validate": lambda X, H: held_out(X, HALS(), holdout=0.3),
+    "cross_validate KL": lambda X, H: held_out(X, MU(beta=1.0), holdout=0.3),
+    "cross_validate 1.5": lambda X, H: held_out(X, MU(beta=1.5), score="rmse"),
+    "cross_validate transposed": lambda X, H: held_out(X.T, HALS()),
     "diagnostics": lambda X, H: [
         f(X, Factors(START.W[: X.shape[0]], H), MU(beta=beta))
         for f in (jnmf.objective, jnmf.kkt_residual)
@@ -76,6 +87,9 @@ STORED_CALLS = {
         for beta in (2.0, 1.0, 1.5)
     ],
     "jit": lambda X: jax.jit(lambda X: fit(X, 2, MU(beta=1.0), max_iters=3, mask="stored").factors)(X),
+    "cross_validate": lambda X: held_out(X, HALS(), mask="stored", holdout=0.3),
+    "cross_validate KL": lambda X: held_out(X, MU(beta=1.0), mask="stored", holdout=0.3),
+    "cross_validate transposed": lambda X: held_out(X.T, MU(beta=1.0), mask="stored", score="rmse"),
 }
 
 
@@ -142,6 +156,93 @@ def test_of_stored_entries_nothing_is_sent(algorithm):
     assert divided.X.blocks.by_row.values.shape[1] not in sizes
 
 
+# What is held out
+
+FEWER = ss.vstack([WITH_ZEROS[:6], ss.csr_array((6, 9))]).tolil()  # in the second block a single entry
+FEWER[8, 4] = 0.5
+DIVIDED = {
+    "zeros of both signs": WITH_ZEROS,
+    "a block of one": FEWER.tocsr(),
+    "an empty block": ss.vstack([WITH_ZEROS[:6], ss.csr_array((6, 9))]).tocsr(),
+    "tall": WITH_ZEROS[:, :2],
+    "wide": ss.vstack([WITH_ZEROS[4:5], WITH_ZEROS[11:]]).tocsr(),
+}
+
+
+def drawn(A, *, stored: bool, sharding=None, share=0.3):
+    """X as behind the door, and what is held out of it."""
+    X = enter(jnmf.sparse(A, sharding), "stored" if stored else None).X
+    return X, holdout.drawn(X, jax.random.split(jax.random.key(5), 3), share)
+
+
+def seen(A):
+    """The entries, the weights and their sum, in both orders."""
+    return *matrix.entries(A), *matrix.entries(A.T), matrix.weight(A)
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        pytest.param(name, stored, marks=() if (name, stored) == ("a block of one", False) else pytest.mark.slow)
+        for name in DIVIDED
+        for stored in (False, True)
+    ],
+)
+def test_the_hold_outs_are_those_of_one_device(name, stored):
+    """Of each restart what is fitted, and what is held out: as many places for all blocks, of which some do not count."""
+    split = jax.jit(lambda X, own: jax.lax.map(lambda own: [seen(part) for part in holdout.split(X, own)], own))
+    found, wanted = (split(*drawn(DIVIDED[name], stored=stored, sharding=where)) for where in (BY_ROWS, None))
+    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.01, 0.97])
+@pytest.mark.parametrize("mask", [None, "stored"])
+def test_hold_outs_that_cannot_be_are_refused_as_on_one_device(share, mask):
+    A, told = ss.csr_array(np.ones((4, 3))), []
+    for X in (divide(A), A):
+        with pytest.raises(ValueError, match=r"^holdout: expected to ") as raised:
+            jnmf.cross_validate(X, [1], num_restarts=1, holdout=share, mask=mask, max_iters=1)
+        told.append(str(raised.value))
+    assert told[0] == told[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mask", [None, "stored"])
+def test_held_out_in_float32(mask):
+    found, wanted = (
+        held_out(jnmf.sparse(WITH_ZEROS.astype("float32"), where), MU(beta=1.0), mask=mask) for where in (BY_ROWS, None)
+    )
+    assert found[0].dtype == wanted[0].dtype
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mask", [None, "stored"])
+@pytest.mark.parametrize("algorithm", [HALS(), MU(beta=1.0)], ids=repr)
+def test_of_what_is_held_out_nothing_is_sent(monkeypatch, mask, algorithm):
+    """The programs send factors and what is as long as a side of X; no array is as large as a block of X."""
+    monkeypatch.setattr("jnmf.matrix.stored.LIGHT", 0)
+    (m, n), texts = (200, 31), []
+    divided = jnmf.sparse(ss.random_array((m, n), density=0.3, rng=np.random.default_rng(0), format="csr"), BY_ROWS)
+    for name in ("_batch", "_mean_sizes"):
+        program = getattr(batches, name)
+
+        def called(*of, program=program, **how):
+            texts.append(program.lower(*of, **how).compile().as_text())
+            return program(*of, **how)
+
+        monkeypatch.setattr(batches, name, called)
+    held_out(divided, algorithm, num_restarts=2, mask=mask)
+    lengths = lambda shape: [int(length) for length in re.findall(r"\d+", shape.split("[")[1])]
+    sent = [lengths(shape) for text in texts for _, _, shape in collectives(text)]
+    assert any(sent)
+    assert {length for shape in sent for length in shape} <= {1, 2, 3, m, n, n + 1}
+    held = [lengths(shape) for text in texts for shape in re.findall(r"[a-z]+\d+\[[\d,]*\]", text)]
+    assert max(math.prod(shape) for shape in held) < m // 2 * n
+
+
 @pytest.mark.slow
 def test_every_function_is_that_of_the_entries():
     """But `of_columns`, of half-steps by the weights, for which a device would need whole columns."""
@@ -157,6 +258,12 @@ MESHES = {  # m, the shape of the mesh, what divides the rows
 }
 
 
+FOUR = (
+    *("fit", "fit KL", "stored KL", "transform", "sweep", "resume"),
+    *("cross_validate", "cross_validate transposed", "cross_validate stored", "cross_validate stored, transposed"),
+)
+
+
 def apart(mesh: str) -> dict:
     """call -> how far it is from that of one device, on four, the rows of one of which hold nothing."""
     jax.config.update("jax_disable_most_optimizations", True)
@@ -168,9 +275,13 @@ def apart(mesh: str) -> dict:
     A, found = A.tocsr(), {}
     devices = jax.make_mesh(shape, ("rows", "columns")[: len(shape)])
     B, one = jnmf.sparse(A, jax.NamedSharding(devices, P(rows))), jnmf.sparse(A)
-    names = CALLS if m == 12 and len(shape) == 1 else ("fit", "fit KL", "stored KL", "transform", "sweep", "resume")
+    calls = CALLS | {
+        "cross_validate stored": lambda X, H: held_out(X, MU(beta=1.0), mask="stored"),
+        "cross_validate stored, transposed": lambda X, H: held_out(X.T, MU(beta=1.0), mask="stored"),
+    }
+    names = calls if m == 12 and len(shape) == 1 else FOUR
     for name in names:
-        of_both = (map(np.asarray, jax.tree.leaves(CALLS[name](C, like(START.H, A[:3])))) for C in (B, one))
+        of_both = (map(np.asarray, jax.tree.leaves(calls[name](C, like(START.H, A[:3])))) for C in (B, one))
         found[name] = max(
             float(np.nanmax(np.abs(a - b), initial=0)) / max(1.0, float(np.nanmax(np.abs(b), initial=0)))
             for a, b in zip(*of_both, strict=True)
@@ -268,9 +379,7 @@ REFUSED = [
     (lambda: fit(arrays(), 2), r"expected a sparse matrix on one device, got a BCOO .* pass jnmf.sparse\(rows"),
     (lambda: fit(X, 2, mask=FEW != 0), 'for a sparse X expected None or "stored"'),
     (lambda: fit(divide(ss.csr_array((4, 3))), 2, mask="stored"), "stored entries to count"),
-    (lambda: jnmf.cross_validate(X, [2], num_restarts=1, mask="stored"), f"cross_validate: expected an X {WHOLE}"),
     (lambda: fit(X, 2, init="spa"), f"spa: expected an X {WHOLE}"),
-    (lambda: jnmf.cross_validate(X, [2], num_restarts=1), f"cross_validate: expected an X {WHOLE}"),
     (lambda: jnmf.bootstrap(X, 2, num_replicates=2), f"bootstrap: expected an X {WHOLE}"),
     (lambda: jnmf.stacked([X, FEW]), f"X1: expected a matrix {WHOLE}"),
     (lambda: jnmf.shuffle_columns(X), f"X: expected a matrix {WHOLE}"),

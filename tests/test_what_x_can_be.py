@@ -60,7 +60,9 @@ FUNCTIONS = {
     "svd_rmse": lambda X, **kw: jnmf.svd_rmse(X, [1, 2], **kw),
     "shuffle_columns": lambda X, **kw: jnmf.shuffle_columns(X, 0, **kw),
 }
-OTHER_ENTRIES = {("cross_validate", "sparse"), ("cross_validate", "stored")}  # are held out than of the array
+OTHER_ENTRIES = {
+    ("cross_validate", kind) for kind in KINDS if kind.startswith(("sparse", "stored"))
+}  # are held out than of the array
 
 
 def table():

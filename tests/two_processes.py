@@ -7,13 +7,14 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import warnings
 from typing import Any
 
 import jax
 import numpy as np
 
-SECONDS = 240  # after which they are ended
+SECONDS = 480  # after which they are ended
 SHAPE = 12, 9
 
 
@@ -32,13 +33,33 @@ def few():
     return X
 
 
+def stored():
+    """What `few` has and zeros of both signs, as a SciPy matrix that stores them."""
+    import scipy.sparse as ss
+
+    X = ss.csr_array(few())
+    X.data[::4], X.data[::8] = 0.0, -0.0
+    return X
+
+
 def calls():
     """name -> a call of X, which returns arrays."""
-    from jnmf import HALS, MU, fit, kkt_residual, objective, sweep, transform, warm_start
+    from jnmf import HALS, MU, cross_validate, fit, kkt_residual, objective, sweep, transform, warm_start
 
     draw = lambda i, *shape: np.random.default_rng(i).uniform(0.1, 1, shape)
     start: Any = draw(0, 12, 3), draw(1, 3, 9)
     of_fit = lambda found: (found.W, found.H, found.loss, found.trace.loss)
+
+    def held_out(X, beta=2.0, **how):
+        call = {"num_restarts": 2, "holdout": 0.2, "algorithm": MU(beta=beta), "max_iters": 3} | how
+        found = cross_validate(X, [1, 2], **call)
+        return found.train, found.test
+
+    def held_out_twice(X):
+        """The second time from what the first one left."""
+        with tempfile.TemporaryDirectory() as folder:
+            return [held_out(X, checkpoint=folder) for _ in range(2)]
+
     return {
         "fit": lambda X: of_fit(fit(X, 3, max_iters=4)),
         "fit from factors": lambda X: of_fit(fit(X, init=start, algorithm=HALS(), max_iters=3, stop="loss")),
@@ -50,7 +71,13 @@ def calls():
         "transform": lambda X: (transform(X, start[1]),),
         "sweep": lambda X: sweep(X, [1, 2], num_restarts=2, algorithm=HALS(), max_iters=3).members,
         "diagnostics": lambda X: (objective(X, start), kkt_residual(X, start)),
-    }
+        "cross_validate": held_out,
+    }, {
+        "cross_validate": held_out_twice,
+        "transposed": lambda X: held_out(X.T, 1.0),
+        "stored": lambda X: held_out(X, 1.0, mask="stored"),
+        "stored, transposed": lambda X: held_out(X.T, 1.0, mask="stored"),
+    }  # of what is sparse on one device, too
 
 
 SPARSE = ("fit", "fit from factors", "KL", "resumed", "transform", "sweep", "diagnostics")
@@ -85,15 +112,16 @@ def child(address: str, number: int, names: list[str]) -> None:
     sharding = jax.NamedSharding(mesh, jax.P("rows", None))
     half = slice(6 * number, 6 * number + 6)
     spread = lambda X: jax.make_array_from_process_local_data(sharding, X[half])
-    by_rows = lambda X: jnmf.sparse(ss.csr_array(X[half]), sharding)
+    by_rows = lambda X: jnmf.sparse(ss.csr_array(X)[half], sharding)
     is_apart = lambda a: isinstance(a, jax.Array) and not a.is_fully_addressable
     apart = {}
-    kinds = [(name, name, data(), spread) for name in calls()]
-    kinds += [(f"sparse, {name}", name, few(), by_rows) for name in SPARSE]
-    for title, name, whole, divided in kinds:
+    of_dense, of_sparse = calls()
+    kinds = [(name, call, data(), spread) for name, call in of_dense.items()]
+    kinds += [(f"sparse, {name}", of_dense[name], few(), by_rows) for name in SPARSE]
+    kinds += [(f"sparse, {name}", call, stored(), by_rows) for name, call in of_sparse.items()]
+    for title, call, whole, divided in kinds:
         if names and title not in names:
             continue
-        call = calls()[name]
         found = [process_allgather(a, tiled=True) if is_apart(a) else a for a in jax.tree.leaves(call(divided(whole)))]
         wanted = jax.tree.leaves(call(whole))
         apart[title] = max(
