@@ -4,6 +4,7 @@ Of a sparse X as many entries as a fraction of its nonzeros, drawn from all of i
 of an X whose stored entries alone count, that fraction of these.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -94,7 +95,7 @@ def _places(X: StoredPlaces, keys, share, dtype):
             holdout.refuse_number(number, share, nonzeros)
         return {b: X.within(b, flat)[1] for b in X.blocks}
 
-    return _on_devices(X, [one(key) for key in keys], lambda *of: _places_of_block(*of, dtype))
+    return _on_devices(X, [one(key) for key in keys], partial(_places_of_block, dtype=dtype))
 
 
 def _entries(X: StoredPlaces, keys, share):
@@ -138,7 +139,8 @@ def _places_of_block(block: Block, flat, number: int, dtype) -> Places:
     rows, columns, entries = *np.divmod(flat[order], n), entries[order]
     ones = (order < number - fewer).astype(dtype)
     by_column = np.lexsort((rows, columns))
-    places = Sparse(_csr(ones, rows, columns, m), _csr(*(a[by_column] for a in (ones, columns, rows)), n))
+    transposed = _csr(ones[by_column], columns[by_column], rows[by_column], n)
+    places = Sparse(_csr(ones, rows, columns, m), transposed)
     return Places(places, (entries, block.in_columns[entries[by_column]]))
 
 
@@ -196,4 +198,5 @@ def _(X: Sharded, own):
 
     divided = P(X.rows + X.columns)
     of_each = jax.shard_map(of_device, mesh=X.mesh, in_specs=divided, out_specs=divided, check_vma=False)
-    return tuple(X.of(SparseBlocks(blocks, axis=X.X.axis)) for blocks in of_each(X.X, own))
+    rest, held = of_each(X.X, own)
+    return X.of(SparseBlocks(rest, axis=X.X.axis)), X.of(SparseBlocks(held, axis=X.X.axis))

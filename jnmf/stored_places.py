@@ -22,7 +22,7 @@ from jnmf.matrix.sparse_blocks import is_added
 
 
 class Block:
-    """The stored entries of a block of X by row: their places i n + j in it, n its columns, and their numbers by column.
+    """The stored entries of a block (m, n) of X by row: their places i n + j in it, and their numbers by column.
 
     `counts` are the numbers of those that were not added for blocks of one size.
     """

@@ -164,15 +164,29 @@ DIVIDED = {
     "zeros of both signs": WITH_ZEROS,
     "a block of one": FEWER.tocsr(),
     "an empty block": ss.vstack([WITH_ZEROS[:6], ss.csr_array((6, 9))]).tocsr(),
-    "tall": WITH_ZEROS[:, :2],
-    "wide": ss.vstack([WITH_ZEROS[4:5], WITH_ZEROS[11:]]).tocsr(),
+    "tall": WITH_ZEROS[:, 7:],
+    "wide": ss.vstack([WITH_ZEROS[:1], WITH_ZEROS[11:]]).tocsr(),
 }
 
 
-def drawn(A, *, stored: bool, sharding=None, share=0.3):
-    """X as behind the door, and what is held out of it."""
+def drawn(A, stored: bool, sharding=None):
+    """X as behind the door, and what three restarts hold out of it."""
     X = enter(jnmf.sparse(A, sharding), "stored" if stored else None).X
-    return X, holdout.drawn(X, jax.random.split(jax.random.key(5), 3), share)
+    return X, holdout.drawn(X, jax.random.split(jax.random.key(5), 3), 0.4)
+
+
+def places_of_one_device(A, stored: bool):
+    """(3, m, n): which entries they are, from the lists of one device."""
+    _, own = drawn(A, stored)
+    held, A = np.zeros((3, *A.shape), bool), A.tocoo()
+    for s in range(3):
+        if stored:
+            which = np.asarray(own.entries[0][s])
+            held[s, A.row[which], A.col[which]] = True
+        else:
+            _, columns, starts = (np.asarray(a[s]) for a in own.places.by_row)
+            held[s, np.repeat(np.arange(A.shape[0]), np.diff(starts)), columns] = True
+    return held
 
 
 def seen(A):
@@ -180,19 +194,29 @@ def seen(A):
     return *matrix.entries(A), *matrix.entries(A.T), matrix.weight(A)
 
 
+CASES = [(name, stored) for name in DIVIDED for stored in (False, True)]
+
+
 @pytest.mark.parametrize(
     ("name", "stored"),
-    [
-        pytest.param(name, stored, marks=() if (name, stored) == ("a block of one", False) else pytest.mark.slow)
-        for name in DIVIDED
-        for stored in (False, True)
-    ],
+    [pytest.param(*case, marks=() if case == ("a block of one", False) else pytest.mark.slow) for case in CASES],
 )
 def test_the_hold_outs_are_those_of_one_device(name, stored):
-    """Of each restart what is fitted, and what is held out: as many places for all blocks, of which some do not count."""
+    """What is fitted and what is held out: as many places for all blocks, of which some do not count."""
+    A = DIVIDED[name].tocsr()
+    A.sort_indices()
+    held, x, counts = places_of_one_device(A, stored), A.toarray(), np.zeros(A.shape, bool)
+    counts[A.tocoo().coords] = True
+    counts |= not stored
     split = jax.jit(lambda X, own: jax.lax.map(lambda own: [seen(part) for part in holdout.split(X, own)], own))
-    found, wanted = (split(*drawn(DIVIDED[name], stored=stored, sharding=where)) for where in (BY_ROWS, None))
-    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+    (rest, out), transposed = split(*drawn(A, stored, BY_ROWS)), np.swapaxes
+    assert len(set(held.sum(axis=(1, 2)))) == 1
+    for found, m in ((rest, counts & ~held), (out, counts & held)):
+        np.testing.assert_array_equal(found[1], m)
+        np.testing.assert_array_equal(found[3], transposed(m, 1, 2))
+        np.testing.assert_array_equal(np.where(m, found[0], 0), np.where(m, x, 0))
+        np.testing.assert_array_equal(found[2], transposed(found[0], 1, 2))
+        np.testing.assert_array_equal(found[4], m.sum(axis=(1, 2)))
 
 
 @pytest.mark.slow
