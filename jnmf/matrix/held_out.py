@@ -1,5 +1,6 @@
 """A sparse matrix without some of its entries, zeros among them: what a restart of `cross_validate` fits."""
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -54,7 +55,11 @@ def _(X: Without, W, H):
 
 @matrix.weight.register
 def _(X: Without):
-    return matrix.weight(X.X) - jnp.count_nonzero(X.places.by_row.values).astype(X.dtype)
+    """Also of several blocks, arrays with a first axis."""
+    *blocks, m = X.X.by_row.starts.shape
+    n = X.X.by_column.starts.shape[-1]
+    whole = math.prod(map(float, (*blocks, m - 1, n - 1)))
+    return whole - jnp.count_nonzero(X.places.by_row.values).astype(X.dtype)
 
 
 @matrix.divergence.register
@@ -136,15 +141,12 @@ class Plus(NamedTuple):
         return self.A.dtype
 
 
-def completed(X: Without, weight) -> Plus:
-    """X with the mean Σ x / weight at the places left out."""
+@matrix.filled.register
+def _(X: Without):
     values = X.X.by_row.values
     unit = unit_of(jnp.max(jnp.abs(values), initial=0))
-    level = unit * (jnp.sum(values / unit) / weight)
+    level = unit * (jnp.sum(values / unit) / matrix.weight(X))
     return Plus(X.X, X.places.of_each(lambda one: level * one))
-
-
-matrix.filled.register(Without, lambda X: completed(X, matrix.weight(X)))
 
 
 @matrix.product.register

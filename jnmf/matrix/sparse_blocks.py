@@ -3,7 +3,7 @@
 Or, where the stored entries alone count, a `Stored`.
 
 It is what a `Sharded` holds, which says what is computed of a block and what is sent: factors and r × r matrices. Of
-the entries nothing is ever sent.
+the entries no value is ever sent; where they are is, once, for what `cross_validate` holds out (`jnmf.stored_places`).
 """
 
 import math
@@ -17,7 +17,6 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jnmf import matrix
-from jnmf.matrix.held_out import Without, completed
 from jnmf.matrix.scaled import in_unit
 from jnmf.matrix.sparse import Sparse, from_csr
 from jnmf.pytree import Pytree, positional, static
@@ -179,19 +178,13 @@ def _(X: SparseBlocks):
 
 @matrix.weight.register
 def _(X: SparseBlocks):
-    whole = float(X.shape[0]) * X.shape[1]
-    return jnp.sum(jax.vmap(matrix.weight)(X.blocks)) if matrix.is_completed(X) else whole
+    return matrix.weight(X.blocks) if matrix.is_completed(X) else float(X.shape[0]) * X.shape[1]
 
 
 @matrix.filled.register
 def _(X: SparseBlocks):
     """What does not count is the mean of what does, in all blocks."""
-    if not matrix.is_completed(X):
-        return X
-    if isinstance(X.blocks, Without):
-        return SparseBlocks(completed(X.blocks, matrix.weight(X)), axis=X.axis)
-    found = matrix.filled(X.blocks)
-    return SparseBlocks(found._replace(level=jnp.full(X.number, found.level)), axis=X.axis)
+    return SparseBlocks(matrix.filled(X.blocks), axis=X.axis) if matrix.is_completed(X) else X
 
 
 matrix.in_memory.register(SparseBlocks, lambda X: False)

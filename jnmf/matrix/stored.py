@@ -248,7 +248,7 @@ def _(X: Stored):
     unit = unit_of(jnp.max(jnp.abs(m * A.values), initial=0))  # the sum may leave the range of the dtype
     level = unit * (jnp.sum(m * (A.values / unit)) / jnp.sum(m))
     both = (C._replace(values=k / c * (C.values - level)) for C, k in (_of_rows(X), _of_rows(X, 1)))
-    return Completed(X.X._make(both), level)
+    return Completed(X.X._make(both), jnp.broadcast_to(level, A.starts.shape[:-1]))  # to each of several blocks
 
 
 @matrix.entries.register
