@@ -50,8 +50,14 @@ def solve_passive(G, F, C):
     block = width(_block(r), n)
     blocks = lambda A: jnp.pad(A.T, ((0, -n % block), (0, 0))).reshape(-1, block, r)
     solve = jax.vmap(lambda F, c: _solve_passive(G, F, c))
+    on_F = lambda A: jnp.where(F, A, 0)
+
     # Whole blocks: with a remainder beside them XLA runs two batched Cholesky at once, which lock each other on a CPU.
-    return lax.map(lambda block: solve(*block), (blocks(F), blocks(C))).reshape(-1, r)[:n].T
+    def solution(_, C):
+        return lax.map(lambda block: solve(*block), (blocks(F), blocks(C))).reshape(-1, r)[:n].T
+
+    # Its transpose is itself; JAX before 0.10 cannot make that of a loop over what it is linear in.
+    return lax.custom_linear_solve(lambda H: jnp.where(F, G @ on_F(H), H), on_F(C), solution, symmetric=True)
 
 
 def _solve_passive(G, F, c):

@@ -92,6 +92,12 @@ def padded(A):
     return BCOO.fromdense(A.toarray(), nse=A.nnz + 3)
 
 
+def frame(A, index=None):
+    """Of sparse columns; `from_spmatrix` of pandas 3.0 takes what is not stored for NaN."""
+    columns = dict(enumerate(A.toarray().T))
+    return pd.DataFrame({j: pd.arrays.SparseArray(x, fill_value=0.0) for j, x in columns.items()}, index=index)
+
+
 FORMATS = {
     **{name: lambda A, name=name: A.asformat(name) for name in ("csr", "csc", "coo", "dok", "lil", "bsr", "dia")},
     "matrix": ss.csr_matrix,
@@ -102,7 +108,7 @@ FORMATS = {
     "BCOO": lambda A: BCOO.from_scipy_sparse(A),
     "BCOO, padded": padded,
     "BCSR": lambda A: BCSR.from_scipy_sparse(A),
-    "pandas": lambda A: pd.DataFrame.sparse.from_spmatrix(A),
+    "pandas": frame,
     "jnmf.sparse": jnmf.sparse,
     "jnmf.sparse of an array": lambda A: jnmf.sparse(A.toarray()),
 }
@@ -149,7 +155,7 @@ def with_entry(value):
 
 
 PLACE = rf"\(4, {X.indices[X.indptr[4]]}\)"
-LABELLED = pd.DataFrame.sparse.from_spmatrix(with_entry(np.nan), index=list("abcdefghijkl"))
+LABELLED = frame(with_entry(np.nan), index=list("abcdefghijkl"))
 
 REFUSED = [
     ((with_entry(np.nan), 2), rf"got 1 NaN or inf of {X.nnz} stored, the first at {PLACE}"),
