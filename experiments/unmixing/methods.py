@@ -69,6 +69,8 @@ def spectra_figure(arrays: Arrays) -> Any:
         ax.set_axis_off()
     for ax in axes[-1]:
         ax.set_xlabel("band", fontsize="small")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("reflectance", fontsize="small")
     legend_beneath(figure, axes[0, 0], 2)
     return figure
 
