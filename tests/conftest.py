@@ -70,6 +70,20 @@ def _forget_programs():
     """A module seldom uses the programs of another, and all of them take gigabytes."""
     yield
     jax.clear_caches()
+    COMPILED.clear()
+
+
+MOST_PROGRAMS = 1000  # Linux gives a process 65530 memory maps, a program takes several, and without one XLA crashes
+COMPILED = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, seconds, **_: COMPILED.append(seconds) if name.endswith("backend_compile_duration") else None
+)
+
+
+def pytest_runtest_teardown():
+    if len(COMPILED) > MOST_PROGRAMS:
+        jax.clear_caches()
+        COMPILED.clear()
 
 
 @pytest.fixture
