@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import sklearn.decomposition
@@ -41,13 +42,9 @@ class Stream(Case):
         algorithm = ALGORITHM[self.loss]
 
         def theirs():
-            beta = {"frobenius": "frobenius", "kl": "kullback-leibler"}[self.loss]
-            model = sklearn.decomposition.MiniBatchNMF(
-                self.rank,
-                batch_size=self.rows,
-                beta_loss=beta,  # pyright: ignore[reportArgumentType]
-                random_state=0,
-            )
+            beta: Any = {"frobenius": "frobenius", "kl": "kullback-leibler"}[self.loss]
+            components: Any = self.rank
+            model = sklearn.decomposition.MiniBatchNMF(components, batch_size=self.rows, beta_loss=beta, random_state=0)
             for rows in batches:
                 model.partial_fit(rows)
             return model.components_
