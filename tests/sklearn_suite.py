@@ -16,6 +16,7 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".cache" / "programs"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
+import jax
 import numpy as np
 import pytest
 import sklearn
@@ -69,6 +70,8 @@ class Outcomes:
         name = report.nodeid.split("::")[-1]
         if report.when == "call" or report.outcome != "passed":
             self.found[name] = report.outcome
+        if report.when == "teardown" and len(self.found) % 40 == 0:
+            jax.clear_caches()  # all programs together take more memory maps than a process may have
 
 
 def named(name: str, table) -> str | None:
