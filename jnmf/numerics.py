@@ -24,7 +24,8 @@ def power(a, exponent: float):
 def bounded(a):
     """a ≥ 0, or if it is less, a number of which sums are finite: of the negative parts of derivatives.
 
-    A multiplicative update that sees less of one rises by less than to its minimiser; from inf it would make NaN.
+    A multiplicative update that sees less of one goes a part of the way to its minimiser, and does not raise the loss
+    (`proofs.beta_divergence_descent`, step 8); from inf it would make NaN.
     """
     return jnp.minimum(a, float(jnp.finfo(a.dtype).max) ** 0.9)
 

@@ -51,7 +51,10 @@ $$ d_\beta(x, z) - d_\beta(x, z') = z'^{\beta} I_{\beta-1}(u) - x z'^{\beta-1} I
    u^q (A u^{t−q} − N) with t > q: negative below u = (N/A)^{1/(t−q)}, positive above. So this u is the minimiser, and
    γ = 1/(t − q).
 7. The cases. Without l2: β < 1: t − q = 0 − (β − 2) = 2 − β. 1 ≤ β ≤ 2: (β − 1) − (β − 2) = 1. β > 2: (β − 1) − 0.
-   With l2: β ≤ 2: 1 − (β − 2) = 3 − β. β > 2: (β − 1) − 0, since β − 1 ≥ 1 is the largest already. ∎
+   With l2: β ≤ 2: 1 − (β − 2) = 3 − β. β > 2: (β − 1) − 0, since β − 1 ≥ 1 is the largest already.
+8. By step 6 the bracket falls from u = 1 to its minimiser, and is at most 0 all the way. So an update that goes only a
+   part of the way does not raise f either: one that sees some N̂ with A ≤ N̂ ≤ N, as where N is beyond the range of
+   floating point and a bounded x/z stands for it. ∎
 
 What it teaches.  γ < 1 is the price of step 2 or 5: where a tangent has to stand in for a curve, or a penalty of
 another power joins, the step is shortened. γ = 1 (the update that "sets the parts of the gradient equal") is the
@@ -242,7 +245,12 @@ def descent(H, *problem, update=half_step):
     before = objective(H, *problem)
     if not np.isfinite(before):  # nothing is claimed
         return {}
-    return {"f(H⁺) ≤ f(H)": excess(before, objective(update(H, *problem), *problem))}
+    ahead = update(H, *problem)
+    on_the_way = [H * np.where(H > 0, ahead / np.where(H > 0, H, 1), 0) ** share for share in (0.1, 0.5, 0.9)]
+    return {
+        "f(H⁺) ≤ f(H)": excess(before, objective(ahead, *problem)),
+        "f ≤ f(H) on the way there": max(excess(before, objective(part, *problem)) for part in on_the_way),
+    }
 
 
 def thrice_the_exponent(H, *problem):

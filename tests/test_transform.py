@@ -8,6 +8,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.optimize import nnls as scipy_nnls
 from support import R, problem, rounding
 
 from jnmf import ALS, HALS, MU, fit, losses, nnls, transform
@@ -184,3 +185,13 @@ def test_the_scales_of_x_and_h_only_scale_the_result(beta):
         np.testing.assert_allclose(
             transform(x * np.float32(c), components, algorithm) / c, penalised, rtol=2e-3, atol=2e-4
         )
+
+
+def test_weights_of_any_size_are_those_of_scipy_row_by_row(dtype):
+    """A row has a Gram matrix and a right side of its own, each with the weights once."""
+    draw = np.random.default_rng(0)
+    X, H, M = draw.random((7, 9)), draw.random((3, 9)), 10.0 ** draw.uniform(-2, 2, (7, 9))
+    M[0, :3] = 0
+    found = transform(X.astype(dtype), H.astype(dtype), mask=M.astype(dtype))
+    wanted = [scipy_nnls((H * np.sqrt(m)).T, np.sqrt(m) * x)[0] for x, m in zip(X, M, strict=True)]
+    np.testing.assert_allclose(found, wanted, atol=1e-4 if dtype == "float32" else 1e-12)

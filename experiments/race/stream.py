@@ -1,7 +1,6 @@
 """Rows that are seen once, batch by batch: what H is worth after one pass, and how long the pass takes."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ class Stream(Case):
             return problem.LOSSES[self.loss](X, (jnmf.transform(X, H, algorithm), H))
 
         runs = {OURS: ours, THEIRS: theirs}
-        first = {name: clock.elapsed(partial(run)) for name, run in runs.items()}
+        first = {name: clock.elapsed(run) for name, run in runs.items()}
         seconds, losses = clock.in_turns(runs, repeats, loss_of)
         rows = [
             {
