@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse
 from jax import Array
 from support import problem
 
@@ -91,6 +92,8 @@ IN_BOTH_ORDERS = (
 ROWS, COLUMNS = jnp.linspace(0, 2, 12), jnp.linspace(0.5, 3, 9)
 
 OUT = np.asarray(np.random.default_rng(6).random(X.shape) < 0.2, float)
+FREE = np.argwhere(OUT == 0)[::5].T  # where a 0 is stored beside them, as in blocks of one size
+PLACES = scipy.sparse.coo_array((np.append(OUT[OUT > 0], 0 * FREE[0]), np.hstack([OUT.nonzero(), FREE])), OUT.shape)
 
 # What is read is compiled anew in every run; the others are like one of those that stay.
 RESCALED = "rescaled", "rescaled, weighted"
@@ -118,7 +121,7 @@ KINDS = {  # an example, and its entries
     "sparse": (SPARSE, FEW),
     "stored": (FewStored(SPARSE, IN_BOTH_ORDERS), Masked(FEW, WEIGHTS * (FEW != 0))),
     "without": (
-        Without(jnmf.sparse(np.asarray(FEW) * (1 - OUT)), jnmf.sparse(OUT)),
+        Without(jnmf.sparse(np.asarray(FEW) * (1 - OUT)), jnmf.sparse(PLACES.tocsr())),
         Masked(FEW * (1 - OUT), jnp.asarray(1 - OUT)),
     ),
     "sparse, float32": (jnmf.sparse(np.asarray(FEW, "float32")), FEW.astype("float32")),

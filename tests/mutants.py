@@ -455,14 +455,16 @@ CHECKS = [
     )
 ]
 STATEMENT = "tests/test_proofs.py::test_statement_holds_and_rejects_its_controls"
-NEAREST = {  # what most likely fails, tried first
+KIND = "tests/test_kinds.py::test_every_function_is_that_of_the_entries"
+BLOCKS, SPARSE = "tests/test_sparse_blocks.py", "tests/test_sparse.py"
+NEAREST = {  # what most likely fails; single tests are tried first, be they quick or slow
     "losses/beta_divergence.py": ["tests/test_losses.py", "tests/test_multiplicative.py", "tests/test_loops.py"],
     "losses/negative_binomial.py": ["tests/test_losses.py", f"{STATEMENT}[32]"],
     "algorithm.py": ["tests/test_algorithms.py", "tests/test_masks.py"],
     "units.py": ["tests/test_units.py", "tests/test_terms.py"],
     "nnls.py": ["tests/test_nnls.py", "tests/test_exact.py"],
-    "matrix/stacked.py": ["tests/test_stacked.py", "tests/test_kinds.py"],
-    "matrix/uniform.py": ["tests/test_stacked.py", "tests/test_kinds.py"],
+    "matrix/stacked.py": [f"{KIND}[stacked]", f"{KIND}[stacked, weighted]", "tests/test_stacked.py"],
+    "matrix/uniform.py": [f"{KIND}[uniform]", "tests/test_stacked.py"],
     "separable.py": [f"{STATEMENT}[38]", "tests/test_separable.py"],
     "solvers.py": ["tests/test_solvers.py"],
     "multiplicative.py": ["tests/test_multiplicative.py", "tests/test_terms.py", f"{STATEMENT}[23]"],
@@ -472,7 +474,12 @@ NEAREST = {  # what most likely fails, tried first
     "nonnegative_least_squares.py": [f"{STATEMENT}[{number}]" for number in (7, 25)] + ["tests/test_nnls.py"],
     "transform.py": ["tests/test_transform.py"],
     "matrix/__init__.py": ["tests/test_blocks.py", "tests/test_kinds.py", "tests/test_masks.py"],
-    "matrix/masked.py": ["tests/test_masks.py", "tests/test_cross_validation.py"],
+    "matrix/masked.py": [
+        f"{KIND}[masked]",
+        f"{KIND}[masked, by the weights]",
+        "tests/test_masks.py",
+        "tests/test_cross_validation.py",
+    ],
     "objective.py": [f"{STATEMENT}[30]", "tests/test_loops.py", "tests/test_algorithms.py"],
     "accelerated.py": ["tests/test_combinators.py", "tests/test_sweep.py"],
     "extrapolated.py": ["tests/test_combinators.py", "tests/test_terms.py"],
@@ -493,7 +500,7 @@ NEAREST = {  # what most likely fails, tried first
     "consensus.py": ["tests/test_consensus.py"],
     "similarity.py": ["tests/test_similarity.py"],
     "named.py": ["tests/test_named.py"],
-    "matrix/rescaled.py": ["tests/test_bootstrap.py", "tests/test_kinds.py"],
+    "matrix/rescaled.py": [f"{KIND}[rescaled]", f"{KIND}[rescaled, weighted]", "tests/test_bootstrap.py"],
     "bootstrap.py": ["tests/test_bootstrap.py"],
     "consensus_components.py": ["tests/test_consensus_components.py"],
     "labels.py": ["tests/test_labels.py", "tests/test_named.py"],
@@ -506,18 +513,22 @@ NEAREST = {  # what most likely fails, tried first
         "tests/test_cross_validation.py",
         "tests/test_warm_start.py",
     ],
-    **{
-        file: ["tests/test_sparse.py", "tests/test_kinds.py"]
-        for file in (
-            *("matrix/csr.py", "matrix/sparse.py", "matrix/leading.py"),
-            *("sparse_formats.py", "sparse_holdout.py"),
-        )
-    },
-    "matrix/sharded.py": ["tests/test_sharded.py", "tests/test_sparse_blocks.py"],
-    "matrix/csr.py": ["tests/test_sparse.py", "tests/test_kinds.py"],
-    "matrix/held_out.py": ["tests/test_sparse.py", "tests/test_kinds.py", "tests/test_sparse_blocks.py"],
-    **{file: ["tests/test_sparse_blocks.py"] for file in ("matrix/sparse_blocks.py", "stored_places.py", "door.py")},
-    "matrix/stored.py": [f"{STATEMENT}[36]", "tests/test_sparse.py", "tests/test_kinds.py"],
+    "matrix/csr.py": [f"{KIND}[sparse]", f"{KIND}[stored]", SPARSE],
+    "matrix/sparse.py": [f"{KIND}[sparse]", SPARSE],
+    "matrix/leading.py": [
+        f"{SPARSE}::test_starts_and_singular_values",
+        f"{KIND}[completed]",
+        f"{KIND}[streamed]",
+        SPARSE,
+    ],
+    "matrix/stored.py": [f"{STATEMENT}[36]", f"{KIND}[stored]", f"{KIND}[completed]", SPARSE],
+    "matrix/held_out.py": [f"{KIND}[without]", f"{KIND}[plus]", SPARSE, BLOCKS],
+    "matrix/sharded.py": ["tests/test_sharded.py", BLOCKS],
+    "sparse_formats.py": [SPARSE],
+    "sparse_holdout.py": [SPARSE, f"{BLOCKS}::test_the_hold_outs_are_those_of_one_device"],
+    "matrix/sparse_blocks.py": [f"{BLOCKS}::test_every_function_is_that_of_the_entries", BLOCKS],
+    "stored_places.py": [f"{BLOCKS}::test_the_hold_outs_are_those_of_one_device", BLOCKS],
+    "door.py": [BLOCKS],
     "sweep.py": ["tests/test_sweep.py", "tests/test_cross_validation.py"],
 }
 
@@ -540,7 +551,9 @@ def survives(file: str, old: str, new: str) -> bool:
         # What a mutant does not change need not be compiled again.
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "programs")}
         nearest = NEAREST.get(file, CHECKS)
-        for tests in (nearest, ["-m", "slow", *nearest], CHECKS):
+        single = [test for test in nearest if "::" in test]
+        stages = [["-m", "", *single]] if single else []
+        for tests in (*stages, nearest, ["-m", "slow", *nearest], CHECKS):
             done = subprocess.run(
                 [*command, *tests], cwd=copy, env=environment, capture_output=True, text=True, check=False
             )

@@ -179,6 +179,18 @@ def has_singular_values(case):
     return apart or case.close((first, np.sum(U * (_entries(filled)[0] @ Vt.T), axis=0)), (sigma[:RANK], sigma[:RANK]))
 
 
+def has_tails(case):
+    """`tails(X, ranks)` are √Σ_{k>r} σ_k² for each rank r, of X without weights.
+
+    Register jnmf.matrix.tails for the kind where it cannot be an array.
+    """
+    if case.weighs:
+        return None
+    squares = np.linalg.svd(np.asarray(case.x, float), compute_uv=False) ** 2
+    ranks = np.arange(len(squares) + 1)
+    return case.close(matrix.tails(case.X, ranks), np.array([np.sqrt(np.sum(squares[r:])) for r in ranks]))
+
+
 def is_cast(case):
     """`cast(X, dtype)` has the entries in that dtype, rounded, and is then of that dtype.
 
@@ -290,14 +302,24 @@ OF_ITS_FUNCTIONS = (
         lambda c: [np.sum(_weighted(c, loss.divergence)) for loss in c.losses],
     ),
     like(
+        "square_rise(X, (W, H), change) = Σ m (z + ½ Δz − x) Δz, ΔZ the product of the two in `change`.",
+        lambda X, c: matrix.square_rise(X, (c.W, c.H), c.other),
+        lambda c: 0.5 * (np.sum(c.m * (c.x - c.Z - c.other.W @ c.other.H) ** 2) - np.sum(c.m * (c.x - c.Z) ** 2)),
+    ),
+    like(
         "gradient_W(X, loss, W, H) = D′ Hᵀ with D′ = m ∂d/∂z.",
         lambda X, c: [matrix.gradient_W(X, loss, c.W, c.H) for loss in c.losses],
-        lambda c: [_weighted(c, loss.derivative) @ c.H.T for loss in c.losses],
+        lambda c: [_gradients(c, loss)[0] for loss in c.losses],
     ),
     like(
         "gradient_H(X, loss, W, H) = Wᵀ D′.",
         lambda X, c: [matrix.gradient_H(X, loss, c.W, c.H) for loss in c.losses],
-        lambda c: [c.W.T @ _weighted(c, loss.derivative) for loss in c.losses],
+        lambda c: [_gradients(c, loss)[1] for loss in c.losses],
+    ),
+    like(
+        "gradients(X, loss, W, H) are both of them.",
+        lambda X, c: [matrix.gradients(X, loss, c.W, c.H) for loss in c.losses],
+        lambda c: [_gradients(c, loss) for loss in c.losses],
     ),
     like(
         "parts_W(X, loss, W, H) are (m negative) Hᵀ, (m positive) Hᵀ, their unit, and Σ m d.",
@@ -308,10 +330,15 @@ OF_ITS_FUNCTIONS = (
         ],
     ),
     like(
-        "parts_H(X, loss, W, H) are Wᵀ(m negative), Wᵀ(m positive), their unit, and Σ m d.",
-        lambda X, c: [_in_their_unit(matrix.parts_H(X, loss, c.W, c.H)[:4]) for loss in c.losses],
+        "parts_H(X, loss, W, H) are Wᵀ(m negative), Wᵀ(m positive), their unit, Σ m d, and D′ Hᵀ.",
+        lambda X, c: [_in_their_unit(matrix.parts_H(X, loss, c.W, c.H)) for loss in c.losses],
         lambda c: [
-            (c.W.T @ _weighted(c, loss.negative), c.W.T @ _weighted(c, loss.positive), np.sum(_weighted(c, loss.quick)))
+            (
+                c.W.T @ _weighted(c, loss.negative),
+                c.W.T @ _weighted(c, loss.positive),
+                np.sum(_weighted(c, loss.quick)),
+                _gradients(c, loss)[0],
+            )
             for loss in c.losses
         ],
     ),
@@ -338,6 +365,7 @@ OF_ITS_FUNCTIONS = (
         lambda c: np.mean(np.abs(_entries(matrix.filled(c.X))[0])),
     ),
     has_singular_values,
+    has_tails,
     is_cast,
     is_the_same_in_blocks,
     is_jitted_and_batched,
@@ -353,9 +381,14 @@ def _weighted(case, f):
     return np.where(case.m > 0, case.m * np.asarray(f(jnp.asarray(case.x), jnp.asarray(case.Z))), 0)
 
 
+def _gradients(case, loss):
+    slopes = _weighted(case, loss.derivative)
+    return slopes @ case.H.T, case.W.T @ slopes
+
+
 def _in_their_unit(parts):
-    negative, positive, unit, value = parts
-    return negative * unit, positive * unit * jnp.ones_like(negative), value
+    negative, positive, unit, *others = parts
+    return negative * unit, positive * unit * jnp.ones_like(negative), *others
 
 
 PROMISES = OF_X + OF_ITS_FUNCTIONS
