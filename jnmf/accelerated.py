@@ -26,7 +26,7 @@ from jnmf.types import HalfStep, Matrix, Number
 class Accelerated(Combinator):
     """Repeat each half-step while it is cheap compared with the products with X that it shares, and still helps.
 
-    algorithm: HALS(), MU(), PGD(): a Frobenius method that descends, and whose half-step is short of the minimiser.
+    algorithm: HALS(), MU(), PGD(): a Frobenius method that descends, and whose half-step does not reach the minimiser.
         Forming G and C of a dense X costs ρ = m (n + r) / (n r) half-steps in H (and n (m + r) / (m r) in W): there are
         at most 1 + effort·ρ of them, for every X of that shape. They end when one moves the factor by at most `tol`
         times what the first did.

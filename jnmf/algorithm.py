@@ -71,10 +71,10 @@ def gram_state(X: Matrix, factors: Factors) -> GramState | Factors:
 
 
 class Algorithm(Objective):
-    """`init` and `step`, and what the method declares, the least when it says nothing; `fit` and combinators ask.
+    """`init` and `step`, and what the method declares (by default as little as can be); `fit` and combinators ask.
 
     A step updates the factors once and returns with them an `Info`. A component that is zero in W and in H must stay
-    so, since a sweep pads with them. All is traced: no `if` on values.
+    so, since a sweep pads with them. Everything is traced: no `if` on values.
     """
 
     nonnegative_data: ClassVar[bool] = False  # X itself must be nonnegative

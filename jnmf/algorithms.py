@@ -22,7 +22,7 @@ from jnmf.types import Matrix, Number
 class MU(Frobenius):
     """Multiplicative updates for the β-divergence (2 Frobenius, 1 KL, 0 Itakura–Saito, any real number), or any loss.
 
-    beta: default 2. loss: in its place a `jnmf.losses.Loss`, as losses.NegativeBinomial(alpha=2.0).
+    beta: default 2. loss: instead of beta, a `jnmf.losses.Loss` such as losses.NegativeBinomial(alpha=2.0).
 
     Factors that start positive stay nonnegative with no projection; an entry at 0 stays there. The objective never
     rises. Lee and Seung 2001 (β = 2 and 1); Févotte and Idier 2011 (all β). For β = 2: `solvers.multiplicative` on the
@@ -192,8 +192,8 @@ class ANLS(Frobenius):
     """Alternating nonnegative least squares: each factor to its exact minimiser with the other fixed.
 
     `solver` "pivoting" (block principal pivoting, exact) or "projected_gradient" (accelerated, jaxopt, to rounding
-    level). Pivoting is the default since it was the faster on every shape measured (7 to 43 times, see
-    docs/speed.md). What either leaves unsolved, as where components are nearly the same, an active set finishes. The
+    level). Pivoting is the default, since it was faster on every shape measured (8 to 43 times, see docs/speed.md).
+    What either leaves unsolved, for instance where components are nearly the same, an active set finishes. The
     objective never rises, and every limit point is stationary. J. Kim and Park 2008; J. Kim and Park 2011.
 
     >>> jnmf.fit(X, 2, jnmf.ANLS()).status.name

@@ -40,7 +40,7 @@ class Interval(NamedTuple):
 
 @saved
 class Bootstrap(NamedTuple):
-    """The fit of all data, and that of each of B replicates, its components in the order of the fit's.
+    """The fit of all the data, and that of each of B replicates, with components in the order of the fit's.
 
     factors: W (m, r) and H (r, n) of the fit; replicates: W (B, m, r) and H (B, r, n). The components, rows of H for
     axis 0 and columns of W for axis 1, sum to 1. cosine (B, r): of each component with that of the fit. status (B,).
@@ -56,7 +56,7 @@ class Bootstrap(NamedTuple):
     def interval(self, level: float = 0.95) -> Interval:
         """The percentile interval of each entry: its quantiles (1 − level)/2 and (1 + level)/2 over the replicates.
 
-        Those that are NaN do not count. Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13.
+        Replicates that are NaN do not count. Efron and Tibshirani 1993, "An introduction to the bootstrap", chapter 13.
         Raises ValueError for a level that is not between 0 and 1, and where no replicate is finite.
         """
         if not 0 < float(level) < 1:
@@ -92,7 +92,7 @@ def bootstrap(
 ) -> Bootstrap:
     """Refit X ≈ W H to `num_replicates` resamples of the data; pair their components with those of the fit.
 
-    axis: along which of X (m, n) the samples are. 0: its rows; the components are the rows of H, the exposures are W.
+    axis: which axis of X (m, n) has the samples. 0: its rows; the components are the rows of H, the exposures are W.
         1: its columns; the components are the columns of W, the exposures are H. Their scale is free, and they are
         divided by their sums, which the exposures take over.
     resample: "samples" draws as many samples as there are, with replacement. One that is drawn w times counts with
@@ -108,7 +108,7 @@ def bootstrap(
     algorithm, key, tol, max_iters, mask: as in `fit`; batch_size, progress, callback, checkpoint: as in `sweep`.
 
     The components of a replicate are paired with those of the fit by `pairing`. A cosine far below 1 says that one was
-    not found again, and its intervals are then of several components. Where an interval leaves out the value of the
+    not found again, and its intervals then mix several components. Where an interval leaves out the value of the
     fit, the fit may have stopped short of where the replicates went: use a smaller tol and more iterations.
     Efron 1979, "Bootstrap methods: another look at the jackknife".
 

@@ -16,7 +16,7 @@ INSTALL = "run pip install 'jnmf[experiments]'"
 
 @saved
 class Consensus(NamedTuple):
-    """One entry a rank, NumPy arrays: see `consensus`."""
+    """One entry per rank, NumPy arrays: see `consensus`."""
 
     ranks: np.ndarray
     matrices: np.ndarray

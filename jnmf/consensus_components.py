@@ -30,7 +30,7 @@ class ConsensusComponents(NamedTuple):
 
     @property
     def kept(self) -> np.ndarray:
-        """(S, r): which components are no outliers."""
+        """(S, r): which components are not outliers."""
         return self.labels >= 0
 
 
@@ -49,7 +49,7 @@ def consensus_components(
     r"""The consensus components ("programs") of the restarts of a rank (Kotliar et al. 2019, consensus NMF).
 
     X (m, n): what was swept. sweep: `ranks`, `loss`, `status`, `members`, as of `sweep`, with S restarts of `rank`.
-    axis: along which of X the samples are. 0: its rows, and the components are the rows of H; 1: its columns, and the
+    axis: which axis of X has the samples. 0: its rows, and the components are the rows of H; 1: its columns, and the
         components are the columns of W. Below they are rows of H.
     algorithm: that of the sweep, for its loss and the penalties of the exposures (default: Frobenius, none).
 

@@ -23,7 +23,7 @@ class CrossValidation(NamedTuple):
     score: "rmse", the root mean square of X − WH, or "loss", the mean of the algorithm's d(x, z); see `cross_validate`.
     diverged (R,): how many restarts of each rank became non-finite. Their scores are NaN, and the means leave them
     out.
-    `rank` has the least mean test score; `rank_1se` is the least rank whose mean is within one standard error of it.
+    `rank` is that of the lowest mean test score; `rank_1se` is the lowest rank whose mean is within one standard error.
     """
 
     ranks: np.ndarray
@@ -63,8 +63,8 @@ def cross_validate(
     Owen and Perry 2009; A. H. Williams, exercises on nonnegative matrix factorisation.
 
     score: "rmse", sqrt(Σ M (x − z)² / Σ M) over the entries held out (or fitted), z = (WH)_ij, M the weights; or
-        "loss", Σ M d(x, z) / Σ M with the β-divergence d that the algorithm lowers, without penalties. Left out, it is
-        "rmse" for β = 2, whose d is ½(x − z)², and else "loss". For β ≤ 1 that is inf where a positive entry is
+        "loss", Σ M d(x, z) / Σ M with the β-divergence d that the algorithm lowers, without penalties. By default it is
+        "rmse" for β = 2, whose d is ½(x − z)², and otherwise "loss". For β ≤ 1 that is inf where a positive entry is
         predicted as 0; a warning says at which ranks, and these are not chosen.
     holdout: in (0, 1), and small enough to leave a nonzero entry of each row and column that has one. Of a sparse X it
         is the fraction of its nonzeros: as many entries are drawn from all, zeros in their proportion, as a list.

@@ -22,7 +22,7 @@ def objective(
 
     X (m, n), W (m, r), H (r, n), or a `Fit`; `mask` as in `fit`; algorithm None is the Frobenius loss without
     penalties. In the dtype of the three together, at least float32. W H is never held whole, and without cancellation
-    exact fits give 0. Raises TypeError or ValueError for arguments that are not finite matrices that fit each other.
+    exact fits give 0. Raises TypeError or ValueError for arguments that are not finite matrices of matching shapes.
 
     >>> W, H = np.ones((6, 1)), np.ones((1, 4))
     >>> float(jnmf.objective(X, (W, H)))

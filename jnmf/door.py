@@ -235,17 +235,17 @@ def sparse(X: MatrixLike, sharding: None = None) -> Sparse: ...
 @overload
 def sparse(X: MatrixLike, sharding: NamedSharding) -> Sharded: ...
 def sparse(X: MatrixLike, sharding: NamedSharding | None = None) -> Any:
-    """A sparse X as it is computed with, for many calls or inside of `jit`: sorted, by rows and by columns.
+    """A sparse X in the form for computing, for many calls or inside of `jit`: sorted, by rows and by columns.
 
     X: a `scipy.sparse` matrix or array of any format, an AnnData with one, a BCOO or BCSR of JAX, a DataFrame of sparse
         columns, what this returned, or a NumPy array, of which the entries other than 0 are stored. Explicit zeros stay
         stored; what is stored twice is added. In the dtype of X, integers and booleans in the default float.
     sharding: a `NamedSharding` that divides the rows among devices, the same number to each, as
-        `NamedSharding(mesh, PartitionSpec("rows", None))`. X are then the rows of the devices of this process, in the
+        `NamedSharding(mesh, PartitionSpec("rows", None))`. X then has the rows of the devices of this process, in the
         order of the mesh: all of them where there is one process. Each of several calls this with its own, as it does
         `jax.make_array_from_process_local_data`.
 
-    Where a function takes X it takes this. Raises TypeError or ValueError for what is no finite matrix of real numbers,
+    Every function that takes X takes this. Raises TypeError or ValueError for what is not a finite real matrix,
     and for rows that do not divide by their devices.
     """
     if isinstance(X, Sparse | Sharded) and sharding is None:

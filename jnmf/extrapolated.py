@@ -54,7 +54,7 @@ class Extrapolated(Combinator):
     The factors are the best so far: their objective never rises. Whether an iteration raised it is decided by the exact
     difference between its two ends (`solvers.difference`, `objective.rise` for a masked X), whose rounding vanishes
     with the step; two losses from the Gram matrices are each off by eps·½‖X‖², and near an exact fit in float32 their
-    difference is chance. Ang and Gillis 2019, algorithm 3.
+    difference is noise. Ang and Gillis 2019, algorithm 3.
 
     Raises ValueError for a method that does not declare that it descends (ALS, PGD with a given step size), and for one
     that needs a nonnegative Gram matrix (MU): that of W̄ can have negative entries.

@@ -80,7 +80,7 @@ FILLS: tuple[Fill, ...] = ("zero", "mean", "random")
 
 
 def nndsvd(X: MatrixLike, rank: Integer, fill: Fill = "zero", *, key: Key = 0) -> Factors:
-    """Nonnegative double singular value decomposition (Boutsidis and Gallopoulos 2008): a start without chance.
+    """Nonnegative double singular value decomposition (Boutsidis and Gallopoulos 2008): a deterministic start.
 
     The k-th singular triplet σ u vᵀ has positive parts u₊ v₊ᵀ and u₋ v₋ᵀ; the larger of the two, with its factors
     balanced, becomes component k. `fill` says what the zeros become: "zero" keeps them (an MU algorithm never leaves
@@ -139,7 +139,7 @@ def _of_triplets(X, triplets, key, rank: int, fill: str) -> Factors:
 
 
 def spa_columns(X: MatrixLike, rank: Integer, *, normalize: bool = True) -> Array:
-    """The numbers (r,) of the columns that the successive projection algorithm takes, in its order, all different.
+    """The indices (r,) of the columns that the successive projection algorithm takes, in its order, all different.
 
     It takes the column of largest norm, u, and goes on with what is orthogonal to it, R ← (I − u uᵀ / ‖u‖²) R: a norm,
     being convex, is largest at a vertex. Where X = W [I H'] Π, W of rank r and the columns of H' ≥ 0 of sum at most 1,
@@ -163,7 +163,7 @@ def spa_columns(X: MatrixLike, rank: Integer, *, normalize: bool = True) -> Arra
 
 
 def spa(key: Any, X: MatrixLike, rank: Integer, *, normalize: bool = True) -> Factors:
-    """An init (key, X, rank) -> Factors, without chance: W the columns that `spa_columns` takes, H their exact weights.
+    """An init (key, X, rank) -> Factors, deterministic: W the columns that `spa_columns` takes, H their exact weights.
 
     H minimises ½‖X − W H‖² over H ≥ 0; a power of two makes W and H about equally large. A negative entry of those
     columns becomes 0. X (m, n) -> W (m, r), H (r, n), in the dtype of X. Raises as `spa_columns` does.

@@ -25,11 +25,11 @@ def save(path: Location, value: Any) -> None:
     """Write a Fit, Sweep, CrossValidation, Consensus, SweepSimilarity or Factors to one .npz file.
 
     path: where; the ending .npz is added if it is missing. The file holds the arrays as they are, bit for bit, and how
-    they belong together as text; no pickle, so that it may be read from a stranger. It appears whole or not at all.
+    they belong together as text; no pickle, so that a stranger's is safe to read. It appears whole or not at all.
     A fit can be continued after `load`; of an algorithm of your own the file holds only the repr, and it has to be
     passed again. The names that a fit has of the rows and columns of X are kept, texts and numbers as they are, others,
     such as dates, as text.
-    Raises TypeError for what is none of these, and for a traced one.
+    Raises TypeError for anything else, and for a traced one.
 
     >>> jnmf.save("blocks.npz", jnmf.fit(X, 2))
     >>> jnmf.load("blocks.npz").status.name
@@ -64,7 +64,7 @@ def written_whole(path: Path, write) -> None:
 
 
 def load(path: Location) -> Any:
-    """What `save` wrote: the same types and bits; arrays that were of jax are of jax.
+    """What `save` wrote: the same types and bits; arrays that were JAX's are JAX's again.
 
     float64 needs JAX's switch as it did when it was computed; without it, such arrays stay NumPy's. Raises
     FileNotFoundError where there is no such file, and ValueError for a file that `save` did not write.

@@ -14,7 +14,7 @@ from jnmf.pytree import static
 
 
 class JointMU(Algorithm):
-    r"""Multiplicative updates for the β-divergence, β < 1, of which both come from one W H and its powers.
+    r"""Multiplicative updates for the β-divergence, β < 1, both of which are computed from one W H and its powers.
 
     With Z = W H of the factors that an iteration starts from, P = X ⊙ Z^{β−2}, R = Z^{β−1} and γ = 1/(2−β),
 
@@ -22,9 +22,9 @@ class JointMU(Algorithm):
 
     two exact minimisers, one after the other, of one majoriser of D(X, WH) in W and H, so that the objective never
     rises (`proofs.joint_majorisation`). Marmin, Goulart and Févotte 2023. H⁺ is that of MU, whose W⁺ takes a new W H.
-    An iteration has half the powers and five products of six. Where X has few zeros, to an equal divergence a few more
-    of them are needed, and 0.65 to 0.86 of the time of `MU`; on digits, mostly zeros raised to 1/1000, a quarter to
-    three fifths more, and more time than `MU` (docs/speed.md).
+    An iteration takes half the powers and five of the six products. Where X has few zeros, an equal divergence takes a
+    few more iterations, and 0.65 to 0.86 of the time of `MU`; on digits, mostly zeros raised to 1/1000, a quarter to
+    three fifths more iterations, and more time than `MU` (docs/speed.md).
 
     beta: below 1, default 0, Itakura–Saito. For β from 1 to 2 `Momentum(MU(beta=β))` is far better. Penalties as in
         `MU`; no terms. For β ≤ 0 zeros of X must fill whole rows or columns.

@@ -55,8 +55,8 @@ def run(
     checked by `fit`.
 
     record: a function (old, new, info) -> any tree of arrays, of the factors before and after an iteration and its
-        `jnmf.algorithm.Info` (loss, kkt); they come back with one entry a record, stacked. What of the info it does not
-        use is not computed. A function of module level: each new one is a new program. None records nothing.
+        `jnmf.algorithm.Info` (loss, kkt); they come back stacked, with one entry per record. What of the info it does
+        not use is not computed. Define it at module level: each new one is a new program. None records nothing.
     every: record every `every`-th iteration, num_iters // every times. The iterations after the last record are made.
 
     Reverse derivatives (`jax.grad`) pass through every algorithm but `Accelerated` and what is made of it, the default
@@ -151,12 +151,12 @@ def fit(
         most `tol` in the last iteration and adds up to at most 10 `tol` in the last tenth of them; "loss", the full
         objective is the least so far, and fell by at most `tol` relative in the second half of the iterations (or by
         less than its rounding, eps·½‖X‖², where it comes from Gram matrices); "kkt", the projected-gradient norm is at
-        most `tol` times that of the start. What a slow method has still to go is a multiple of what it did lately, not
-        of its last step: MU rests on plateaus for hundreds of iterations. tol=0 never stops.
+        most `tol` times that of the start. How far a slow method still has to go is a multiple of how far it went
+        lately, not of its last step: MU rests on plateaus for hundreds of iterations. tol=0 never stops.
     max_iters: the maximum number of iterations, default 500.
     check_every: every how many iterations the trace is recorded (NaN between) and the stopping rule tried, default 1.
     kkt: record the projected-gradient norm even where it costs an extra product with X, as for MU with β ≠ 2: otherwise
-        it is NaN there, unless stop is "kkt". The loss is there that of `loss.quick`, which the half-steps have in
+        it is NaN there, unless stop is "kkt". The loss there is that of `loss.quick`, which the half-steps have in
         hand, to eps of the sums of X and W H; the last entry, as `Fit.loss`, is exact.
 
     mask: (m, n), booleans or weights ≥ 0 of any size, such as 1/σ² of measured errors: entry (i, j) counts in the loss
@@ -171,19 +171,20 @@ def fit(
         the fit ends. `callback=lambda found: jnmf.save("found.npz", found)` saves a long fit as it goes.
     time_limit: end after this many seconds, compilation and start included, but not before one iteration.
         These two end with status STOPPED. So does Ctrl-C, which raises `jnmf.Interrupted`, whose `.fit` is where the
-        fit is, within half a second or one iteration; before the first, and pressed twice, it interrupts at once. Of
-        these none works under jit and vmap, where a fit is one program, nor with several processes, where none pauses.
+        fit is, within half a second or one iteration; before the first, and pressed twice, it interrupts at once. None
+        of these works under jit and vmap, where a fit is one program, nor with several processes, where none pauses.
     resume: a Fit to the same X and mask, to be continued: the same bits, trace and counts as if it had not stopped, the
         momentum of its algorithm included. max_iters counts all iterations; it and tol may change, the rest is as it
-        was and is left out: rank, algorithm (but one of your own after `jnmf.load`), stop, check_every, kkt. A fit that
-        has converged continues with a smaller tol. Another X, mask, algorithm or dtype is refused; on those,
+        was and is left out: rank, algorithm (except one of your own after `jnmf.load`), stop, check_every, kkt. A fit
+        that has converged continues with a smaller tol. Another X, mask, algorithm or dtype is refused; on those,
         `init=that_fit` starts from its factors.
-    resumable: whether the Fit keeps the state that this needs, a few times W and H. Left out, outside of jit and vmap.
+    resumable: whether the Fit keeps the state that this needs, a few times W and H. By default it does, outside of jit
+        and vmap.
 
-    A component can die (zero column of W or row of H; l1 penalties do it); a warning says how many did. A fit whose
-    factors become non-finite keeps the last finite ones (the start at worst) and has status NONFINITE; so has one whose
-    objective is not finite at the end. A warning says what to do. Under jit and vmap nothing is raised or
-    warned, and `status` is an array.
+    A component can die (zero column of W or row of H; l1 penalties can cause it); a warning says how many did. A fit
+    whose factors become non-finite keeps the last finite ones (the start at worst) and has status NONFINITE; so has one
+    whose objective is not finite at the end. A warning says what to do. Under jit and vmap nothing is raised or warned,
+    and `status` is an array.
 
     Where powers of X would leave the range of its dtype, a method that `scales` runs in another unit of X, a power of
     two, its penalties and step sizes in theirs; a loss without a degree has a unit, and refuses such an X. The loss and

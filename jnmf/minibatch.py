@@ -2,7 +2,7 @@
 
     state = minibatch.begin(rows, rank)              # rows (b, n): the first of the stream
     for rows in stream:
-        state = minibatch.step(state, rows)          # a pure function, to be called with whatever comes
+        state = minibatch.step(state, rows)          # a pure function, to be called with whatever arrives
     W = jnmf.transform(rows, state.H)                # loadings of any rows
 
 `minibatch.fit` is this loop. With W_s the loadings of batch s, best for the H of its time, all that a later H needs to

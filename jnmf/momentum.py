@@ -34,14 +34,14 @@ class Momentum(Combinator):
         `ahead_of(H, H_previous, w)` with w = (t_{k−1} − 1)/t_k, t_k = ½(1 + √(1 + 4 t_{k−1}²)), t_0 = 1. No objective
         is needed; it may rise in between.
     bound, power: c and q in w ≤ c k^{−q/2} ‖H‖/‖H − H_previous‖, and the same for W. No start is then further ahead
-        than c k^{−q/2} ‖H‖: for bounded factors and q > 1 the squares of all these ways have a finite sum
+        than c k^{−q/2} ‖H‖: for bounded factors and q > 1 the squares of all these moves have a finite sum
         (`proofs.extrapolation_by_reciprocals`), which the paper's proof of convergence asks for. The default is never
         reached; nor was c = 1 within 400 iterations on the CBCL faces, where c = 0.1 doubles their number to a given
         divergence and c = 0 is MU.
 
-    Hien, Leplat and Gillis 2024 (BMMe) extrapolate increases alone: of MU's iterations to the same divergence that
-    needs a half to three quarters, this a quarter to four fifths (docs/speed.md). Their c has the unit of a factor,
-    without the ‖H‖ beside it. An iteration costs what one of MU does, for β = 2 two products with X.
+    Hien, Leplat and Gillis 2024 (BMMe) extrapolate only increases. To the same divergence theirs takes a half to three
+    quarters of MU's iterations, this a quarter to four fifths (docs/speed.md). Their c has the unit of a factor,
+    since it stands without the ‖H‖. An iteration costs what one of MU does, for β = 2 two products with X.
 
     Raises ValueError for another algorithm, for another β, where the majoriser does not allow it, and for q ≤ 1.
 

@@ -23,7 +23,7 @@ def frames(fit: FactorsLike, X: Any = None) -> Frames:
     """W, samples × components, and H, components × features, as DataFrames with the names of X.
 
     fit: a `Fit`, which has the names of the DataFrame or AnnData that was fitted, or Factors.
-    X: where other names are to come from, a DataFrame or an AnnData of that shape.
+    X: a DataFrame or an AnnData of that shape, if other names are to be taken from it.
     Components are called "component 1" to "component r"; rows and columns without names are numbered from 0. dtypes are
     kept, but half precision becomes float32.
 
@@ -49,7 +49,7 @@ def to_anndata(fit: FactorsLike, adata: Any, key: str = "nmf") -> None:
     """Put a fit of adata.X ≈ W H, cells × genes, into an AnnData, in place, where other tools look for it.
 
     `adata.obsm["X_" + key]` is W (m, r), `adata.varm[key]` is Hᵀ (n, r), NumPy arrays in their dtype (half precision in
-    float32); `adata.uns[key]` has of a `Fit` the loss, the number of iterations and the status. What was there is
+    float32); `adata.uns[key]` has the loss, the number of iterations and the status of a `Fit`. What was there is
     replaced.
 
     Raises TypeError for what is no AnnData, and ValueError where the shapes or, of a fit that has them, the names of
@@ -78,13 +78,13 @@ def top_features(
     count: how many of each component; fewer where fewer entries are positive.
     names: of the features, a list, or the DataFrame or AnnData that has them; left out, those of the fit, and where it
         has none the features are numbered from 0.
-    axis: along which of X the samples are. 0: its rows are samples, its columns features, and component k is row k of
+    axis: which axis of X has the samples. 0: its rows are samples, its columns features, and component k is row k of
         H; 1: its columns are samples, and component k is column k of W.
 
-    Of each component a list of (name, share), the largest first; equal ones stay in their order. With component c_k,
+    For each component a list of (name, share), the largest first; equal ones stay in their order. With component c_k,
     share_j = c_kj / Σ_j' c_kj', which does not depend on its scale.
 
-    Raises TypeError or ValueError for other arguments, and for as many names as there are not features.
+    Raises TypeError or ValueError for other arguments, and for another number of names than of features.
 
     >>> W, H = np.ones((2, 2)), np.array([[3.0, 1.0, 0.0], [0.0, 1.0, 4.0]])
     >>> jnmf.top_features((W, H), 1, names=["tea", "coffee", "milk"])

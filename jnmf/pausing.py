@@ -18,7 +18,8 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C came while jnmf was computing; nothing is lost.
 
     fit: the `Fit` so far, with status STOPPED, which `fit(X, resume=…)` continues; None if a study was interrupted.
-    study: the `Sweep` or `CrossValidation` of the members that were finished; None if a fit was, or if none were.
+    study: the `Sweep` or `CrossValidation` of the members that were finished; None if a fit was
+        interrupted, or if none were finished.
     """
 
     def __init__(self, message: str, *, fit: Any = None, study: Any = None):

@@ -39,7 +39,7 @@ YLABELS = {"loss": "objective", "delta": "relative change δ of the factors", "k
 def scree(
     sweep: Any, *, svd: ArrayLike | None = None, baseline: Any = None, ax: "Axes | None" = None, **keywords: Any
 ) -> "Axes":
-    """The RMSE of every restart against the rank, and a line through the fit of the least loss of each rank.
+    """The RMSE of every restart against the rank, and a line through the fit with the lowest loss of each rank.
 
     sweep: has `ranks` (R,), in any order, and `rmse`, `loss`, `status` (R, S). Restarts that became non-finite are
         crosses, and never the best.
@@ -125,7 +125,7 @@ def cross_validation(cv: Any, *, ax: "Axes | None" = None, **keywords: Any) -> "
     """The score of the entries held out and of the others against the rank: every fold, means, one standard error.
 
     cv: has `ranks` (R,), in any order, `train`, `test` (R, S), `score`, "rmse" or "loss", which names the axis, `rank`,
-        the rank of the least mean test score, and `rank_1se`, the lowest rank within one standard error of it. Both are
+        the rank of lowest mean test score, and `rank_1se`, the lowest rank within one standard error of it. Both are
         marked. NaN is left out; where a score is infinite, so is the mean, and neither is drawn.
 
     Raises TypeError or ValueError for arguments of other shapes.
@@ -329,7 +329,7 @@ def tiles(
     """The columns of W as images on one sheet, for an `imshow` among other panels.
 
     W: (m, r). shape, order, num_columns: as in `components`.
-    gap: pixels of NaN, which are not drawn, between two images; NaN, too, is what is left over of the last row.
+    gap: pixels of NaN, which are not drawn, between two images; what is left over of the last row is NaN, too.
 
     Raises TypeError or ValueError for arguments of other shapes.
 
@@ -358,7 +358,7 @@ def heatmaps(
     """X as given, and with rows and columns sorted by cluster, on one colour scale.
 
     X: (m, n).
-    factors: Factors(W, H) of X. A line parts neighbours whose largest loadings (`clusters`) are of two components.
+    factors: Factors(W, H) of X. A line separates neighbours whose largest loadings (`clusters`) differ in component.
     rows, columns: permutations of the rows (m,) and of the columns (n,) (default: `order(factors)`).
 
     Raises TypeError or ValueError for arguments of other shapes and for what is no permutation.

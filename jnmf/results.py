@@ -22,7 +22,7 @@ def saved(kind: Kind) -> Kind:
 
 @saved
 class Trace(NamedTuple):
-    """One entry an iteration, of the factors that iteration returned: the full objective, δ, the KKT residual.
+    """One entry per iteration, of the factors that it returned: the full objective, δ, the KKT residual.
 
     kkt is NaN where it was not asked for and would have cost passes over X (`fit`, `kkt=True`).
     """
@@ -35,7 +35,7 @@ class Trace(NamedTuple):
 class Status(IntEnum):
     """How a fit ended: by its rule, at the most iterations, where factors or objective were not finite, or on request.
 
-    STOPPED is one that Ctrl-C, `callback` or `time_limit` ended, and a member of a study that was not reached.
+    STOPPED is a fit that Ctrl-C, `callback` or `time_limit` ended, or a member of a study that was not reached.
     """
 
     CONVERGED = 0
@@ -59,8 +59,9 @@ ADVICE = {
 
 @saved
 class Fit(NamedTuple):
-    """The factors, the full objective from the residual itself, and how it went. The trace is NaN after the last.
+    """The factors, the full objective from the residual itself, and how it went.
 
+    trace: NaN after the last iteration.
     state: what `fit(X, resume=…)` goes on from (`jnmf.resuming`), a few times W and H; None where it was not kept.
     names: what the rows and columns of X are called, where X was a DataFrame or an AnnData; structure under jit.
 

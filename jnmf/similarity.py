@@ -45,12 +45,12 @@ class Pairing(NamedTuple):
 
 
 def pairing(found: MatrixLike, known: MatrixLike) -> Pairing:
-    """Which of the known components each of the found ones is, how near it is, and which known ones were not found.
+    """Which of the known components each of the found ones is, how close it is, and which known ones were not found.
 
     found (m, r), known (m, q): components in columns (of the rows of H, pass `H.T`) -> match (r,), the column of
     `known` for each of `found`, or −1 (`match`); cosine (r,), that of each pair, 0 where there is none, in the dtype of
     the two together; unmatched, the columns of `known` without a partner, in order. An assignment pairs as many as it
-    can, however little alike: the cosine says whether a pair is one. jit and vmap apply.
+    can, however dissimilar: the cosine says whether a pair is a match. jit and vmap apply.
 
     Raises as `match` does.
 

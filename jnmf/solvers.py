@@ -48,7 +48,7 @@ def multiplicative(H: AnyArray, G: AnyArray, C: AnyArray, l1: Number = 0.0) -> A
 def difference(old: AnyArray, new: AnyArray, G: AnyArray, C: AnyArray) -> Array:
     """q(new) − q(old), a scalar, without the cancellation of the two: ⟨G (old + new)/2 − C, new − old⟩.
 
-    Between two points a quadratic rises by its gradient halfway times the way (`proofs.difference_of_quadratics`). The
+    Between two points a quadratic rises by its gradient halfway times the move (`proofs.difference_of_quadratics`). The
     rounding is that of a gradient times the move, and vanishes with the move; q(new) and q(old) by themselves are
     each off by eps·½‖X‖², more than all there is to gain near an exact fit.
     """

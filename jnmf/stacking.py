@@ -31,8 +31,8 @@ def stacked(
 
     The result goes wherever X does, also with `mask=`. MU weighs the divergences themselves. Where
     the weights differ, the methods of the Frobenius loss complete the lighter matrices as under a mask, and below an
-    eighth of the largest weight HALS and ANLS go by the weights (docs/what-x-can-be.md); without weights they need
-    neither. X_i times √λ_i has the same Frobenius loss without weights, its H_i being √λ_i times as large.
+    eighth of the largest weight HALS and ANLS use the weights directly (docs/what-x-can-be.md); without weights they
+    need neither. X_i times √λ_i has the same Frobenius loss without weights, its H_i being √λ_i times as large.
     `cross_validate` holds out the same share of each matrix. SVDs (nndsvd, `svd_rmse`) make an array of all.
     `unstacked` gives the H_i. Several matrices with one W: Badea 2008; Akata, Thurau and Bauckhage 2011.
 

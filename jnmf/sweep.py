@@ -40,7 +40,7 @@ class Sweep(NamedTuple):
         return Factors(W[restart], H[restart])
 
     def best(self, rank: int) -> Factors:
-        """The factors of least loss among the restarts of a rank that stayed finite (of all, if none did)."""
+        """The factors with the lowest loss among the restarts of a rank that stayed finite (of all, if none did)."""
         i = self._index(rank)
         return self.factors(rank, best_restart(self.loss[i], self.status[i], self.rmse[i]))
 
@@ -72,7 +72,7 @@ def sweep(
 
     ranks: different integers ≥ 1, in any order, which the result keeps; above min(m, n) they need a random init.
     num_iters: this many iterations for each (`run`); if left out, each stops by itself, as `fit` does with `tol` (1e-4)
-        and `max_iters` (500), which may not be given beside it.
+        and `max_iters` (500), which may not be given together with it.
     X, algorithm, mask: as in `fit`. Restart s is the fit with key=jax.random.split(jax.random.key(key), S)[s],
         for every rank; it equals that single fit up to rounding, since a member that has converged is frozen.
     init: as in `fit`; one that is not random ("nndsvd", "nndsvda", "spa", Factors) is for a single restart. What
@@ -92,7 +92,7 @@ def sweep(
     for small X `Extrapolated(HALS(inner=8))` takes 0.6 of the time to the same error (docs/speed.md).
 
     Ranks share programs: they are padded with zero components, which every algorithm keeps at zero, to the largest
-    rank of their bucket. A bucket holds ranks up to 1.3 times its least, so little work is wasted, and twenty
+    rank of their bucket. A bucket holds ranks up to 1.3 times its lowest, so little work is wasted, and twenty
     ranks compile half a dozen programs. Raises as `fit` does, for ranks that are empty, below 1 or repeated, and for
     options that would have no effect. Warns of members that are not finite.
 

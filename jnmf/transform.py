@@ -30,11 +30,11 @@ def transform(
     X_new (m, n), H (r, n) ≥ 0, or a `Fit` or Factors with that H -> W (m, r), in the dtype of X_new. `algorithm` gives
     the loss and the penalties, those of the fit (default: Frobenius, none). Frobenius:
     `nonnegative_least_squares.exact`, whichever the algorithm was; a row that could not be solved is NaN, and an eager
-    call warns. Other β: multiplicative updates, then Newton steps on the active set; the minimiser for β in [1, 2], a
-    local one else. Terms on W count where they are the same for every row (Ridge, Lasso, SumToOne, ColumnL1); terms on
-    H, known components too, have made H and count no more. `mask` (m, n) as in `fit`; a row without weight has zero
-    loadings. Differentiable in X_new, H and the penalties, forward and in reverse, by the implicit function theorem on
-    the active set.
+    call warns. Other β: multiplicative updates, then Newton steps on the active set; the minimiser for β in [1, 2],
+    otherwise a local one. Terms on W count where they are the same for every row (Ridge, Lasso, SumToOne, ColumnL1);
+    terms on H, known components too, have shaped H and no longer count. `mask` (m, n) as in `fit`; a row without weight
+    has zero loadings. Differentiable in X_new, H and the penalties, forward and in reverse, by the implicit function
+    theorem on the active set.
 
     Raises TypeError or ValueError for arguments that are not matrices with the same number of columns, and for terms
     on W that say something of the rows of the fit, or of all rows together.

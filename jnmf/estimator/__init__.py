@@ -1,6 +1,6 @@
 """The front door for scikit-learn's habits: `NMF` and `MiniBatchNMF` as there, computed by this library.
 
-    from jnmf.estimator import NMF  # in the place of sklearn.decomposition
+    from jnmf.estimator import NMF  # instead of sklearn.decomposition
 
 Needs scikit-learn 1.6 or later, `pip install 'jnmf[sklearn]'`; nothing else of jnmf does, and nothing of it is in the
 rest of jnmf. Arrays come and go as NumPy's. float64 is computed in float64 without JAX's switch, float32 in float32.

@@ -33,12 +33,12 @@ class MiniBatchNMF(BaseNMF):
     tol: `fit` ends when each batch of a whole pass changes H by at most `tol` relatively, ‖H⁺ − H‖ ≤ tol ‖H⁺‖. 0 never
         ends it.
     max_no_improvement: it ends, too, when the mean cost of a row, averaged over about one pass, has no new minimum for
-        so many batches. To know it costs a solution for W a batch more; None saves that.
-    fresh_restarts, fresh_restarts_max_iter, transform_max_iter: scripts may say them, and they change nothing, since W
-        is always solved afresh and to the end.
+        so many batches. To know it costs one more solution for W per batch; None saves that.
+    fresh_restarts, fresh_restarts_max_iter, transform_max_iter: accepted, but without effect, since W is always solved
+        afresh and to the end.
     verbose: print the cost of each batch.
 
-    Once fitted: `components_`, `n_components_`, `n_iter_` (passes), `n_steps_` (batches), `reconstruction_err_` (but
+    Once fitted: `components_`, `n_components_`, `n_iter_` (passes), `n_steps_` (batches), `reconstruction_err_` (not
     after `partial_fit`), `n_features_in_`, `feature_names_in_`, `algorithm_`, and `fit_`, the `jnmf.minibatch.Batches`
     in NumPy, from which `partial_fit` goes on.
 

@@ -31,7 +31,7 @@ class NMF(BaseNMF):
     """Nonnegative matrix factorisation X ≈ W H, with the names and habits of `sklearn.decomposition.NMF`.
 
     X is (n_samples, n_features), W (n_samples, n_components), H = `components_` (n_components, n_features). The
-    objective is scikit-learn's, and so are the parameters, so that of a script only the import changes:
+    objective is scikit-learn's, and so are the parameters, so that only the import of a script changes:
 
         D(X, WH) + alpha_W n_features [l1_ratio ΣW + ½ (1 − l1_ratio) ‖W‖²]
                  + alpha_H n_samples  [l1_ratio ΣH + ½ (1 − l1_ratio) ‖H‖²].
@@ -62,12 +62,12 @@ class NMF(BaseNMF):
         `tol`, and the last tenth of them by at most 10 `tol` together, relatively. (scikit-learn compares the violation
         of the optimality conditions of "cd" with that at the start: stop="kkt" is near to it; and for "mu" the fall of
         the objective: stop="loss".) tol=0 never stops.
-    max_iter: the most iterations. Where these end a fit with tol > 0, a ConvergenceWarning says so.
-    random_state: an int, a RandomState, or None. It matters where chance does: "random", "nndsvdar", functions.
+    max_iter: the maximum number of iterations. Where it ends a fit with tol > 0, a ConvergenceWarning says so.
+    random_state: an int, a RandomState, or None. It matters only where chance does: "random", "nndsvdar", functions.
     alpha_W, alpha_H, l1_ratio: as above; alpha_H="same" is alpha_W.
     verbose: show iterations, loss and change, as they go.
     shuffle: False. jnmf takes the coordinates in order.
-    n_init: the fit of the least objective from so many starts, of "random", "nndsvdar" or a function.
+    n_init: how many starts to try, by "random", "nndsvdar" or a function; the fit of lowest objective is kept.
     missing: what NaN is: None, an error; "mask", a missing entry, which has no part in the loss; "stored", for a sparse
         X, says that what is not stored is missing, where it is else 0. What a `np.ma.MaskedArray` masks is as NaN.
     known_components: (k, n_features), k ≤ r, or None: the first k rows of `components_`, which are these and stay so.

@@ -22,7 +22,7 @@ class Loss(Pytree):
     `proofs.negative_binomial_descent`). By the chain rule ∇_W D = D′(X, Z) Hᵀ and ∇_H D = Wᵀ D′(X, Z), with
     D′_ij = ∂d/∂z (x_ij, z_ij): `grad_W` and `grad_H`. Real-valued fields are leaves, those marked `static` structure.
 
-    What a loss says of itself, the least when it says nothing:
+    What a loss says of itself, by default as little as can be:
     """
 
     convex: ClassVar[Any] = False  # d(x, ·) is convex
@@ -56,7 +56,7 @@ class Loss(Pytree):
         raise NotImplementedError(f"transform needs {type(self).__name__}.second_derivative(x, z), ∂²d/∂z²")
 
     def check(self) -> None:
-        """Raises ValueError where a parameter has a value, and it is outside its domain; asked by `fit` and others."""
+        """Raises ValueError where a parameter has a value outside its domain; called by `fit` and others."""
 
     def range(self, dtype: DType) -> tuple[float, float]:
         """Between which the largest entry of X has to be in this dtype; asked of a loss without a degree.

@@ -390,8 +390,8 @@ def streamed(source: Any, block: Integer | None = None) -> Streamed:
     source: what has `shape`, `dtype`, and rows [i:j], dense or sparse: a `np.memmap`, an HDF5 or zarr data set, a SciPy
         CSR matrix, an AnnData in backed mode, whose names the fit has. Or the name of a .npy file. Or a list of such,
         the rows of each below those of the one before.
-    block: how many rows are read at a time; left out, those of 64 MiB in the dtype of the computation. Of HDF5 or zarr
-        a multiple of the rows of a chunk is read fastest.
+    block: how many rows are read at a time; left out, those of 64 MiB in the dtype of the computation. For HDF5 or zarr
+        a multiple of the rows of a chunk is fastest.
 
     W, H and two blocks are in memory, X never is; a sparse block is made dense. The next block is read while one is
     computed with. Integers and booleans become the default float. A reader that raises, a block of another shape or

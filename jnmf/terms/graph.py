@@ -76,7 +76,7 @@ class Graph(Term):
 class Smooth(Term):
     """½ Σ_k λ_k Σ_j (H_k,j+1 − H_kj)²: rows of H that vary little from one column to the next, as in time.
 
-    `Graph` of a path, whose ‖L‖₂ < 4: ΔG = 4 diag(λ), ΔC = diag(λ) (4 H − H L). Essid and Févotte 2013 smooth so.
+    `Graph` of a path, whose ‖L‖₂ < 4: ΔG = 4 diag(λ), ΔC = diag(λ) (4 H − H L). As in Essid and Févotte 2013.
 
     >>> float(jnmf.terms.Smooth(2.0).value(np.array([[1.0, 3.0, 3.0]])))
     4.0

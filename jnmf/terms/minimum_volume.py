@@ -17,10 +17,11 @@ class MinimumVolume(Term):
 
     It is ½ λ [log det(H Hᵀ + δI) − r log δ], so that a zero component adds nothing. The logarithm lies below its
     tangent, log det Y ≤ log det Ȳ + tr Ȳ⁻¹(Y − Ȳ): with Ȳ = H Hᵀ + δI at the current H, ΔG = λ Ȳ⁻¹, ΔC = 0. With the
-    rows of W (columns of H) summing to one (`SumToOne`, `Simplex`), without which shrinking one factor and growing the
-    other would do, it is identifiable where plain NMF is not. Leplat, Ang and Gillis 2019; Fu, Huang and others 2016.
+    rows of W (columns of H) summing to one (`SumToOne`, `Simplex`), without which it would be enough to shrink one
+    factor and grow the other, it is identifiable where plain NMF is not. Leplat, Ang and Gillis 2019; Fu, Huang and
+    others 2016.
 
-    delta: in the unit of H², small beside the squares of the components, and so is what it forgets of their volume.
+    delta: in the unit of H²; the smaller it is beside the squares of the components, the less of their volume is lost.
 
     >>> volume = jnmf.terms.MinimumVolume(1.0).value
     >>> bool(volume(jnp.array([[1.0, 1.0], [1.0, 1.0]])) < volume(jnp.eye(2)))

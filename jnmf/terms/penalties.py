@@ -89,7 +89,7 @@ class SumToOne(Quadratic):
     """½ λ Σ_j (Σ_k H_kj − s)²: the sums over components, of columns of H or rows of W, are pulled to s, by default 1.
 
     ΔG = λ 11ᵀ, ΔC = λ s. Heinz and Chang 2001, who put a row of ones beneath δW and δX, which is λ = 1/δ². A penalty:
-    the sums are near s, the nearer the larger λ is beside the squares of W. `Simplex` is the hard constraint.
+    the sums are near s, the nearer the larger λ is compared with the squares of W. `Simplex` is the hard constraint.
 
     >>> float(jnmf.terms.SumToOne(2.0).value(0.5 * np.ones((2, 3))))
     0.0

@@ -17,7 +17,7 @@ class Term(Pytree):
         T(H⁺) ≤ T(H) + [½⟨H⁺, ΔG H⁺⟩ − ⟨ΔC, H⁺⟩] − [½⟨H, ΔG H⟩ − ⟨ΔC, H⟩]   for all H⁺ ≥ 0, and ∇T(H) = ΔG H − ΔC,
 
     so that whatever lowers the quadratic of G + ΔG and C + ΔC lowers the objective. Of a quadratic T the two are equal.
-    H (r, n); for a term on W it is Wᵀ. A subclass says what holds, the least when it says nothing:
+    H (r, n); for a term on W it is Wᵀ. A subclass says what holds, by default as little as can be:
 
         class Decorrelation(terms.Term):
             weight: float = 1.0
@@ -54,7 +54,7 @@ class Term(Pytree):
         return (G @ H if jnp.ndim(G) == 2 else G[:, None] * H) - C
 
     def rise(self, old: AnyArray, new: AnyArray) -> Array:
-        """T(new) − T(old); of a quadratic its gradient halfway times the way, whose rounding vanishes with the way."""
+        """T(new) − T(old); of a quadratic its gradient halfway times the move, with which the rounding vanishes."""
         if not self.quadratic:
             return self.value(new) - self.value(old)
         return jnp.sum(self.gradient(0.5 * (old + new)) * (new - old))
