@@ -17,9 +17,9 @@ def search(start, G, C, max_iters: int = 2000):
         warnings.filterwarnings("ignore", message="JAXopt is no longer maintained", category=DeprecationWarning)
         import jaxopt
 
-    # In units where ‖G‖₂ = 1 and max |c| = 1 in each column the step size 1 is the explicit 1/‖G‖₂ (jaxopt's line
-    # search stalls near 5e-8) and jaxopt's absolute tolerance is a relative one.
-    norm, largest = jnp.linalg.norm(G, 2), jnp.max(jnp.abs(C), axis=0, keepdims=True)
+    # In units where ‖G‖₂ = 1 and max c = 1 in each column the step size 1 is the explicit 1/‖G‖₂ (jaxopt's line search
+    # stalls near 5e-8) and jaxopt's absolute tolerance is a relative one. Where no c is positive the solution is 0.
+    norm, largest = jnp.linalg.norm(G, 2), jnp.max(project_nonnegative(C), axis=0, keepdims=True)
     G, C, unit = divide(G, norm), divide(C, largest), divide(largest, norm)
     tolerance = 100 * float(jnp.finfo(C.dtype).eps)
     solver = jaxopt.ProjectedGradient(

@@ -124,7 +124,7 @@ def _minimiser(M, q, p, since):
     distance = lengths[:r]
     # A column that is nearly dependent promises much by a small slope: only the part of q that is left rounds it.
     residual = lengths[r] + distance * jnp.linalg.norm(q)
-    rounding = 10 * eps * (residual + jnp.linalg.norm(w) + jnp.max(jnp.abs(p)))
+    rounding = 10 * eps * (residual + jnp.linalg.norm(w) + jnp.max(p, initial=0) + jnp.abs(p))
     falls = ~passive & (distance > tiny) & (slope < -rounding)
     fall = jnp.where(falls, -slope / jnp.where(falls, distance, 1), 0)
     z, independent, fall = jnp.stack([z, independent, fall])[:, place]

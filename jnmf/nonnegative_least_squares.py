@@ -20,9 +20,9 @@ def exact(H, G, C, method: str = "pivoting"):
     """argmin of ½⟨H, G H⟩ − ⟨C, H⟩ over H ≥ 0, a solver as those in `jnmf.solvers`.
 
     G (r, r) symmetric positive semidefinite, C (r, n); H (r, n) is only where the search starts. Each column satisfies
-    KKT up to rounding: |G h − c| on the passive set, and c − G h off it, are at most some eps·(max|c| + Σ h_k G_kk) in
-    units where G_kk = 1. So the objective is within some r·eps·(Σ h_k)² of its minimum, which for G ≥ 0, as in NMF, is
-    a rounding of the data: there Σ h_k² ≤ ⟨h, G h⟩ = ⟨c, h⟩. If G is singular one of the minimisers is returned. A
+    KKT up to rounding: |G h − c| on the passive set, and c − G h off it, are at most some eps·(max [c]₊ + Σ h_k G_kk)
+    in units where G_kk = 1. So the objective is within some r·eps·(Σ h_k)² of its minimum, which for G ≥ 0, as in NMF,
+    is a rounding of the data: there Σ h_k² ≤ ⟨h, G h⟩ = ⟨c, h⟩. If G is singular one of the minimisers is returned. A
     component with G_kk = 0 becomes 0. A column that could not be solved is NaN; none is known but for G or C that are
     not finite. Differentiable in G and C, forward and in reverse, by the implicit function theorem on the active set.
 

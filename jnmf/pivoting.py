@@ -147,14 +147,15 @@ def solve_on_smaller_side(G, V, F, c):
     M = jnp.stack([G, V])[complement.astype(int), member[:, None], member[None, :]]
     factor = _cholesky(jnp.where(used[:, None] & used[None, :], M, 0), used)
 
-    def solution(c):
+    def solution(c):  # 0 off F
         u = V @ c
         b = jnp.where(used, jnp.where(complement, u, c)[member], 0)
         z = jnp.where(S, cho_solve(factor, b)[place], 0)
         return jnp.where(F, jnp.where(complement, u - V @ z, z), 0)
 
-    h = solution(c)
-    return h + solution(jnp.where(F, c - G @ h, 0))
+    on_F = lambda c: jnp.where(F, c, 0)
+    h = solution(on_F(c))
+    return h + solution(on_F(c - G @ h))
 
 
 def _cholesky(G_FF, F):
@@ -287,5 +288,9 @@ def _exchanged(s, h, Gh, c):
 
 
 def _slack(h, c):
-    """How far G h may be from c by rounding, for rows h and c, where the diagonal of G is 1."""
-    return 10 * jnp.finfo(c.dtype).eps * (jnp.max(jnp.abs(c), axis=1) + jnp.sum(jnp.abs(h), axis=1))[:, None]
+    """How far G h may be from c by rounding in each entry, for rows h and c, where the diagonal of G is 1.
+
+    A penalty can make an entry of c as negative as you like, and must not blur the others.
+    """
+    of_row = jnp.max(project_nonnegative(c), axis=1) + jnp.sum(jnp.abs(h), axis=1)
+    return 10 * jnp.finfo(c.dtype).eps * (jnp.abs(c) + of_row[:, None])

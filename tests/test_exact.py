@@ -6,6 +6,7 @@ The oracle is the best true residual, column by column, of SciPy's `nnls`, of it
 
 import contextlib
 import importlib
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -243,6 +244,57 @@ def test_a_hundred_thousand_columns(kind, optimized):
     some = rng.choice(B.shape[1], 60, replace=False)
     excess = square(A, B[:, some], Z[:, some]) - oracle(A, B[:, some])
     assert (excess <= 1e-10 * np.sum(B[:, some] ** 2, axis=0)).all()
+
+
+def least_of_all_passive_sets(A, x, l1):
+    """min ½‖x − Aᵀh‖² + l1 Σh over h ≥ 0, by the minimiser on each set."""
+    G, c = A @ A.T, A @ x - l1
+    lowest = 0.0
+    for size in range(1, len(A) + 1):
+        for F in map(list, itertools.combinations(range(len(A)), size)):
+            unit = 1 / np.linalg.norm(A[F], axis=1)
+            h = unit * np.linalg.lstsq(unit[:, None] * G[np.ix_(F, F)] * unit, unit * c[F])[0]
+            if (h >= 0).all():
+                lowest = min(lowest, 0.5 * h @ G[np.ix_(F, F)] @ h - c[F] @ h)
+    return lowest
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_entry_far_below_zero_does_not_blur_the_others(dtype):
+    """With l1 a short row of A has c_k/√G_kk as negative as you like."""
+    decades, r, n = {"float32": 12, "float64": 24}[dtype], 4, 60
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        A = rng.uniform(0.1, 1, (r, 6)) * 10.0 ** -rng.uniform(0, decades, (r, 1))
+        A[0] *= 1 / np.linalg.norm(A[0])
+        A[1] = 0 if seed == 1 else A[1]  # a component that is dead, kept from 0/0 by the l2
+        X, l1, l2 = rng.uniform(1, 10, (n, 6)), 1.0, 1e-9 if seed == 1 else 0.0
+        A, X = (np.asarray(B, dtype).astype(float) for B in (A, X))
+        wanted = [
+            least_of_all_passive_sets(np.hstack([A, l2**0.5 * np.eye(r)]), np.append(x, np.zeros(r)), l1) for x in X
+        ]
+        G, C = (jnp.asarray(B, dtype) for B in (A @ A.T + l2 * np.eye(r), A @ X.T - l1))
+        found = {method: nnls_module.exact(jnp.zeros_like(C), G, C, method) for method in nnls_module.METHODS}
+        found["transform"] = transform(X.astype(dtype), A.astype(dtype), ANLS(l1_W=l1, l2_W=l2)).T
+        for method, H in found.items():
+            H = np.asarray(H, float)
+            value = (
+                0.5 * np.sum((X - H.T @ A) ** 2 - X**2, axis=1) + l1 * H.sum(axis=0) + 0.5 * l2 * np.sum(H**2, axis=0)
+            )
+            assert H.min() >= 0, method
+            np.testing.assert_allclose(value, wanted, rtol=1e3 * np.finfo(dtype).eps, err_msg=method)
+
+
+def test_a_slope_far_above_zero_does_not_hide_from_the_active_set_what_falls():
+    """min ½‖h‖² − 9 h₁ + 1e9 h₂."""
+    h, solved = active_set.block(
+        jnp.eye(2, dtype="float32"),
+        jnp.zeros((1, 2), "float32"),
+        jnp.array([[9.0, -1e9]], "float32"),
+        jnp.zeros((1, 2), bool),
+    )
+    assert solved.all()
+    np.testing.assert_array_equal(h, [[9, 0]])
 
 
 def state_of_the_active_set(*, h, passive, best, value, entered=0):
