@@ -5,6 +5,7 @@ Shapes are always checked, values where there are any (see `checks`).
 """
 
 import math
+import os
 from functools import cache, partial
 from typing import Any, NamedTuple, NoReturn, overload
 
@@ -125,13 +126,13 @@ def _dtype_of(A):
 
 
 def _check_rounding(given: np.ndarray, M, entered: Entered, name: str, literal: bool = False) -> None:
-    """That something is left of entries which were given in a wider dtype, and that their giver knows of it."""
+    """That something is left of the entries, and that who gave them in a wider dtype knows of it."""
     B = entered.X
-    if not _is_floating(given) or given.dtype.itemsize <= B.dtype.itemsize:
+    if not _is_floating(given):
         return
     if not entered.nonzero and np.any(given if M is None else given[np.asarray(M) > 0]):
         raise ValueError(f"{name}: expected entries in the range of {B.dtype}, got only smaller ones; {_remedy(B)}")
-    if B.dtype == jnp.float32 and not literal:
+    if B.dtype == jnp.float32 and given.dtype.itemsize > 4 and not literal:
         _tell_of_rounding()
 
 
@@ -427,9 +428,16 @@ def _refuse_masked(X, name: str) -> None:
 
 def _numbers(X, name: str):
     """X as a nonempty, two-dimensional array of real numbers, of NumPy or of jax."""
+    if isinstance(X, str | os.PathLike):
+        raise TypeError(
+            f"{name}: expected a matrix, got {str(X)!r}; read the file first, as by np.load or pandas.read_csv; a .npy "
+            "file larger than memory is jnmf.streamed(path)"
+        )
     A = X if isinstance(X, jax.Array) else labels.numbers(X, name) if labels.is_frame(X) else _from_host(X, name)
     if jnp.issubdtype(A.dtype, jnp.complexfloating):
         raise TypeError(f"{name}: expected real numbers, got dtype {A.dtype}; pass its real part or its modulus")
+    if _is_floating(A) and A.dtype.itemsize < 2:
+        raise TypeError(f"{name}: expected real numbers of 16 bits or more, got {A.dtype}; convert it to float32")
     if not (_is_floating(A) or jnp.issubdtype(A.dtype, jnp.integer) or A.dtype == bool):
         got = f"dtype {A.dtype}" if A.shape else type(X).__name__
         raise TypeError(f"{name}: expected real numbers, got {got}; convert it, as by np.asarray({name}, float)")
@@ -559,11 +567,14 @@ _extremes_of_kind = jax.jit(kinds.extremes)
 
 def range_of(A) -> tuple[float, float]:
     """`extremes` of an array or a kind, as numbers: by NumPy where it lies in the memory of the host, which compiles
-    nothing; then NaN for NaN."""
+    nothing; then NaN for NaN. What XLA takes for 0, below the normal numbers of the dtype, NumPy does not."""
     if not kinds.is_kind(A) and _is_on_host(A):
         here = np.asarray(A)  # the same memory
         with np.errstate(invalid="ignore"):
-            return float(here.min()), float(here.max())
+            of_host = float(here.min()), float(here.max())
+        tiny = float(jnp.finfo(here.dtype).tiny) if _is_floating(here) else 0.0
+        least, most = (0.0 if abs(x) < tiny else x for x in of_host)
+        return least, most
     spread = isinstance(A, jax.Array) and len(A.devices()) > 1
     with jax.ensure_compile_time_eval():  # also while something else is being traced
         least, most = (_extremes_of_kind(A) if kinds.is_kind(A) else extremes(A, spread=spread)).tolist()
@@ -594,7 +605,7 @@ def _refuse_nonfinite(A, M, entered: Entered, name: str) -> None:
 
 
 def _refuse(got: str, name: str, takes_mask: bool = True) -> NoReturn:
-    mask = f", or where there is a mask= leave them out, mask=np.isfinite({name})" if takes_mask else ""
+    mask = f", or leave them out by a mask that is true for the others, mask=np.isfinite({name})" if takes_mask else ""
     raise ValueError(f"{name}: expected finite entries, got {got}; fill them{mask}")
 
 

@@ -37,6 +37,7 @@ from jnmf import (
     sweep,
     transform,
 )
+from jnmf.numerics import compute_dtype
 
 X, START = problem()
 GOOD = np.asarray(X)
@@ -236,13 +237,16 @@ ARGUMENTS = [
     (([["a", "b"]], 2), "real numbers, got dtype <U1"),
     ((np.array([[None, 1]]), 2), r"real numbers, got dtype object; convert it, as by np.asarray\(X, float\)"),
     ((None, 2), "real numbers, got NoneType"),
-    (("X", 2), "real numbers, got str"),
+    ((jnp.ones((3, 2), "float8_e5m2"), 2), "16 bits or more, got float8_e5m2; convert it to float32"),
+    ((np.full((4, 3), 1e-310), 2), "in the range of float64, got only smaller ones; pass it in other units"),
+    ((np.full((4, 3), 1e-42, "float32"), 2), "in the range of float32, got only smaller ones"),
+    (("X", 2), "expected a matrix, got 'X'; read the file first"),
     (([[1.0, 2.0], [3.0]], 2), "rows of one length, got 2 that differ"),
     ((GOOD + 1j, 2), "real numbers, got dtype complex128; pass its real part"),
     ((jax.random.key(0), 2), "real numbers, got PRNGKeyArray"),
     ((LABELLED, 2), "expected numbers in every column, got str in 'name'; convert or drop it"),
     ((Backed(), 2), r"matrix in memory, got Backed on disk; pass X.to_memory\(\), or jnmf.streamed\(X\)"),
-    ((GOOD,), "may only be left out when init is Factors"),
+    ((GOOD,), "got none; only where init is Factors it may be left out"),
     ((GOOD, 0), "rank: expected an integer of at least 1, got 0"),
     ((GOOD, 2.0), "rank: expected an integer of at least 1, got 2.0"),
     ((GOOD, True), "rank: expected an integer"),
@@ -264,8 +268,22 @@ ARGUMENTS = [
     ((GOOD, 2, PGD(step_size=jnp.float32(-1))), "step_size: expected a finite number of at least 0, got Array"),
     ((GOOD, 2, PGD(step_size=np.ones(2))), "step_size: expected a finite number of at least 0, got array"),
     ((GOOD, 2, HALS), r"expected an instance such as HALS\(\)"),
-    ((GOOD, 2, "hals"), r"expected an instance such as HALS\(\), got 'hals'"),
+    ((GOOD, 2, "hals"), r"expected an instance such as HALS\(\), got 'hals'; write HALS\(\)"),
+    ((GOOD, 2, "nmf"), r"got 'nmf'; a method of your own is a subclass of"),
 ]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_look_sees_what_xla_computes_with(dtype):
+    """Below the normal numbers all is 0 to XLA on a CPU, and so to the rules for zeros."""
+    tiny = np.finfo(dtype).smallest_normal
+    for low, high in ((tiny, 2), (tiny / 2, 2), (-tiny / 2, 2), (-2, -tiny / 2), (-2, tiny / 2), (-tiny / 2, tiny / 2)):
+        A = np.array([[low, high], [high, low]], dtype)
+        of_dtype = A.astype(compute_dtype(A.dtype))  # as it is looked at
+        assert door.range_of(of_dtype) == tuple(np.asarray(door.extremes(jnp.asarray(of_dtype))).tolist())
+    if dtype != "float16":
+        with pytest.raises(ValueError, match="got 1 zeros of 6 outside empty rows and columns"):
+            fit(np.array([[tiny / 2, 1, 2], [2, 3, 4]], dtype), 2, MU(beta=0.0))
 
 
 @pytest.mark.parametrize(("arguments", "message"), ARGUMENTS)
