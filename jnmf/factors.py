@@ -83,7 +83,8 @@ def unit_columns(A):
 def relative_change(old: Factors, new: Factors) -> Array:
     """δ = ‖W⁺ − W‖/‖W‖ + ‖H⁺ − H‖/‖H‖ of the factors scaled so that the columns of W have maximum 1, with 0/0 = 0.
 
-    A scalar, 0 for equal factors. Without the scaling δ would also count moves along the gauge, which change nothing.
+    A scalar, 0 for equal factors; of an H all of whose squares are 0 in the dtype, that of W alone. Without the scaling
+    δ would also count moves along the gauge, which change nothing.
 
     >>> old = jnmf.init.random(0, X, 2)
     >>> float(jnmf.relative_change(old, old))

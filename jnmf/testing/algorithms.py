@@ -72,7 +72,9 @@ def observe(X, factors: Factors, algorithm, most) -> Observed:
 
     def goes_on(carry):
         k, old, state, info = carry
-        settled = jnp.asarray(info.moved, bool) & (relative_change(old, state.factors) == 0)
+        # Not δ = 0, which in float32 also holds where the squares of all entries vanish, on the way to 0.
+        still = jnp.all(old.W == state.factors.W) & jnp.all(old.H == state.factors.H)
+        settled = jnp.asarray(info.moved, bool) & still
         return (k == 0) | (k < most) & ~settled
 
     def once(carry):
