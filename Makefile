@@ -34,7 +34,7 @@ page: demo  ## open the page in a headless browser (Debian: apt-get install chro
 	chromium --headless --no-sandbox --disable-gpu --disable-background-networking --window-size=1100,30000 \
 		--user-data-dir=$$(mktemp -d) --screenshot=results/page.png file://$(CURDIR)/results/index.html
 
-mutants: setup  ## break the formulas of jnmf one by one and count which breaks go unnoticed (many minutes)
+mutants: setup  ## break the formulas of jnmf one by one and count which breaks go unnoticed (hours)
 	$(BIN)/python -m tests.mutants
 
 test: setup  ## ruff, pyright and the tests

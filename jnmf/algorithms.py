@@ -49,7 +49,7 @@ class MU(Frobenius):
     def __post_init__(self):
         loss = losses.BetaDivergence(beta=2.0 if self.beta is None else self.beta) if self.loss is None else self.loss
         if not isinstance(loss, losses.Loss):
-            raise TypeError(f"MU(loss=…): expected a Loss such as losses.NegativeBinomial(), got {loss!r}")
+            raise TypeError(f"MU(loss=…): expected a Loss such as losses.kl or losses.NegativeBinomial(), got {loss!r}")
         beta = loss.beta if isinstance(loss, losses.BetaDivergence) else None
         if self.beta is not None and not (isinstance(self.beta, numbers.Real) and self.beta == beta):
             raise ValueError(

@@ -114,6 +114,8 @@ def algorithm(value) -> None:
     if isinstance(value, type) or not hasattr(value, "step") or not hasattr(value, "loss"):
         own = "a method of your own is a subclass of jnmf.Frobenius or jnmf.Algorithm"
         hint = f"write {value.__name__}(…)" if isinstance(value, type) and hasattr(value, "step") else own
+        if isinstance(value, str) and value.upper() in ("HALS", "MU", "ALS", "PGD", "ANLS"):
+            hint = f"write {value.upper()}()"
         raise TypeError(f"algorithm: expected an instance such as HALS(), got {value!r}; {hint}")
     if hasattr(value, "algorithm"):  # a combinator: its own numbers, and those of what it wraps
         for field in dataclasses.fields(value):

@@ -318,7 +318,9 @@ def initial_factors(entered: door.Entered, rank, init, key, algorithm) -> tuple[
         rank = checks.rank(rank, X.shape)
         together.check_shapes(algorithm, X.shape, rank)
     elif not given:
-        raise ValueError("rank: expected an integer of at least 1 (it may only be left out when init is Factors)")
+        raise ValueError(
+            "rank: expected an integer of at least 1, got none; only where init is Factors it may be left out"
+        )
     if given or callable(init):
         in_unit = getattr(init, "in_units", False)  # those of `warm_start`; others see X as it is
         seen = inits.whole(X) if in_unit else as_array(inits.whole(entered.X))

@@ -25,9 +25,8 @@ def loaded(path: Path):
     if path.is_file() and path.suffix != ".npz":
         raise Refused(f"{path}: expected a file that jnmf wrote, such as fit.npz, got another one")
     if not path.is_file():
-        raise Refused(
-            f"{path}: expected a file of jnmf, such as fit.npz, got {'a folder' if path.is_dir() else 'none'}"
-        )
+        got = "a folder" if path.is_dir() else "no file"
+        raise Refused(f"{path}: expected a file that jnmf wrote, such as fit.npz, got {got}")
     try:
         return jnmf.load(path)
     except OSError as error:

@@ -435,7 +435,11 @@ def test_hold_outs_are_lists_of_the_right_entries(view):
     for axis in (1, 2):
         assert (kept.any(axis=axis) == (dense != 0).any(axis=axis - 1)).all()
     assert not (held > 0)[:, (dense != 0) & ((dense != 0).sum(axis=1, keepdims=True) == 1)].any()
-    if view == "plain":  # zeros in their proportion: of 12 sets of 21 among 1200, 0.21 times each
+    if view == "plain":
+        for s in range(12):  # of what is left out no value stays
+            of_rest, _ = holdout.split(A, jax.tree.map(lambda a, s=s: a[s], own))
+            np.testing.assert_array_equal(matrix.entries(of_rest.X)[0], np.where(rest[s] > 0, dense, 0))
+        # Zeros in their proportion: of 12 sets of 21 among 1200, 0.21 times each.
         assert held.sum(axis=0)[dense == 0].mean() == pytest.approx(12 * round(0.3 * of) / 1200, rel=0.1)
 
 

@@ -16,7 +16,7 @@ from test_sparse import FORMATS
 from test_sparse import X as OTHER
 
 import jnmf
-from jnmf import HALS, MU, PGD, Factors, batches, fit, holdout, matrix, warm_start
+from jnmf import HALS, MU, PGD, Factors, batches, fit, holdout, matrix, stored_places, warm_start
 from jnmf.door import enter, stored_of
 from jnmf.matrix import blocks
 from jnmf.matrix.sparse_blocks import SparseBlocks, by_rows
@@ -192,6 +192,18 @@ def places_of_one_device(A, stored: bool):
 def seen(A):
     """The entries, the weights and their sum, in both orders."""
     return *matrix.entries(A), *matrix.entries(A.T), matrix.weight(A)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_stored_entries_are_numbered_row_by_row_over_all_blocks(transposed):
+    X, A = enter(jnmf.sparse(WITH_ZEROS, BY_ROWS), "stored").X, WITH_ZEROS
+    X, A = (X.T, A.T.tocsr()) if transposed else (X, A.tocsr())
+    A.sort_indices()
+    places, entries = stored_places.of_blocks(X), A.tocoo()
+    assert places.num_stored == A.nnz
+    found = places.stored(np.arange(A.nnz))
+    for own, wanted in zip(found, (*entries.coords, entries.data != 0), strict=True):
+        np.testing.assert_array_equal(own, wanted)
 
 
 CASES = [(name, stored) for name in DIVIDED for stored in (False, True)]

@@ -288,6 +288,15 @@ def test_a_file_that_was_cut_short_raises_and_does_not_end_the_process(tmp_path)
         streamed(path)
 
 
+def test_a_file_of_another_format_is_told(tmp_path):
+    path = tmp_path / "x.csv"
+    np.savetxt(path, X)
+    for contents in (path.read_bytes(), b""):
+        path.write_bytes(contents)
+        with pytest.raises(ValueError, match=r"^streamed: expected a \.npy file, got '.*x.csv'; write it by np.save"):
+            streamed(path)
+
+
 def test_what_can_be_a_source(tmp_path):
     names = [tmp_path / "above.npy", tmp_path / "below.npy"]
     for name, rows in zip(names, (X[:5], X[5:]), strict=True):

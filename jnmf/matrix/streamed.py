@@ -414,9 +414,20 @@ def streamed(source: Any, block: Integer | None = None) -> Streamed:
     return Streamed(reader=Reader(source, names), block=-(-m // -(-m // block)), dtype=dtype)
 
 
+def _opened(path):
+    with open(path, "rb") as file:
+        is_array = file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
+    if not is_array:
+        raise ValueError(
+            f"streamed: expected a .npy file, got {os.fspath(path)!r}; write it by np.save, or open it by a reader of "
+            "rows, as those of h5py and zarr"
+        )
+    return np.load(path, mmap_mode="r")
+
+
 def _source(source) -> Any:
     if isinstance(source, str | os.PathLike):
-        source = np.load(source, mmap_mode="r")
+        source = _opened(source)
     if isinstance(source, list | tuple):
         sources = [_source(one) for one in source]
         columns = sorted({one.shape[1] for one in sources})
