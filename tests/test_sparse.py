@@ -375,6 +375,8 @@ def test_half_steps_by_the_stored_entries_are_those_of_scipy_column_by_column(dt
             found = weighted.exact(B, W, H, 0.0, 0.1)
         np.testing.assert_allclose(found, np.stack(wanted, axis=1), atol=atol)
     np.testing.assert_allclose(weighted.hals(B, W, H, 0.0, 0.1, sweeps=1000), np.stack(wanted, axis=1), atol=atol)
+    most = matrix.of_columns(B, lambda E, H: E.most()[None, :] + 0 * H, H)  # the unit of a column
+    np.testing.assert_allclose(most, np.broadcast_to(m.max(axis=0), H.shape), rtol=1e-6)
 
 
 def test_the_door_imputes_where_enough_is_stored():
