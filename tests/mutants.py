@@ -368,8 +368,6 @@ MUTANTS = [  # file, text that occurs exactly once, what it becomes
     ("spectrum.py", "jnp.sqrt(float(m) * n)", "float(X.shape[0] ** 2)"),
     ("matrix/csr.py", "B[line] * C[column]", "B[line] * C[line]"),
     ("matrix/csr.py", "e + jnp.arange(width) >= i * width", "e + jnp.arange(width) >= e"),
-    ("matrix/csr.py", "jnp.where(filled < m, starts[filled], number)", "starts[filled]"),
-    ("matrix/csr.py", 'e, side="right") - 1', 'e, side="left") - 1'),
     ("matrix/csr.py", "jnp.nonzero(starts[1:] > starts[:-1]", "jnp.nonzero(starts[1:] >= starts[:-1]"),
     ("matrix/csr.py", "e = jnp.minimum(i * width, number - width)", "e = i * width"),
     ("matrix/csr.py", "D.reshape(n, members * k)", "jnp.moveaxis(D, 2, 1).reshape(n, members * k)"),

@@ -1,6 +1,5 @@
 """Compressed sparse rows: A D as one custom call, B Cᵀ at the stored places alone, and dense blocks of A."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -41,7 +40,7 @@ class Csr(NamedTuple):
 
         Of these entries, each row that begins there and is not empty begins at another one.
         """
-        filled, begins = _filled(self.starts, number=self.columns.shape[0])
+        filled, begins = _filled(self.starts)
         begins = jnp.pad(begins, (0, width), constant_values=self.columns.shape[0])
 
         def rows(e):
@@ -52,12 +51,12 @@ class Csr(NamedTuple):
         return rows
 
 
-@partial(jax.jit, static_argnames="number")
-def _filled(starts, number: int):
-    """The rows that are not empty, and where each begins; beyond them m, and `number`."""
+@jax.jit
+def _filled(starts):
+    """The rows that are not empty, and where each begins; beyond them m, and where all end."""
     m = starts.shape[0] - 1
     (filled,) = jnp.nonzero(starts[1:] > starts[:-1], size=m, fill_value=m)
-    return filled, jnp.where(filled < m, starts[filled], number)
+    return filled, starts[filled]
 
 
 def times(A: Csr, D, transpose: Csr | None = None):
