@@ -516,7 +516,7 @@ NEAREST = {  # what most likely fails; single tests are tried first, be they qui
         "tests/test_cross_validation.py",
         "tests/test_warm_start.py",
     ],
-    "matrix/csr.py": [f"{KIND}[sparse]", f"{KIND}[stored]", SPARSE],
+    "matrix/csr.py": [f"{KIND}[sparse]", f"{KIND}[stored]", f"{SPARSE}::test_derivatives_pass_through", SPARSE],
     "matrix/sparse.py": [f"{KIND}[sparse]", SPARSE],
     "matrix/leading.py": [
         f"{SPARSE}::test_starts_and_singular_values",

@@ -83,12 +83,14 @@ def test_after_convergence_ten_times_the_iterations_gain_little(name, dtype, sto
 PLATEAUS = {("MU 0.5", "float64", "loss"), ("Accelerated MU", "float64", "loss"), ("MU KL", "float32", "loss")}
 """Multiplicative updates rest for hundreds of iterations, and then go on: on one draw the gain is 16 tol, not 10.
 
-By KL, on counts, a plateau began before the middle of 2632 iterations, and after it 26320 gain 143 tol.
+By KL, on counts, a plateau began before the middle of 2632 iterations, and after it 26320 gain 143 tol. In float32 the
+rounding of one processor led onto it, that of another past it.
 """
 
 
 def marked(combination):
-    known = pytest.mark.xfail(reason="a plateau as long as the fit before it", strict=True)
+    exact = combination[1] == "float64"
+    known = pytest.mark.xfail(reason="a plateau as long as the fit before it", strict=exact)
     return pytest.param(*combination, marks=[known] if combination in PLATEAUS else [])
 
 

@@ -500,7 +500,7 @@ def custom_calls(f, *arguments):
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="the name of the call is that of the CPU")
 def test_under_vmap_a_batch_is_one_product():
     """The batch becomes columns, for a product and its derivatives; JAX's own rule gathers and scatters."""
-    A, D = jnmf.sparse(LARGE), jnp.ones((4, 70, 3))
+    A, D = jnmf.sparse(LARGE), jnp.asarray(np.random.default_rng(0).random((4, 70, 3)))
     product = lambda D: csr.times(A.by_row, D, A.by_column)
     for f, number in ((product, 1), (jax.grad(lambda D: jnp.sum(product(D) ** 2)), 2)):
         calls, text = custom_calls(jax.vmap(f), D)
