@@ -1,7 +1,10 @@
 """W for new rows with H fixed: the half-problem in W, solved to the end, and its derivative."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from jnmf import checks, door, matrix, multiplicative, nonnegative_least_squares, pivoting
@@ -175,8 +178,13 @@ def _newton(w, x, m, H, l1, l2, loss):
     """Projected Newton steps with a step length, until w hardly moves (Bertsekas 1982).
 
     Entries that are not free go to zero, by the same share of the way. Each step takes the first of the lengths 1, ½,
-    ¼, … that does not raise the objective; where none does, w is as good as rounding lets it be. None may make an entry
-    of z zero where x > 0: there the derivative is infinite (β < 2) or lost (β > 2), and no step would leave it.
+    ¼, … that falls at least half as far as the best of them; where none falls, w is as good as rounding lets it be.
+    None may make an entry of z zero where x > 0: there the derivative is infinite (β < 2) or lost (β > 2), and no step
+    would leave it.
+
+    Where fewer entries of x count than w has, K is singular, and a gradient across its range, as of an l1, makes the
+    step as long as rounding lets it be: it may fall at none of these lengths. If KKT does not hold then, w goes on with
+    ridges on K (Levenberg and Marquardt), which with the lengths are a step for every power of two.
 
     Where d bends down, K may lead upwards or have no Cholesky factor. A loss that is not convex tries the same lengths
     of another step too, that of Fisher's scoring: its K has the curvature at x = z, which is the least of d, and ≥ 0.
@@ -194,20 +202,30 @@ def _newton(w, x, m, H, l1, l2, loss):
         objective = jnp.sum(weighted(loss.divergence(x, z))) + jnp.sum(l1 * w) + 0.5 * w @ l2 @ w
         return objective, jnp.sum(weighted((x > 0) & (z == 0)) > 0)
 
-    def improve(carry):
+    def improve(ridges, carry):
         w, _, k = carry
-        steps = (_newton_step(w, x, m, H, l1, l2, loss, curvature) for curvature in curvatures)
-        steps = [jnp.where(free, step, w) for step, free in steps]
-        tried = jnp.concatenate([jnp.maximum(w[None, :] - lengths[:, None] * step[None, :], 0) for step in steps])
+        step_of = lambda ridge, curvature: _newton_step(w, x, m, H, l1, l2, loss, curvature, ridge)
+        steps = [jax.vmap(lambda ridge, c=c: step_of(ridge, c))(ridges) for c in curvatures]
+        steps = jnp.concatenate([jnp.where(free, step, w[None, :]) for step, free in steps])
+        tried = jnp.maximum(w[None, :] - (lengths[None, :, None] * steps[:, None, :]).reshape(-1, len(w)), 0)
         (before, missed_before), (after, missed) = judged(w), jax.vmap(judged)(tried)
-        lower = (after <= before + 10 * eps * jnp.abs(before)) & (missed <= missed_before)
-        new = jnp.where(jnp.any(lower), tried[jnp.argmax(lower)], w)
+        after = jnp.where((missed <= missed_before) & ~jnp.isnan(after), after, jnp.inf)
+        enough = jnp.minimum(before, 0.5 * (before + jnp.min(after))) + 10 * eps * jnp.abs(before)
+        falls = after <= jnp.where(jnp.isfinite(before), enough, jnp.min(after))
+        new = jnp.where(jnp.any(falls), tried[jnp.argmax(falls)], w)
         return new, jnp.max(jnp.abs(new - w)) > 4 * eps * jnp.max(w), k + 1
 
     def unfinished(carry):
         return carry[1] & (carry[2] < most)
 
-    return lax.while_loop(unfinished, improve, (w, jnp.array(True), jnp.array(0)))[0]
+    def is_unsolved(w):
+        z, gradient = w @ H, _gradient(w, x, m, H, l1, l2, loss)
+        size = H @ weighted(jnp.abs(loss.positive(x, z)) + jnp.abs(loss.negative(x, z))) + jnp.abs(l1) + jnp.abs(l2) @ w
+        return jnp.any(jnp.where(w > 0, jnp.abs(gradient), -gradient) > 1000 * eps * size)
+
+    ridges = np.append(0, 0.5 ** np.arange(LENGTHS - 1, -np.log2(eps), LENGTHS - 1)).astype(w.dtype)
+    w = lax.while_loop(unfinished, partial(improve, ridges[:1]), (w, jnp.array(True), jnp.array(0)))[0]
+    return lax.while_loop(unfinished, partial(improve, ridges), (w, is_unsolved(w), jnp.array(0)))[0]
 
 
 def _weights(m):
@@ -215,19 +233,24 @@ def _weights(m):
     return lambda value: value if m is None else jnp.where(m > 0, m * value, 0)
 
 
-def _newton_step(w, x, m, H, l1, l2, loss, curvature=None):
+def _gradient(w, x, m, H, l1, l2, loss):
+    return H @ _weights(m)(loss.derivative(x, w @ H)) + l1 + l2 @ w
+
+
+def _newton_step(w, x, m, H, l1, l2, loss, curvature=None, ridge=0.0):
     """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w K_kk > ∇}: w − step is the Newton step. K has no derivative.
 
-    K = ∇², or with another (x, z) -> ∂²d/∂z².
+    K = ∇², or with another (x, z) -> ∂²d/∂z²; (1 + ridge) K_kk on its diagonal.
     """
 
     weighted = _weights(m)
     z = w @ H
-    gradient = H @ weighted(loss.derivative(x, z)) + l1 + l2 @ w
+    gradient = _gradient(w, x, m, H, l1, l2, loss)
     curvature = weighted((curvature or loss.second_derivative)(x, z))
     K = lax.stop_gradient((H * curvature[None, :]) @ H.T + l2)
     diagonal = jnp.diag(K)
     d = jnp.where(diagonal > 0, lax.rsqrt(diagonal), 0)
     free = lax.stop_gradient(w * diagonal > gradient)
-    step = d * pivoting.solve_passive(d[:, None] * K * d[None, :], free[:, None], (d * gradient)[:, None])[:, 0]
+    unit_K = d[:, None] * K * d[None, :] + ridge * jnp.eye(len(w), dtype=w.dtype)
+    step = d * pivoting.solve_passive(unit_K, free[:, None], (d * gradient)[:, None])[:, 0]
     return step, free

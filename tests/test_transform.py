@@ -117,6 +117,34 @@ def test_is_the_minimum_that_scipy_finds(beta, penalties, masked):
         assert objective(w)[0] <= lowest + 1e-9 * (1 + abs(lowest))
 
 
+@pytest.mark.parametrize(("beta", "dtype"), [(1.0, "float32"), (1.0, "float64"), (1.5, "float64")])
+def test_components_that_a_row_cannot_tell_apart_are_told_apart_by_l1(beta, dtype):
+    """Of z = w₁ + 2 w₂ + w₃ the least Σw is all in w₂: 2 (z^{β−1} − x z^{β−2}) + l1 = 0. K has rank one."""
+    H, X = np.array([[1], [2], [1]], dtype), np.array([[1], [5], [0.1]], dtype)
+    for l1 in (1.0, 1e-1, 1e-2, 1e-3) if dtype == "float32" else (1.0, 1e-2, 1e-4, 1e-6):
+        root = (-l1 + np.sqrt(l1**2 + 16 * X[:, 0])) / 4  # √z, for β = 1.5
+        z = 2 * X[:, 0] / (2 + l1) if beta == 1 else root**2
+        W = transform(X, H, MU(beta=beta, l1_W=l1))
+        wanted = np.stack([0 * z, z / 2, 0 * z], axis=1)
+        np.testing.assert_allclose(W, wanted, rtol=1e-9 if dtype == "float64" else 1e-5, atol=1e-5 * l1)
+
+
+@pytest.mark.slow
+def test_fewer_entries_that_count_than_components():
+    """Two ratings in a row, three components, beside SciPy."""
+    rng = np.random.default_rng(0)
+    H, X = rng.random((3, 6)), rng.poisson(5, (16, 6)) * 1.0
+    M = np.zeros(X.shape)
+    for row in M:
+        row[rng.choice(6, 2, replace=False)] = 1
+    for l1 in (1e-1, 1e-2, 1e-3, 1e-4):
+        algorithm = MU(beta=1.0, l1_W=l1)
+        W = transform(X, H, algorithm, mask=M > 0)
+        for x, w, weights in zip(X, np.asarray(W), M, strict=True):
+            objective, lowest = least(x, H, weights, algorithm)
+            assert objective(w)[0] <= lowest + 1e-9 * (1 + abs(lowest))
+
+
 @pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "loss",
