@@ -109,8 +109,8 @@ class Probabilities(NamedTuple):
 def probabilities(factors: FactorsLike) -> Probabilities:
     """The form of probabilistic latent semantic analysis: W diag(sigma) H is the W H that was passed.
 
-    Factors W (m, r), H (r, n), or a `Fit` -> W (m, r), sigma (r,), H (r, n), in their dtype; the sums of half precision
-    are taken in float32, and a sigma beyond the range of the dtype is inf.
+    Factors W (m, r), H (r, n) ≥ 0, or a `Fit` -> W (m, r), sigma (r,), H (r, n), in their dtype; the sums of half
+    precision are taken in float32, and a sigma beyond the range of the dtype is inf.
     sigma_k = (Σ_i W_ik)(Σ_j H_kj), and the columns of W and the rows of H are divided by their sums, so that
     Σ sigma = Σ WH. If that is 1, they are P(i | k), P(k) and P(j | k) in the mixture
     P(i, j) = Σ_k P(k) P(i | k) P(j | k). A zero column of W or row of H stays zero, with sigma_k = 0.

@@ -84,11 +84,12 @@ def begin(
 def step(
     state: Batches, rows: MatrixLike, algorithm: Algorithm | Combinator | None = None, *, forget: Number = FORGET
 ) -> Batches:
-    """The state after one more batch, rows (b, n): W for its rows, to the end; its part of the sums; a half-step for H.
+    """The state after one more batch, rows (b, n): W for its rows; its part of the sums; a half-step for H.
 
-    W = argmin D(rows, W H) + penalties. The sums before weigh (1 − b/N)^forget, N the rows so far with these; 0 forgets
-    nothing. With all rows in a single batch it is a half-step on the whole (`proofs.mini_batches`). Batches of one size
-    share a program. rows: dense, a SciPy sparse block, or another kind of matrix, nonnegative for MU.
+    W = argmin D(rows, W H) + penalties, for β ≠ 2 by multiplicative updates until one changes it by 1e-3 relatively, or
+    100. The sums before weigh (1 − b/N)^forget, N the rows so far with these; 0 forgets nothing. With all rows in a
+    single batch it is a half-step on the whole (`proofs.mini_batches`). Batches of one size share a program. rows:
+    dense, a SciPy sparse block, or another kind of matrix, nonnegative for MU.
 
     >>> state = jnmf.minibatch.begin(X[::2], 2)
     >>> state = jnmf.minibatch.step(state, X[::2])

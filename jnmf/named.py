@@ -92,6 +92,12 @@ def top_features(
     """
     checks.count(count, "count", 1)
     components = components_of(fit, axis)
+    bad = ~(components >= 0)
+    if bad.any():
+        raise ValueError(
+            f"fit: expected nonnegative components, got {bad.sum()} entries that are negative or NaN; of components "
+            "of any sign pass one part, np.maximum(H, 0)"
+        )
     names = feature_names(fit, names, axis)
     found = []
     for component in components.astype(float):

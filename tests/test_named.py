@@ -201,6 +201,13 @@ def test_top_features_are_the_largest_shares():
     assert of_columns == found
 
 
+def test_top_features_of_signed_components_are_refused():
+    for bad in (-1.0, np.nan):
+        H = np.array([[1.0, bad, 0.5], [0.2, 0.3, 0.4]])
+        with pytest.raises(ValueError, match=r"nonnegative components, got 1 entries that are negative or NaN"):
+            jnmf.top_features((np.ones((2, 2)), H), 3)
+
+
 def test_top_features_have_the_names_of_the_fit_or_of_x(fitted):
     best = [GENES[j] for j in np.asarray(fitted.H).argmax(axis=1)]
     for names in (None, FRAME, annotated(), GENES, np.array(GENES)):

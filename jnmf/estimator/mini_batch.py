@@ -21,10 +21,10 @@ from jnmf.types import Integer, MatrixLike
 class MiniBatchNMF(BaseNMF):
     """NMF from batches of rows, with the names and habits of `sklearn.decomposition.MiniBatchNMF`: `jnmf.minibatch`.
 
-    What is kept of the rows is H and two sums, and W of a batch is solved to the end, for the H of its time. Objective,
-    n_components, init, beta_loss, random_state, alpha_W, alpha_H, l1_ratio, input and dtypes are those of `NMF`, with
-    n_samples the number of rows that count: those of earlier batches are forgotten as their sums are. For β ≠ 2 there
-    is no squared penalty of H: l1_ratio=1 or alpha_H=0.
+    What is kept of the rows is H and two sums, and W of a batch is solved for the H of its time (`minibatch.step`).
+    Objective, n_components, init, beta_loss, random_state, alpha_W, alpha_H, l1_ratio, input and dtypes are those of
+    `NMF`, with n_samples the number of rows that count: those of earlier batches are forgotten as their sums are. For
+    β ≠ 2 there is no squared penalty of H: l1_ratio=1 or alpha_H=0.
 
     batch_size: the rows of a batch in `fit`, at most; a batch of `partial_fit` is what it is given.
     forget_factor: what the rows of one pass over X count when the next one ends, from 0 to 1: after each batch of b of
@@ -35,7 +35,7 @@ class MiniBatchNMF(BaseNMF):
     max_no_improvement: it ends, too, when the mean cost of a row, averaged over about one pass, has no new minimum for
         so many batches. To know it costs one more solution for W per batch; None saves that.
     fresh_restarts, fresh_restarts_max_iter, transform_max_iter: accepted, but without effect, since W is always solved
-        afresh and to the end.
+        afresh.
     verbose: print the cost of each batch.
 
     Once fitted: `components_`, `n_components_`, `n_iter_` (passes), `n_steps_` (batches), `reconstruction_err_` (not
