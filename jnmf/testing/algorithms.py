@@ -527,7 +527,7 @@ def where_it_rests_kkt_holds(case):
         return None
     # What is halved time and again stays at the least number of the dtype: it is 0.
     small = case.eps * np.sqrt(np.max(np.abs(case.X)))
-    kkt = _kkt(case.X, case.algorithm, Factors(*(np.where(A > small, A, 0) for A in late.new)))
+    kkt = _kkt(case.X, case.algorithm, Factors(*(jnp.where(A > small, A, 0) for A in late.new)))
     if not kkt <= max(1e-3 * first.kkt[0], case.loose * late.slope[2]):
         return f"kkt {kkt:.3g} where nothing moves, {first.kkt[0]:.3g} at the start"
     return None
