@@ -61,6 +61,7 @@ another power joins, the step is shortened. γ = 1 (the update that "sets the pa
 minimiser only for 1 ≤ β ≤ 2 without l2, and for β = 2 with it.
 """
 
+import jax
 import numpy as np
 from hypothesis import strategies as st
 
@@ -68,7 +69,7 @@ from jnmf import losses, multiplicative
 from proofs.kernel import Statement, bound, chain, excess, holds
 from proofs.strategies import SHAPES, nonnegative, positive
 
-SHAPE = SHAPES[1]  # one is enough: the library compiles each of its operations for each shape
+SHAPE = SHAPES[1]  # one is enough: the library is compiled for each shape
 PENALTIES = ((0.0, 0.0), (4.0, 0.0), (0.0, 4.0), (1.0, 8.0))
 BELOW, BETWEEN, ABOVE = (-1.0, 0.0, 0.5), (1.0, 1.5, 2.0), (2.5, 3.0)
 
@@ -99,8 +100,11 @@ def penalty(H, l1, l2):
     return l1 * np.sum(H) + 0.5 * l2 * np.sum(H * H)
 
 
+step = jax.jit(multiplicative.half_step)
+
+
 def half_step(old, X, W, beta, l1, l2):
-    return np.asarray(multiplicative.half_step(X, W, old, losses.BetaDivergence(beta=beta), l1, l2))
+    return np.asarray(step(X, W, old, losses.BetaDivergence(beta=beta), l1, l2))
 
 
 def integral(s, u):

@@ -11,10 +11,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import jax
 import numpy as np
 import pytest
+import quick_programs
+from hypothesis import Phase, settings
 
 from experiments import data
 
 pytest.register_assert_rewrite("every_study")
+settings.register_profile("unshrunk", phases=[Phase.explicit, Phase.generate])  # that a test fails says enough
 
 gc.set_threshold(100_000, 20, 20)  # what tracing makes is seldom garbage, and to look through it takes a tenth of all
 jax.config.update("jax_enable_x64", True)
@@ -28,8 +31,6 @@ if not jax.config.values["jax_compilation_cache_dir"]:
     jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".cache" / "programs"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
-# XLA's older way to write loops compiles in half the time or less. It is read when the first program is compiled.
-QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 # The longest files first: one that starts last keeps a single worker busy at the end.
 LONGEST = (
     *("test_proofs", "test_sparse", "test_loops", "test_terms", "test_units", "test_algorithms", "test_warm_start"),
@@ -43,7 +44,7 @@ LONGEST = (
 
 def pytest_configure(config):
     if config.option.markexpr == "not slow":
-        os.environ["XLA_FLAGS"] = f"{QUICK} {os.environ.get('XLA_FLAGS', '')}"
+        os.environ["XLA_FLAGS"] = f"{quick_programs.XLA_FLAGS} {os.environ.get('XLA_FLAGS', '')}"
 
 
 def _any(cases) -> int:
@@ -78,6 +79,12 @@ COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(
     lambda name, seconds, **_: COMPILED.append(seconds) if name.endswith("backend_compile_duration") else None
 )
+
+
+@pytest.fixture
+def compiled():
+    """A list that each program compiled makes longer by one; clear it before what is to be counted."""
+    return COMPILED
 
 
 def pytest_runtest_teardown():

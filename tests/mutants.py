@@ -3,17 +3,24 @@
 Each mutant is one edit of one source line: a dropped or doubled term, a flipped sign, a transposed product, a wrong
 penalty factor, a dropped guard. The checks run on a copy of the project and stop at the first failure.
 With TEXT, only the mutants whose file or text contains it; with --every K, each K-th of these.
+Which test failed is kept in .cache/mutants.json, and tried first the next time.
 """
 
 import argparse
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from tests import quick_programs
 
 ROOT = Path(__file__).parent.parent
 
@@ -511,7 +518,8 @@ NEAREST = {  # what most likely fails; single tests are tried first, be they qui
     "labels.py": ["tests/test_labels.py", "tests/test_named.py"],
     "ordering.py": ["tests/test_ordering.py"],
     "spectrum.py": ["tests/test_spectrum.py"],
-    "cross_validation.py": ["tests/test_cross_validation.py"],
+    **{file: ["tests/test_cross_validation.py"] for file in ("cross_validation.py", "holdout.py")},
+    "numerics.py": ["tests/test_multiplicative.py::test_a_quotient_beyond_the_range_makes_no_nan"],
     "batches.py": [
         "tests/test_checkpoint.py",
         "tests/test_sweep.py",
@@ -544,8 +552,33 @@ NEAREST = {  # what most likely fails; single tests are tried first, be they qui
 }
 
 
-def survives(file: str, old: str, new: str) -> bool:
-    """Whether all checks pass on a copy of the project with this edit."""
+FAILED = ROOT / ".cache" / "mutants.json"  # mutant: the test that failed
+MOST_REMEMBERED = 4
+LOCK = threading.Lock()
+
+
+def remembered() -> dict[str, str]:
+    return json.loads(FAILED.read_text()) if FAILED.exists() else {}
+
+
+def remember(mutant: str, test: str):
+    with LOCK:
+        FAILED.parent.mkdir(exist_ok=True)
+        FAILED.write_text(json.dumps(remembered() | {mutant: test}, indent=1, ensure_ascii=False))
+
+
+def likely(file: str, mutant: str) -> list[str]:
+    """The test that failed for this mutant, then those that failed for most others of its file."""
+    with LOCK:
+        tests = remembered()
+    others = Counter(test for other, test in tests.items() if other.startswith(f"{file}:"))
+    own = [tests[mutant]] if mutant in tests else []
+    return list(dict.fromkeys(own + [test for test, _ in others.most_common(MOST_REMEMBERED)]))
+
+
+def failing_test(file: str, old: str, new: str) -> str | None:
+    """The first test that fails on a copy of the project with this edit."""
+    mutant = f"{file}: {old} -> {new}"
     source = (ROOT / "jnmf" / file).read_text()
     if source.count(old) != 1:
         raise SystemExit(
@@ -558,21 +591,29 @@ def survives(file: str, old: str, new: str) -> bool:
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, copy / name)
         (copy / "jnmf" / file).write_text(source.replace(old, new))
-        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--hypothesis-profile=unshrunk"]
         # What a mutant does not change need not be compiled again.
-        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "programs")}
+        environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "programs"),
+            "XLA_FLAGS": quick_programs.XLA_FLAGS,
+        }
         nearest = NEAREST.get(file, CHECKS)
         single = [test for test in nearest if "::" in test]
-        stages = [["-m", "", *single]] if single else []
+        stages = [["-m", "", *tests] for tests in (likely(file, mutant), single) if tests]
         for tests in (*stages, nearest, ["-m", "slow", *nearest], CHECKS):
             done = subprocess.run(
                 [*command, *tests], cwd=copy, env=environment, capture_output=True, text=True, check=False
             )
-            if done.returncode == 1:  # a test failed
-                return False
-            if done.returncode not in (0, 5):  # the tests could not run, which says nothing; 5: there are none
-                raise SystemExit(f"{file}: {old!r} -> {new!r}: pytest ended with {done.returncode}\n{done.stdout}")
-        return True
+            if done.returncode == 1:
+                failed = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - |$)", done.stdout, re.MULTILINE)
+                if failed is None:
+                    raise SystemExit(f"{mutant}: no name of the test that failed in\n{done.stdout}")
+                remember(mutant, failed[1])
+                return failed[1]
+            gone = done.returncode == 4 and tests in stages  # a test that is remembered has another name now
+            if done.returncode not in (0, 5) and not gone:  # the tests could not run, which says nothing; 5: none
+                raise SystemExit(f"{mutant}: pytest ended with {done.returncode}\n{done.stdout}")
+        return None
 
 
 def main() -> int:
@@ -585,15 +626,15 @@ def main() -> int:
 
     def tried(mutant):
         start = time.perf_counter()
-        return survives(*mutant), time.perf_counter() - start
+        return failing_test(*mutant), time.perf_counter() - start
 
     survivors = 0
     with ThreadPoolExecutor(options.jobs) as pool:
         results = zip(chosen, pool.map(tried, chosen), strict=True)
-        for number, ((file, old, new), (alive, seconds)) in enumerate(results, 1):
-            survivors += alive
-            verdict = "SURVIVES" if alive else "found"
-            print(f"{number:3}/{len(chosen)} {verdict:8} {seconds:4.0f} s  {file}: {old!r} -> {new!r}", flush=True)
+        for number, ((file, old, new), (test, seconds)) in enumerate(results, 1):
+            survivors += test is None
+            verdict = f"{number:3}/{len(chosen)} {'SURVIVES' if test is None else 'found':8} {seconds:4.0f} s"
+            print(f"{verdict}  {file}: {old!r} -> {new!r}{f'  by {test}' if test else ''}", flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} mutants found")
     return bool(survivors)
 

@@ -259,6 +259,7 @@ def least_of_all_passive_sets(A, x, l1):
     return lowest
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_an_entry_far_below_zero_does_not_blur_the_others(dtype):
     """With l1 a short row of A has c_k/√G_kk as negative as you like."""

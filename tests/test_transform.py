@@ -117,6 +117,7 @@ def test_is_the_minimum_that_scipy_finds(beta, penalties, masked):
         assert objective(w)[0] <= lowest + 1e-9 * (1 + abs(lowest))
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("beta", "dtype"), [(1.0, "float32"), (1.0, "float64"), (1.5, "float64")])
 def test_components_that_a_row_cannot_tell_apart_are_told_apart_by_l1(beta, dtype):
     """Of z = w₁ + 2 w₂ + w₃ the least Σw is all in w₂: 2 (z^{β−1} − x z^{β−2}) + l1 = 0. K has rank one."""
