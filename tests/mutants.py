@@ -600,7 +600,8 @@ def failing_test(file: str, old: str, new: str) -> str | None:
         nearest = NEAREST.get(file, CHECKS)
         single = [test for test in nearest if "::" in test]
         stages = [["-m", "", *tests] for tests in (likely(file, mutant), single) if tests]
-        for tests in (*stages, nearest, ["-m", "slow", *nearest], CHECKS):
+        files = [[test] for test in nearest if test not in single]  # one by one: together, pytest would order them
+        for tests in (*stages, *files, ["-m", "slow", *nearest], CHECKS):
             done = subprocess.run(
                 [*command, *tests], cwd=copy, env=environment, capture_output=True, text=True, check=False
             )
