@@ -2,8 +2,8 @@
 
 Each mutant is one edit of one source line: a dropped or doubled term, a flipped sign, a transposed product, a wrong
 penalty factor, a dropped guard. The checks run on a copy of the project and stop at the first failure.
-With TEXT, only the mutants whose file or text contains it; with --every K, each K-th of these.
-Which test failed is kept in .cache/mutants.json, and tried first the next time.
+The nearest tests are run on all of them, and then, on those that are left, all tests that guard the formulas.
+With TEXT, only the mutants whose file or text contains it; with --every K, each K-th of these. Which test failed is kept in .cache/mutants.json, and tried first the next time.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -470,7 +471,7 @@ KIND = "tests/test_kinds.py::test_every_function_is_that_of_the_entries"
 BLOCKS, SPARSE = "tests/test_sparse_blocks.py", "tests/test_sparse.py"
 NEAREST = {  # what most likely fails; single tests are tried first, be they quick or slow
     "losses/beta_divergence.py": ["tests/test_losses.py", "tests/test_multiplicative.py", "tests/test_loops.py"],
-    "losses/negative_binomial.py": ["tests/test_losses.py", f"{STATEMENT}[32]"],
+    "losses/negative_binomial.py": [f"{STATEMENT}[32]", "tests/test_losses.py", "tests/test_multiplicative.py"],
     "algorithm.py": ["tests/test_algorithms.py", "tests/test_masks.py"],
     "units.py": ["tests/test_units.py", "tests/test_terms.py"],
     "nnls.py": ["tests/test_nnls.py", "tests/test_exact.py"],
@@ -495,7 +496,7 @@ NEAREST = {  # what most likely fails; single tests are tried first, be they qui
     "objective.py": [f"{STATEMENT}[30]", "tests/test_loops.py", "tests/test_algorithms.py"],
     "accelerated.py": ["tests/test_combinators.py", "tests/test_sweep.py"],
     "extrapolated.py": ["tests/test_combinators.py", "tests/test_terms.py"],
-    **{file: [f"{STATEMENT}[36]", "tests/test_weights.py"] for file in ("matrix/columns.py", "weighted.py")},
+    **{file: ["tests/test_weights.py", "tests/test_proofs.py"] for file in ("matrix/columns.py", "weighted.py")},
     "momentum.py": ["tests/test_combinators.py"],
     "joint.py": ["tests/test_joint.py", f"{STATEMENT}[44]"],
     **{
@@ -567,17 +568,23 @@ def remember(mutant: str, test: str):
         FAILED.write_text(json.dumps(remembered() | {mutant: test}, indent=1, ensure_ascii=False))
 
 
-def likely(file: str, mutant: str) -> list[str]:
-    """The test that failed for this mutant, then those that failed for most others of its file."""
+def near(file: str, mutant: str) -> list[list[str]]:
+    """What most likely fails, one run of pytest after the other."""
     with LOCK:
         tests = remembered()
-    others = Counter(test for other, test in tests.items() if other.startswith(f"{file}:"))
-    own = [tests[mutant]] if mutant in tests else []
-    return list(dict.fromkeys(own + [test for test, _ in others.most_common(MOST_REMEMBERED)]))
+    of_file = Counter(test for other, test in tests.items() if other.startswith(f"{file}:"))
+    known = [[tests[mutant]]] if mutant in tests else []
+    known.append([test for test, _ in of_file.most_common(MOST_REMEMBERED)])
+    known.append([test for test in NEAREST[file] if "::" in test])
+    return [["-m", "", *tests] for tests in known if tests] + [[test] for test in NEAREST[file] if "::" not in test]
 
 
-def failing_test(file: str, old: str, new: str) -> str | None:
-    """The first test that fails on a copy of the project with this edit."""
+def far(file: str, mutant: str) -> list[list[str]]:
+    return [["-m", "slow", *NEAREST[file]], CHECKS]
+
+
+def failing_test(which: Callable, file: str, old: str, new: str) -> str | None:
+    """The first test that fails on a copy of the project with this edit, of those that `which` chooses."""
     mutant = f"{file}: {old} -> {new}"
     source = (ROOT / "jnmf" / file).read_text()
     if source.count(old) != 1:
@@ -597,11 +604,7 @@ def failing_test(file: str, old: str, new: str) -> str | None:
             "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "programs"),
             "XLA_FLAGS": quick_programs.XLA_FLAGS,
         }
-        nearest = NEAREST.get(file, CHECKS)
-        single = [test for test in nearest if "::" in test]
-        stages = [["-m", "", *tests] for tests in (likely(file, mutant), single) if tests]
-        files = [[test] for test in nearest if test not in single]  # one by one: together, pytest would order them
-        for tests in (*stages, *files, ["-m", "slow", *nearest], CHECKS):
+        for tests in which(file, mutant):
             done = subprocess.run(
                 [*command, *tests], cwd=copy, env=environment, capture_output=True, text=True, check=False
             )
@@ -611,7 +614,7 @@ def failing_test(file: str, old: str, new: str) -> str | None:
                     raise SystemExit(f"{mutant}: no name of the test that failed in\n{done.stdout}")
                 remember(mutant, failed[1])
                 return failed[1]
-            gone = done.returncode == 4 and tests in stages  # a test that is remembered has another name now
+            gone = done.returncode == 4 and tests[0] == "-m"  # a test that is remembered has another name now
             if done.returncode not in (0, 5) and not gone:  # the tests could not run, which says nothing; 5: none
                 raise SystemExit(f"{mutant}: pytest ended with {done.returncode}\n{done.stdout}")
         return None
@@ -625,19 +628,29 @@ def main() -> int:
     options = parser.parse_args()
     chosen = [m for m in MUTANTS if any(options.text in part for part in m)][:: options.every]
 
-    def tried(mutant):
-        start = time.perf_counter()
-        return failing_test(*mutant), time.perf_counter() - start
+    left = tried("near", near, chosen, options.jobs)
+    left = tried("all", far, left, options.jobs)
+    print(f"{len(chosen) - len(left)} of {len(chosen)} mutants found")
+    return bool(left)
 
-    survivors = 0
-    with ThreadPoolExecutor(options.jobs) as pool:
-        results = zip(chosen, pool.map(tried, chosen), strict=True)
-        for number, ((file, old, new), (test, seconds)) in enumerate(results, 1):
-            survivors += test is None
-            verdict = f"{number:3}/{len(chosen)} {'SURVIVES' if test is None else 'found':8} {seconds:4.0f} s"
+
+def tried(name: str, which: Callable, mutants: list, jobs: int) -> list:
+    """Those that no test found of those that `which` chooses."""
+
+    def one(mutant):
+        start = time.perf_counter()
+        return failing_test(which, *mutant), time.perf_counter() - start
+
+    left = []
+    with ThreadPoolExecutor(jobs) as pool:
+        results = zip(mutants, pool.map(one, mutants), strict=True)
+        for number, (mutant, (test, seconds)) in enumerate(results, 1):
+            if test is None:
+                left.append(mutant)
+            file, old, new = mutant
+            verdict = f"{name} {number:3}/{len(mutants)} {'survives' if test is None else 'found':8} {seconds:4.0f} s"
             print(f"{verdict}  {file}: {old!r} -> {new!r}{f'  by {test}' if test else ''}", flush=True)
-    print(f"{len(chosen) - survivors} of {len(chosen)} mutants found")
-    return bool(survivors)
+    return left
 
 
 if __name__ == "__main__":

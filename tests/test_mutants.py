@@ -16,6 +16,7 @@ def test_no_mutant_stands_twice_or_changes_nothing():
 
 
 def test_the_tests_that_are_tried_first_are_those_of_files_that_are_there():
+    assert {file for file, _, _ in MUTANTS} <= set(NEAREST)
     assert [file for file in NEAREST if not (ROOT / "jnmf" / file).exists()] == []
     for test in {test for tests in (*NEAREST.values(), CHECKS) for test in tests}:
         path, _, name = test.partition("::")
