@@ -3,7 +3,8 @@
 Each mutant is one edit of one source line: a dropped or doubled term, a flipped sign, a transposed product, a wrong
 penalty factor, a dropped guard. The checks run on a copy of the project and stop at the first failure.
 The nearest tests are run on all of them, and then, on those that are left, all tests that guard the formulas.
-With TEXT, only the mutants whose file or text contains it; with --every K, each K-th of these. Which test failed is kept in .cache/mutants.json, and tried first the next time.
+With TEXT, only the mutants whose file or text contains it; with --every K, each K-th of these.
+Which test failed is kept in .cache/mutants.json, and tried first the next time.
 """
 
 import argparse
