@@ -134,6 +134,17 @@ def algorithm(value) -> None:
             number(step_size, "step_size")
 
 
+def warn_of_rows_above(unsolved, name: str):
+    """Tell how many rows are above the minimum: unsolved (m, 1), booleans."""
+    if not is_traced(unsolved):
+        number = on_host(lambda: jnp.sum(unsolved))
+        if number:
+            warnings.warn(
+                f"{name}: {number} of {len(unsolved)} rows are not at a minimum, to rounding; in float64 they may be",
+                stacklevel=3,
+            )
+
+
 def warn_of_unsolved(Z, name: str, part: str):
     """Tell how many of the columns of Z are NaN, where Z has values."""
     if not is_traced(Z):

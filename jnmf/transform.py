@@ -1,7 +1,5 @@
 """W for new rows with H fixed: the half-problem in W, solved to the end, and its derivative."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +15,7 @@ from jnmf.terms import together
 from jnmf.types import Mask, MatrixLike
 
 UPDATES = 1000  # at most
-STEPS = 50  # of Newton's method after them, at most, for a convex loss
+STEPS = 500  # of Newton's method after them, at most
 LENGTHS = 12  # of each step that are tried: 1, ½, ¼, …
 
 
@@ -34,10 +32,12 @@ def transform(
     the loss and the penalties, those of the fit (default: Frobenius, none). Frobenius:
     `nonnegative_least_squares.exact`, whichever the algorithm was; a row that could not be solved is NaN, and an eager
     call warns. Other β: multiplicative updates, then Newton steps on the active set; the minimiser for β in [1, 2],
-    otherwise a local one. Terms on W count where they are the same for every row (Ridge, Lasso, SumToOne, ColumnL1);
-    terms on H, known components too, have shaped H and no longer count. `mask` (m, n) as in `fit`; a row without weight
-    has zero loadings. Differentiable in X_new, H and the penalties, forward and in reverse, by the implicit function
-    theorem on the active set.
+    otherwise a local one. An eager call warns of rows whose gradient is above √eps of what it is the difference of, and
+    there is no derivative where ∇² of the entries above zero is not positive definite. A column where H is 0 does not
+    count. Terms on W count where they are the same for every row (Ridge, Lasso, SumToOne, ColumnL1); terms on H, known
+    components too, have shaped H and no longer count. `mask` (m, n) as in `fit`; a row without weight has zero
+    loadings. Differentiable in X_new, H and the penalties, forward and in reverse, by the implicit function theorem on
+    the active set.
 
     Raises TypeError or ValueError for arguments that are not matrices with the same number of columns, and for terms
     on W that say something of the rows of the fit, or of all rows together.
@@ -65,9 +65,12 @@ def transform(
         hint = "did you pass Hᵀ?" if X.shape[1] == known.shape[0] else "both have one column for each feature"
         raise ValueError(f"transform: expected X_new (m, n) and H (r, n), got {X.shape} and {known.shape}; {hint}")
     arguments = X, *in_dtype(X.dtype, known, algorithm)
-    W = matrix.as_read(X, _least_squares(*arguments) if algorithm.loss.quadratic else _divergence(*arguments))
     if algorithm.loss.quadratic:
+        W = matrix.as_read(X, _least_squares(*arguments))
         checks.warn_of_unsolved(W.T, "transform", "row")
+    else:
+        W, unsolved = (matrix.as_read(X, A) for A in _divergence(*arguments))
+        checks.warn_of_rows_above(unsolved, "transform")
     return W.astype(entered.dtype)
 
 
@@ -115,13 +118,17 @@ def _of_terms(on, H):
 
 @jax.jit
 def _divergence(X, H, algorithm):
+    """W, and (m, 1) which rows are at no minimum."""
     r, n = H.shape
 
     def rows(X, _):
         start = lax.stop_gradient(updated(*lax.stop_gradient((X, H, algorithm)), 10 * jnp.finfo(H.dtype).eps, UPDATES))
         x, m = matrix.entries(X)
+        seen = jnp.any(H != 0, axis=0)  # where no component is, an entry of x says nothing of w, and may cost infinity
+        m = jnp.broadcast_to(seen, x.shape).astype(x.dtype) if m is None else jnp.where(seen[None, :], m, 0)
         solve = lambda row: _solved(row[0], row[1], row[2], H, algorithm)
-        return lax.map(solve, (x, m, start), batch_size=max(1, 2**22 // (r * n)))
+        W, unsolved = lax.map(solve, (x, m, start), batch_size=max(1, 2**22 // (r * n)))
+        return W, unsolved[:, None]
 
     return matrix.in_blocks(rows, X, (), axis=0)
 
@@ -144,16 +151,16 @@ def updated(X, H, algorithm, settled, most: int):
 
 
 def _solved(x, m, w, H, algorithm):
-    """One row x with weights m (None: ones), from w by Newton's method, differentiable.
+    """One row x with weights m, from w by Newton's method, differentiable.
 
     In units of the largest entry of x and of each row of H, so that second derivatives stay in range: with x = c x′,
     h_k = s_k h′_k and w_k = c w′_k / s_k, the loss is c^p d(x′, w′ H′), p its degree, and
     l1 w_k = c^p (l1 c^{1−p} / s_k) w′_k. A loss without a degree keeps c = 1.
     """
     limits, degree = jnp.finfo(w.dtype), algorithm.loss.degree
-    of_m = jnp.ones((), w.dtype) if m is None else unit_of(jnp.max(lax.stop_gradient(m)))
-    m = None if m is None else m / of_m
-    largest = jnp.max(lax.stop_gradient(x if m is None else m * x))
+    of_m = unit_of(jnp.max(lax.stop_gradient(m)))
+    m = m / of_m
+    largest = jnp.max(lax.stop_gradient(m * x))
     c = jnp.where((largest > 0) & (degree is not None), largest, 1)
     s = lax.stop_gradient(jnp.max(H, axis=1))
     x, H = x / c, divide(H, s[:, None])
@@ -166,16 +173,16 @@ def _solved(x, m, w, H, algorithm):
     scaled = lambda A, unit: jnp.where(A != 0, jnp.clip(A * unit * of_loss, -limits.max, limits.max), 0)
     l1 = l1 - scaled(C[:, 0], of_w)
     l2 = jnp.diag(l2) + scaled(G, of_w[:, None] * of_w[None, :])
-    w = lax.stop_gradient(_newton(w * s / c, *lax.stop_gradient((x, m, H, l1, l2, algorithm.loss))))
+    w, unsolved = lax.stop_gradient(_newton(w * s / c, *lax.stop_gradient((x, m, H, l1, l2, algorithm.loss))))
     # A step from the solution is zero, and its derivative that of the implicit function theorem:
     # −K_FF⁻¹ ∂∇_F with K = ∇² and F the free set.
-    step, free = _newton_step(w, x, m, H, l1, l2, algorithm.loss)
-    step = jnp.where(free, step, 0)
-    return divide(c * (w - step + lax.stop_gradient(step)), s)
+    solvable = jnp.all(jnp.isfinite(lax.stop_gradient(_newton_step(w, x, m, H, l1, l2, algorithm.loss)[0])))
+    step = _newton_step(w, x, m, H, l1, l2, algorithm.loss, of=solvable)[0]
+    return divide(c * (w - step + lax.stop_gradient(step)), s), unsolved | ~solvable
 
 
 def _newton(w, x, m, H, l1, l2, loss):
-    """Projected Newton steps with a step length, until w hardly moves (Bertsekas 1982).
+    """w and whether it is at no minimum: projected Newton steps with a length, until it hardly moves (Bertsekas 1982).
 
     Entries that are not free go to zero, by the same share of the way. Each step takes the first of the lengths 1, ½,
     ¼, … that falls at least half as far as the best of them; where none falls, w is as good as rounding lets it be.
@@ -184,63 +191,70 @@ def _newton(w, x, m, H, l1, l2, loss):
 
     Where fewer entries of x count than w has, K is singular, and a gradient across its range, as of an l1, makes the
     step as long as rounding lets it be: it may fall at none of these lengths. If KKT does not hold then, w goes on with
-    ridges on K (Levenberg and Marquardt), which with the lengths are a step for every power of two.
+    a ridge on K (Levenberg and Marquardt), a larger one until it moves: with the lengths, a step for each power of two.
 
     Where d bends down, K may lead upwards or have no Cholesky factor. A loss that is not convex tries the same lengths
     of another step too, that of Fisher's scoring: its K has the curvature at x = z, which is the least of d, and ≥ 0.
+    It converges linearly.
     """
     eps = jnp.finfo(w.dtype).eps
     weighted = _weights(m)
-    curvatures, most, halvings = [loss.second_derivative], STEPS, LENGTHS
+    least = eps * jnp.max(H, axis=0) * jnp.max(w)  # at x = z = 0 the curvature may be infinite, and no step long
+    curvatures = [lambda x, z: loss.second_derivative(x, jnp.where(x > 0, z, jnp.maximum(z, least)))]
     if not loss.convex:
         curvatures.append(lambda x, z: loss.second_derivative(z, z))
-        most, halvings = 10 * STEPS, 2 * LENGTHS  # Fisher's scoring converges linearly, and its K may be far too small
-    lengths = 0.5 ** jnp.arange(halvings, dtype=w.dtype)
+    lengths = 0.5 ** jnp.arange(LENGTHS, dtype=w.dtype)
+    ridges = jnp.append(0, 2.0 ** jnp.arange(np.log2(eps), 4, LENGTHS - 1)).astype(w.dtype)
 
     def judged(w):
         z = w @ H
         objective = jnp.sum(weighted(loss.divergence(x, z))) + jnp.sum(l1 * w) + 0.5 * w @ l2 @ w
         return objective, jnp.sum(weighted((x > 0) & (z == 0)) > 0)
 
-    def improve(ridges, carry):
-        w, _, k = carry
-        step_of = lambda ridge, curvature: _newton_step(w, x, m, H, l1, l2, loss, curvature, ridge)
-        steps = [jax.vmap(lambda ridge, c=c: step_of(ridge, c))(ridges) for c in curvatures]
-        steps = jnp.concatenate([jnp.where(free, step, w[None, :]) for step, free in steps])
+    def improve(carry):
+        w, ridge, _, k = carry
+        steps = [_newton_step(w, x, m, H, l1, l2, loss, curvature, ridges[ridge]) for curvature in curvatures]
+        steps = jnp.stack([jnp.where(free, step, w) for step, free in steps])
         tried = jnp.maximum(w[None, :] - (lengths[None, :, None] * steps[:, None, :]).reshape(-1, len(w)), 0)
         (before, missed_before), (after, missed) = judged(w), jax.vmap(judged)(tried)
         after = jnp.where((missed <= missed_before) & ~jnp.isnan(after), after, jnp.inf)
         enough = jnp.minimum(before, 0.5 * (before + jnp.min(after))) + 10 * eps * jnp.abs(before)
-        falls = after <= jnp.where(jnp.isfinite(before), enough, jnp.min(after))
+        nearer = (after <= jnp.min(after)) & (jnp.isfinite(after) | (missed < missed_before))
+        falls = jnp.where(jnp.isfinite(before), after <= enough, nearer)
         new = jnp.where(jnp.any(falls), tried[jnp.argmax(falls)], w)
-        return new, jnp.max(jnp.abs(new - w)) > 4 * eps * jnp.max(w), k + 1
+        moved = jnp.max(jnp.abs(new - w)) > 4 * eps * jnp.max(w)
+        ridge = jnp.where(moved, jnp.maximum(ridge - 1, 0), ridge + 1)
+        return new, ridge, moved | (is_unsolved(new, 1000 * eps) & (ridge < len(ridges))), k + 1
 
     def unfinished(carry):
-        return carry[1] & (carry[2] < most)
+        return carry[2] & (carry[3] < STEPS)
 
-    def is_unsolved(w):
+    def is_unsolved(w, slack):
         z, gradient = w @ H, _gradient(w, x, m, H, l1, l2, loss)
         size = H @ weighted(jnp.abs(loss.positive(x, z)) + jnp.abs(loss.negative(x, z))) + jnp.abs(l1) + jnp.abs(l2) @ w
-        return jnp.any(jnp.where(w > 0, jnp.abs(gradient), -gradient) > 1000 * eps * size)
+        return jnp.any(jnp.where(w > eps * jnp.max(w), jnp.abs(gradient), -gradient) > slack * size)
 
-    ridges = np.append(0, 0.5 ** np.arange(LENGTHS - 1, -np.log2(eps), LENGTHS - 1)).astype(w.dtype)
-    w = lax.while_loop(unfinished, partial(improve, ridges[:1]), (w, jnp.array(True), jnp.array(0)))[0]
-    return lax.while_loop(unfinished, partial(improve, ridges), (w, is_unsolved(w), jnp.array(0)))[0]
+    w = lax.while_loop(unfinished, improve, (w, jnp.array(0), jnp.array(True), jnp.array(0)))[0]
+    return w, is_unsolved(w, jnp.sqrt(eps))
 
 
 def _weights(m):
     """What makes entries count."""
-    return lambda value: value if m is None else jnp.where(m > 0, m * value, 0)
+    return lambda value: jnp.where(m > 0, m * value, 0)
 
 
 def _gradient(w, x, m, H, l1, l2, loss):
-    return H @ _weights(m)(loss.derivative(x, w @ H)) + l1 + l2 @ w
+    z = w @ H
+    at_zero = (x == 0) & (z == 0)  # where the derivative is its limit, infinite for β < 1: w stays there
+    limit = lax.stop_gradient(loss.derivative(jnp.zeros_like(z), jnp.full_like(z, jnp.finfo(z.dtype).tiny)))
+    derivative = jnp.where(at_zero, limit, loss.derivative(x, jnp.where(at_zero, 1, z)))
+    return H @ _weights(m)(derivative) + l1 + l2 @ w
 
 
-def _newton_step(w, x, m, H, l1, l2, loss, curvature=None, ridge=0.0):
-    """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w K_kk > ∇}: w − step is the Newton step. K has no derivative.
+def _newton_step(w, x, m, H, l1, l2, loss, curvature=None, ridge=0.0, of=True):
+    """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w K_kk > ∇} within `of`: w − step is the Newton step.
 
-    K = ∇², or with another (x, z) -> ∂²d/∂z²; (1 + ridge) K_kk on its diagonal.
+    K = ∇², or with another (x, z) -> ∂²d/∂z²; (1 + ridge) K_kk on its diagonal. It has no derivative.
     """
 
     weighted = _weights(m)
@@ -250,7 +264,7 @@ def _newton_step(w, x, m, H, l1, l2, loss, curvature=None, ridge=0.0):
     K = lax.stop_gradient((H * curvature[None, :]) @ H.T + l2)
     diagonal = jnp.diag(K)
     d = jnp.where(diagonal > 0, lax.rsqrt(diagonal), 0)
-    free = lax.stop_gradient(w * diagonal > gradient)
+    free = lax.stop_gradient(w * diagonal > gradient) & of
     unit_K = d[:, None] * K * d[None, :] + ridge * jnp.eye(len(w), dtype=w.dtype)
     step = d * pivoting.solve_passive(unit_K, free[:, None], (d * gradient)[:, None])[:, 0]
     return step, free

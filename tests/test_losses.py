@@ -268,3 +268,14 @@ def test_negative_binomial_becomes_kl():
     x, z = residuals("float64")
     value = losses.NegativeBinomial(alpha=1e9).divergence(x, z)
     np.testing.assert_allclose(value, losses.kl.divergence(x, z), rtol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [-1.0, 0.0, 0.5, 1.0, 1.5, 3.0])
+def test_the_second_derivative_is_finite_where_z_is_tiny(beta, dtype):
+    """x z^{β−3} is 0 for x = 0, also where the power has left the range."""
+    z = np.float64(1e-30 if dtype == "float32" else 1e-200)
+    found = np.asarray(losses.BetaDivergence(beta=beta).second_derivative(jnp.zeros((), dtype), jnp.asarray(z, dtype)))
+    wanted = mpmath.mpf(beta - 1) * mpmath.mpf(z) ** (beta - 2)
+    assert np.isfinite(found)
+    if abs(wanted) < np.finfo(dtype).max ** 0.8:
+        np.testing.assert_allclose(float(found), float(wanted), rtol=1e-5)

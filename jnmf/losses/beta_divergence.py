@@ -54,8 +54,9 @@ class BetaDivergence(Loss):
         return z - x if self.quadratic else _times(self.positive(x, z), jnp.where(z != 0, divide(z - x, z), 1))
 
     def second_derivative(self, x, z):
+        """(β−1) z^{β−2} + (2−β) x z^{β−3}, each at most a number of which sums are finite."""
         beta = self.beta
-        return (beta - 1) * power(z, beta - 2) - (beta - 2) * x * power(z, beta - 3)
+        return (beta - 1) * bounded(power(z, beta - 2)) + (2 - beta) * bounded(_times(power(z, beta - 3), x))
 
     def parts(self, x, z, axis):
         if self.beta == 1:
