@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from jnmf.results import SAVED, Status, Unknown
 from jnmf.types import Path as Location
 
 FORMAT = 1
+DAMAGED = (EOFError, BadZipFile, zlib.error)  # what NumPy lets through of a file that is torn or has other bytes
+UNREADABLE = (OSError, ValueError, LookupError, RecursionError, NotImplementedError, *DAMAGED)
 
 
 def save(path: Location, value: Any) -> None:
@@ -80,7 +83,7 @@ def load(path: Location) -> Any:
         outline = json.loads(str(arrays["outline"]))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, LookupError, EOFError, RecursionError, NotImplementedError, BadZipFile) as error:
+    except UNREADABLE as error:
         raise ValueError(f"load: expected a file that jnmf.save wrote, got {path} ({error})") from None
     if isinstance(outline, dict) and outline.get("format", FORMAT) != FORMAT:
         raise ValueError(f"load: expected format {FORMAT}, got {outline['format']}; use the jnmf that wrote {path}")

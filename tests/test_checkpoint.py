@@ -1,6 +1,7 @@
 """A study that was watched, stopped, killed or gone on with from a folder is the study that was left alone."""
 
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,10 @@ def same(found, wanted):
 
 def interrupt(found):
     raise KeyboardInterrupt
+
+
+def a_fit_was_run(found):
+    raise AssertionError("a fit was run")
 
 
 def test_an_interrupted_study_has_what_was_finished_and_goes_on(tmp_path, whole):
@@ -123,6 +128,10 @@ def test_words_for_settings():
         assert words(same_twice()) == words(same_twice())
     assert words(warm_start.sampled(num_iters=3)) != words(warm_start.sampled(num_iters=4))
     assert words(MU(l1_H=jnp.array([0.1, 0.2]))) != words(MU(l1_H=jnp.array([0.1, 0.3])))
+    W = np.ones((40, 40))
+    W[20] = 2
+    assert words(partial(interrupt, W=W)) != words(partial(interrupt, W=np.ones((40, 40))))
+    assert words(partial(interrupt, W=W)) == words(partial(interrupt, W=W.copy()))
     assert words(jax.random.key(0)) != words(jax.random.key(1))
     assert "0x" not in words(interrupt)
 
@@ -138,13 +147,28 @@ def test_a_damaged_folder_says_what_to_delete(tmp_path, whole):
     jnmf.save(file, START)
     with pytest.raises(ValueError, match=r"expected a batch of the study, got a Factors .*; delete that file"):
         study(checkpoint=tmp_path)
-    for text in ("{", "3"):
+    for text in ("{", "3", "{}", "[]", "[[1, 2]]"):
         (tmp_path / "study.json").write_text(text)
         with pytest.raises(ValueError, match=r"cannot be read .*; delete the folder"):
             study(checkpoint=tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"expected a folder, got .*, which is a file"):
-        study(checkpoint=tmp_path / "file")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match=r"expected a folder, got .*, which is a file"):
+            study(checkpoint=path)
+    with pytest.raises(TypeError, match="checkpoint: expected the path of a folder, got True"):
+        study(checkpoint=True)
+
+
+def test_batches_of_another_study_are_refused(folder, tmp_path):
+    """Copied into its folder, or left there by a study whose study.json is gone."""
+    for file in folder.glob("rank-*.npz"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(ValueError, match=r"expected a batch of the study, got one of another study in .*; delete that"):
+        study(X[:7, :5], checkpoint=tmp_path)
+    (tmp_path / "study.json").unlink()
+    with pytest.raises(AssertionError, match="a fit was run"):
+        study(X[:7, :5], checkpoint=tmp_path / "none", callback=a_fit_was_run)
+    same(study(checkpoint=tmp_path, callback=a_fit_was_run), study())
 
 
 def test_in_another_unit_of_x(tmp_path):

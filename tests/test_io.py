@@ -1,7 +1,6 @@
 """What is saved comes back bit for bit, or says why not."""
 
 import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,6 +74,19 @@ def test_what_cannot_be_saved_or_read_says_so(tmp_path):
     for name in ("other", "text"):
         with pytest.raises(ValueError, match=r"expected a file that jnmf\.save wrote"):
             jnmf.load(tmp_path / name)
+
+
+def test_a_file_with_another_byte_is_read_as_it_was_or_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    jnmf.save(path, START)
+    whole, refused = path.read_bytes(), 0
+    for place in range(30, len(whole), 9):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        try:
+            np.testing.assert_array_equal(jnmf.load(path).W, START.W)
+        except ValueError as error:
+            refused += str(error).startswith("load: expected")
+    assert refused > 10
 
 
 FORGED = {
