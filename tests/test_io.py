@@ -1,6 +1,7 @@
 """What is saved comes back bit for bit, or says why not."""
 
 import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
