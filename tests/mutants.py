@@ -4,7 +4,7 @@ Each mutant is one edit of one source line: a dropped or doubled term, a flipped
 penalty factor, a dropped guard. The checks run on a copy of the project and stop at the first failure.
 The nearest tests are run on all of them, and then, on those that are left, all tests that guard the formulas.
 With TEXT, only the mutants whose file or text contains it; with --every K, each K-th of these.
-Which test failed is kept in .cache/mutants.json, and tried first the next time.
+Which test failed is kept in tests/mutants.json, and tried first the next time; with --new, only those not in it.
 """
 
 import argparse
@@ -558,9 +558,13 @@ NEAREST = {  # what most likely fails; single tests are tried first, be they qui
 }
 
 
-FAILED = ROOT / ".cache" / "mutants.json"  # mutant: the test that failed
+FAILED = ROOT / "tests" / "mutants.json"  # mutant: the test that failed
 MOST_REMEMBERED = 4
 LOCK = threading.Lock()
+
+
+def name_of(file: str, old: str, new: str) -> str:
+    return f"{file}: {old} -> {new}"
 
 
 def remembered() -> dict[str, str]:
@@ -569,8 +573,9 @@ def remembered() -> dict[str, str]:
 
 def remember(mutant: str, test: str):
     with LOCK:
-        FAILED.parent.mkdir(exist_ok=True)
-        FAILED.write_text(json.dumps(remembered() | {mutant: test}, indent=1, ensure_ascii=False))
+        FAILED.write_text(
+            json.dumps(remembered() | {mutant: test}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        )
 
 
 def near(file: str, mutant: str) -> list[list[str]]:
@@ -590,7 +595,7 @@ def far(file: str, mutant: str) -> list[list[str]]:
 
 def failing_test(which: Callable, file: str, old: str, new: str) -> str | None:
     """The first test that fails on a copy of the project with this edit, of those that `which` chooses."""
-    mutant = f"{file}: {old} -> {new}"
+    mutant = name_of(file, old, new)
     source = (ROOT / "jnmf" / file).read_text()
     if source.count(old) != 1:
         raise SystemExit(
@@ -630,8 +635,11 @@ def main() -> int:
     parser.add_argument("text", nargs="?", default="", help="only the mutants in whose file or texts it occurs")
     parser.add_argument("--every", type=int, default=1, metavar="K", help="each K-th of them (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="at the same time (default: %(default)s)")
+    parser.add_argument("--new", action="store_true", help="only those for which no test is known that fails")
     options = parser.parse_args()
-    chosen = [m for m in MUTANTS if any(options.text in part for part in m)][:: options.every]
+    known = remembered() if options.new else {}
+    chosen = [m for m in MUTANTS if any(options.text in part for part in m) and name_of(*m) not in known]
+    chosen = chosen[:: options.every]
 
     left = tried("near", near, chosen, options.jobs)
     left = tried("all", far, left, options.jobs)
