@@ -9,7 +9,7 @@ from jnmf import checks, door, matrix, multiplicative, nonnegative_least_squares
 from jnmf.algorithm import Algorithm, Combinator
 from jnmf.algorithms import HALS
 from jnmf.factors import Factors, relative_change
-from jnmf.numerics import divide, in_dtype, power, unit_of
+from jnmf.numerics import bounded, divide, in_dtype, power, unit_of
 from jnmf.results import Fit
 from jnmf.terms import together
 from jnmf.types import Mask, MatrixLike
@@ -246,7 +246,7 @@ def _weights(m):
 def _gradient(w, x, m, H, l1, l2, loss):
     z = w @ H
     at_zero = (x == 0) & (z == 0)  # where the derivative is its limit, infinite for β < 1: w stays there
-    limit = lax.stop_gradient(loss.derivative(jnp.zeros_like(z), jnp.full_like(z, jnp.finfo(z.dtype).tiny)))
+    limit = bounded(lax.stop_gradient(loss.derivative(jnp.zeros_like(z), jnp.full_like(z, jnp.finfo(z.dtype).tiny))))
     derivative = jnp.where(at_zero, limit, loss.derivative(x, jnp.where(at_zero, 1, z)))
     return H @ _weights(m)(derivative) + l1 + l2 @ w
 
