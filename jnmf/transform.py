@@ -1,5 +1,7 @@
 """W for new rows with H fixed: the half-problem in W, solved to the end, and its derivative."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -251,7 +253,7 @@ def _gradient(w, x, m, H, l1, l2, loss):
     return H @ _weights(m)(derivative) + l1 + l2 @ w
 
 
-def _newton_step(w, x, m, H, l1, l2, loss, curvature=None, ridge=0.0, of=True):
+def _newton_step(w, x, m, H, l1, l2, loss, curvature=None, ridge: Any = 0.0, of: Any = True):
     """K_FF⁻¹ ∇_F, 0 elsewhere, and F, the free set {w K_kk > ∇} within `of`: w − step is the Newton step.
 
     K = ∇², or with another (x, z) -> ∂²d/∂z²; (1 + ridge) K_kk on its diagonal. It has no derivative.
