@@ -57,13 +57,13 @@ def opened(folder, X, told: dict[str, Any]) -> dict:
                 f"checkpoint: expected the study of {folder}, whose {name} is {before.get(name)}, got {value}; choose "
                 "another folder, or delete it"
             )
-    found = {}
+    found, digest = {}, _digest(folder)
     for file in sorted(folder.glob("rank-*.npz")):
         try:
             batch = io.load(file)
             if not isinstance(batch, Batch):
                 raise ValueError(f"expected a batch of the study, got a {type(batch).__name__} in {file}")
-            if batch.study != _digest(folder):
+            if batch.study != digest:
                 raise ValueError(f"expected a batch of the study, got one of another study in {file}")
         except ValueError as error:
             raise ValueError(f"checkpoint: {error}; delete that file, and its members are computed again") from None

@@ -201,7 +201,8 @@ def _newton(w, x, m, H, l1, l2, loss):
     """
     eps = jnp.finfo(w.dtype).eps
     weighted = _weights(m)
-    least = eps * jnp.max(H, axis=0) * jnp.max(w)  # at x = z = 0 the curvature may be infinite, and no step long
+    # At x = z = 0 the curvature may be infinite; that of a z which is rounding beside the others is not.
+    least = eps * jnp.max(H, axis=0) * jnp.max(w)
     curvatures = [lambda x, z: loss.second_derivative(x, jnp.where(x > 0, z, jnp.maximum(z, least)))]
     if not loss.convex:
         curvatures.append(lambda x, z: loss.second_derivative(z, z))
@@ -221,8 +222,7 @@ def _newton(w, x, m, H, l1, l2, loss):
         (before, missed_before), (after, missed) = judged(w), jax.vmap(judged)(tried)
         after = jnp.where((missed <= missed_before) & ~jnp.isnan(after), after, jnp.inf)
         enough = jnp.minimum(before, 0.5 * (before + jnp.min(after))) + 10 * eps * jnp.abs(before)
-        nearer = (after <= jnp.min(after)) & (jnp.isfinite(after) | (missed < missed_before))
-        falls = jnp.where(jnp.isfinite(before), after <= enough, nearer)
+        falls = jnp.isfinite(after) & (after <= enough)
         new = jnp.where(jnp.any(falls), tried[jnp.argmax(falls)], w)
         moved = jnp.max(jnp.abs(new - w)) > 4 * eps * jnp.max(w)
         ridge = jnp.where(moved, jnp.maximum(ridge - 1, 0), ridge + 1)
