@@ -46,6 +46,17 @@ def test_gradients_in_blocks(monkeypatch, beta):
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
+def test_what_two_blocks_share_counts_once(monkeypatch):
+    """Of nine columns, two in a block, the last block repeats one."""
+    for loss in (losses.kl, losses.BetaDivergence(beta=0.5)):
+        parts = [matrix.parts_H(A, loss, W, H) for A in (X, Masked(X, (X > 1).astype(X.dtype)))]
+        monkeypatch.setattr(blocks, "NUMBERS", 2 * X.shape[0])
+        in_blocks = [matrix.parts_H(A, loss, W, H) for A in (X, Masked(X, (X > 1).astype(X.dtype)))]
+        monkeypatch.undo()
+        for found, whole in zip(jax.tree.leaves(in_blocks), jax.tree.leaves(parts), strict=True):
+            np.testing.assert_allclose(found, whole, rtol=1e-10, atol=1e-12)
+
+
 def test_blocks_are_differentiable(monkeypatch):
     slope = jax.grad(lambda A: multiplicative.half_step(A, W, H, losses.kl).sum())
     whole = slope(X)

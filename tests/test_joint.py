@@ -137,6 +137,16 @@ def test_rows_of_any_size_leave_the_range_of_none():
     near(iterated(A, W, H, -2.0)[0], formula(A, W, H, -2.0), 2e-5)
 
 
+def test_the_value_and_the_gradient_count_rows_and_columns_in_their_units():
+    rows, columns = 10.0 ** np.linspace(-4, 4, X.shape[0])[:, None], 10.0 ** np.linspace(3, -3, X.shape[1])[None, :]
+    A, W, H = rows * np.asarray(X) * columns, rows * START.W, START.H * columns
+    _, value, gradient = iterated(A, W, H, 0.5)
+    Z = W @ H
+    np.testing.assert_allclose(value, np.sum(4 * (np.sqrt(A) - np.sqrt(Z)) ** 2 / (2 * np.sqrt(Z))), rtol=1e-10)
+    slope = Z**-0.5 - A * Z**-1.5
+    near(gradient, (slope @ H.T, W.T @ slope), 1e-9)
+
+
 ROWS_FIRST = "streamed", "stacked, transposed"
 
 

@@ -69,6 +69,12 @@ def test_divergence_of_x_far_from_z_is_in_range_where_its_value_is(beta):
     assert not np.isnan(value).any()
 
 
+def test_what_a_trace_shows_of_squares_does_not_cancel():
+    x = np.random.default_rng(0).uniform(0.5, 1, 200).astype("float32")
+    z = x * np.float32(1 + 1e-5)
+    np.testing.assert_allclose(losses.frobenius.quick(x, z), 0.5 * (x.astype(float) - z) ** 2, rtol=1e-6)
+
+
 @pytest.mark.parametrize("beta", [-1.0, 0.1, 0.5, 1.5, 3.0])
 def test_what_a_trace_shows_is_the_divergence_to_the_rounding_of_its_terms(beta):
     x, z = (10 ** np.random.default_rng(0).uniform(-12, 12, (2, 300))).astype("float32")

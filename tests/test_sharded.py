@@ -17,7 +17,7 @@ from kinds import GAPS, MASK, START, WEIGHTS
 from scipy.sparse import random_array
 
 import jnmf
-from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Factors, door, fit, loops, terms
+from jnmf import ALS, ANLS, HALS, MU, PGD, Accelerated, Factors, door, fit, loops, matrix, terms
 from jnmf.matrix import blocks, placed, sharded
 from jnmf.matrix.masked import Masked, Weighted
 from jnmf.testing import check_matrix
@@ -153,6 +153,11 @@ def test_every_function_is_that_of_the_entries():
     A, M = spread(GAPS), spread(WEIGHTS.at[8, 2].set(20.0))
     A, M = sharded.automatic(A), sharded.automatic(M)
     check_matrix(sharded.spread(Weighted(A, M), A), Masked(GAPS, WEIGHTS.at[8, 2].set(20.0)))
+
+
+def test_a_pass_goes_along_the_axis_in_which_blocks_are_whole():
+    axis = lambda rows, columns: matrix.pass_axis(sharded.Sharded(GAPS, rows=rows, columns=columns))
+    assert [axis(*axes) for axes in (((), ()), ((), ("c",)), (("r",), ()), (("r",), ("c",)))] == [1, 1, 0, None]
 
 
 def test_a_block_imputes_up_to_the_largest_weight_of_all():
