@@ -11,7 +11,7 @@ import scipy.stats
 import jnmf
 from jnmf import ANLS, HALS, MU, Factors, Status, losses, terms
 from jnmf import matrix as kinds
-from jnmf.bootstrap import POISSON, Counts, poisson
+from jnmf.bootstrap import POISSON, Counts, _paired, poisson
 from jnmf.matrix.masked import Masked
 from jnmf.matrix.rescaled import Rescaled, rescaled
 from jnmf.matrix.scaled import Scaled, in_unit
@@ -213,6 +213,17 @@ def test_it_goes_on_from_a_folder_and_is_saved(tmp_path):
     loaded = jnmf.load(tmp_path / "found")
     assert loaded.axis == 0
     np.testing.assert_array_equal(loaded.interval().low.W, whole.interval().low.W)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_replicates_in_another_order_and_scale_are_the_fit(axis):
+    rng = np.random.default_rng(0)
+    fitted, order, scale = Factors(rng.random((8, 3)), rng.random((3, 6))), [2, 0, 1], np.array([2.0, 1.0, 0.3])
+    replicate = Factors((fitted.W / scale)[None][:, :, order], (scale[:, None] * fitted.H)[None][:, order])
+    wanted, found, cosine = _paired(fitted, replicate, axis)
+    np.testing.assert_allclose(found.W[0], wanted.W, rtol=1e-12)
+    np.testing.assert_allclose(found.H[0], wanted.H, rtol=1e-12)
+    np.testing.assert_allclose(cosine, 1, rtol=1e-12)
 
 
 @pytest.mark.slow

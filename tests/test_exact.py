@@ -313,6 +313,30 @@ def test_a_move_of_the_active_set_ends_where_its_first_entry_is_zero():
     assert (np.asarray(moved.since) < active_set.NEVER).tolist() == [False, True]
 
 
+def test_an_arrival_at_the_minimiser_promises_no_further_fall():
+    """min ½⟨h, G h⟩ − ⟨p, h⟩ at (1, 0), where h₂ has the slope ½ − 0.2."""
+    start = state_of_the_active_set(h=[1, 0], passive=[True, False], best=[0, 0], value=np.inf)
+    M = jnp.linalg.cholesky(jnp.array([[1.0, 0.5], [0.5, 1.0]]), upper=True)
+    end = jax.jit(active_set._round)(M, jnp.zeros(2), jnp.array([1.0, 0.2]), 1, start)
+    np.testing.assert_allclose(end.best.h, [1, 0], atol=1e-15)
+    np.testing.assert_array_equal(end.best.fall, 0)
+    assert end.done
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_active_set_takes_out_the_ridge_of_its_factor(dtype, monkeypatch):
+    """G has the eigenvalue λ in the direction of ones, where a ridge ρ alone leaves the relative error ρ/λ."""
+    unsolved = lambda start, G, C: (start, jnp.zeros(C.shape[1], bool))
+    monkeypatch.setitem(nnls_module.METHODS, "none", unsolved)
+    r, eps = 20, float(jnp.finfo(dtype).eps)
+    smallest = 100 * eps**0.5
+    G = jnp.asarray(np.eye(r) - (1 - smallest) / r * np.ones((r, r)), dtype)
+    C = jnp.full((r, 1), smallest, dtype)
+    solution = np.linalg.solve(np.asarray(G, float), np.asarray(C, float))
+    error = np.abs(nnls_module._exact("none", G, C, jnp.zeros_like(C)) - solution).max()
+    assert error < 4 * r * eps / smallest / 100
+
+
 def test_an_arrival_that_leads_no_lower_is_not_taken_and_what_entered_is_refused():
     """As rounding may have it, for ever: (0, 1) has the value −½, (1, 1) has −1."""
     start = state_of_the_active_set(h=[0, 1], passive=[False, True], best=[1, 1], value=-1.0, entered=1)

@@ -127,6 +127,17 @@ def test_every_start_in_every_unit(name, dtype):
             same_bits(found.factors, wanted.factors, k)
 
 
+def test_a_start_of_ones_own_has_the_same_balance_in_a_study(dtype):
+    X, start = problem(dtype)
+    k = {"float32": 50, "float64": 400}[dtype]  # X has a unit, and all of it in W leaves no range
+    given = Factors(jnp.ldexp(start.W, k), start.H)
+    options = {"algorithm": HALS(), "max_iters": 2}
+    wanted = fit(jnp.ldexp(X, k), init=given, **options).factors
+    found = sweep(jnp.ldexp(X, k), [3], num_restarts=1, init=lambda key, X, rank: given, **options).members[0]
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(np.asarray(a).reshape(b.shape), b, rtol=1e-5)
+
+
 def test_given_factors_keep_their_balance(dtype):
     X, start = problem(dtype)
     wanted = run(X, start, HALS(), num_iters=3)[0]

@@ -22,6 +22,7 @@ from jnmf import (
     init,
     loops,
     run,
+    solvers,
     sweep,
     transform,
     warm_start,
@@ -161,6 +162,15 @@ def test_a_sample_is_of_different_columns_or_rows_of_the_longer_side(X, transpos
     for sample in seen:
         rows = [int(np.flatnonzero(np.all(np.asarray(X) == row, axis=1))[0]) for row in np.asarray(sample)]
         assert rows == sorted(set(rows))
+
+
+def test_the_other_factor_is_near_its_minimiser_where_projected_least_squares_are_not():
+    rng = np.random.default_rng(0)
+    A, W = rng.random((60, 40)), rng.random((60, 1)) + 0.1 * rng.random((60, 6))  # components that are alike
+    exact = error(A, Factors(W, transform(A.T, W.T).T))
+    near, projected = warm_start._rest_of_H(A, W), solvers.least_squares(None, W.T @ W, W.T @ A)
+    assert error(A, Factors(W, near)) < 1.01 * exact
+    assert error(A, Factors(W, projected)) > 1.1 * exact
 
 
 @pytest.mark.slow
