@@ -63,6 +63,18 @@ def test_rank_deficient_problems_at_every_scale(eliminate_up_to, scales, monkeyp
         np.testing.assert_allclose(np.linalg.norm(scale * A @ Z - B, axis=1), expected, rtol=1e-9)
 
 
+def test_the_correction_is_kept_only_where_it_lowers_the_residual():
+    """Columns 3e-8 apart, and one that is a sum: along their difference the correction is rounding divided by rounding."""
+    rng = np.random.default_rng(0)
+    A = rng.random((500, 8, 4))
+    A[:, :, 1] = A[:, :, 0] + 10 ** rng.uniform(-7.8, -7.2, (500, 1)) * rng.standard_normal((500, 8))
+    A[:, :, 2] = A[:, :, 3] + A[:, :, 0]
+    A /= np.linalg.norm(A, axis=1, keepdims=True)
+    B = A @ rng.random((500, 4, 5))
+    Z = np.asarray(jax.jit(jax.vmap(nnls))(A, B))
+    assert np.linalg.norm(B - A @ Z, axis=1).max() < 1e-6
+
+
 def test_a_column_twice():
     np.testing.assert_allclose(np.array([[3.0, 3], [1, 1]]) @ nnls([[3, 3], [1, 1]], [[3], [2]]), [[3.3], [1.1]])
 
