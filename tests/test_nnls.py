@@ -64,7 +64,7 @@ def test_rank_deficient_problems_at_every_scale(eliminate_up_to, scales, monkeyp
 
 
 def test_the_correction_is_kept_only_where_it_lowers_the_residual():
-    """Columns 3e-8 apart, and one that is a sum: along their difference the correction is rounding divided by rounding."""
+    """Columns 3e-8 apart, and one that is a sum: along their difference it is rounding divided by rounding."""
     rng = np.random.default_rng(0)
     A = rng.random((500, 8, 4))
     A[:, :, 1] = A[:, :, 0] + 10 ** rng.uniform(-7.8, -7.2, (500, 1)) * rng.standard_normal((500, 8))
